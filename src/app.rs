@@ -1,4 +1,4 @@
-//! The composition root: the only place that sees the whole configuration.
+//! The composition root: builds the gateway from the configuration and runs it.
 
 mod check;
 mod explain;
@@ -33,18 +33,18 @@ pub use check::{CheckReport, check};
 pub use explain::{ExplainReport, RequestReport, explain_offline};
 pub use reload::{ConfigSource, ReloadError, RunningGateway};
 
-/// What the application takes from the machine.
+/// What the application takes from the process.
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// Time.
     pub clock: Clock,
     /// Randomness.
     pub random: Random,
-    /// The configuration, when it is to be read again.
+    /// Reloads the configuration.
     pub source: ConfigSource,
-    /// File descriptors that the process may have open.
+    /// The limit of open file descriptors.
     pub descriptors: usize,
-    /// Messages of the program that could not be written.
+    /// Counts log messages that could not be written.
     pub lost_messages: Arc<Counter>,
 }
 
@@ -60,14 +60,14 @@ pub struct Application {
     stop: CancellationToken,
 }
 
-/// What is made from the configuration alone, and made anew when that is read again.
+/// What is built from the configuration alone, and replaced by a reload.
 #[derive(Debug)]
 struct Generation {
     tls: ListenerTls,
     gateway: Gateway,
 }
 
-/// Where it listens, as it was bound.
+/// The bound addresses.
 #[derive(Clone, Debug)]
 struct Addresses {
     https: Vec<SocketAddr>,
@@ -75,40 +75,40 @@ struct Addresses {
     ops: Option<SocketAddr>,
 }
 
-/// Why the gateway cannot start.
+/// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The administrator's socket cannot be made.
+    /// The admin socket could not be bound.
     #[error(transparent)]
     Socket(#[from] BindError),
-    /// The store cannot be opened.
+    /// The store could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The services cannot be made.
+    /// The services could not be built.
     #[error(transparent)]
     Services(#[from] ServicesError),
-    /// It cannot listen.
+    /// An address could not be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// It cannot speak TLS.
+    /// TLS could not be configured.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The ops address is not one, or cannot be listened on.
+    /// `listen.ops` is invalid, or could not be bound.
     #[error("listen.ops {0:?}: {1}")]
     Ops(String, std::io::Error),
-    /// A route cannot be.
+    /// A route is invalid.
     #[error(transparent)]
     Route(#[from] RouteError),
-    /// The stages cannot be put together.
+    /// The gateway could not be built.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// Nobody can be sent to the gateway.
+    /// `public_url` has no host.
     #[error("public_url has no host")]
     NoHost,
 }
 
 impl Application {
-    /// Opens and binds everything; nothing is served yet.
+    /// Opens and binds everything; serves nothing yet.
     pub async fn build(mut config: Config, environment: Environment) -> Result<Self, BuildError> {
         let Environment {
             clock,
@@ -118,7 +118,7 @@ impl Application {
             lost_messages,
         } = environment;
         let stop = CancellationToken::new();
-        // The socket first: a second gateway is told so, not that the store is locked.
+        // The admin socket first: a second gateway is then reported as such, not as a locked store.
         let socket = AdministratorSocket::bind(&config.listen.admin_socket)?;
         let metrics = Arc::new(Metrics {
             messages_lost: lost_messages,
@@ -158,7 +158,7 @@ impl Application {
             stop: stop.clone(),
         };
         let Generation { tls, gateway } = Generation::new(&config, &services, surroundings.clone())?;
-        // Last: who comes in is served.
+        // Last: from here on connections are accepted.
         let listener = bound.listen()?;
         Ok(Self {
             public_url: config.public_url.clone(),
@@ -185,12 +185,12 @@ impl Application {
         })
     }
 
-    /// Where people reach it.
+    /// The URL that users open.
     pub fn public_url(&self) -> &Url {
         &self.public_url
     }
 
-    /// The addresses that it listens on.
+    /// The bound HTTPS addresses.
     pub fn https_addresses(&self) -> &[SocketAddr] {
         self.listener.addresses()
     }
@@ -200,17 +200,17 @@ impl Application {
         self.ops.as_ref().and_then(|ops| ops.address().ok())
     }
 
-    /// What serves, to be reloaded.
+    /// The running gateway, for reloads.
     pub fn serving(&self) -> &Arc<RunningGateway> {
         &self.serving
     }
 
-    /// What people do here.
+    /// The services, as of the last reload.
     pub fn services(&self) -> Services {
         self.serving.administration.load().services().clone()
     }
 
-    /// Serves until `stop`, then lets the requests under way end.
+    /// Serves until `stop`, then drains.
     pub async fn run(self, stop: CancellationToken) -> Result<(), std::io::Error> {
         let services = self.services();
         let (serving, gateway) = (self.serving.clone(), self.serving.gateway.clone());
@@ -227,7 +227,7 @@ impl Application {
                 all.cancel();
             }
         };
-        // Sessions are kept until the last request is over, so that its use is noted.
+        // Maintenance goes on until the last request is over, so that its use is stored.
         let drained = CancellationToken::new();
         let front = async {
             tokio::join!(
@@ -238,7 +238,7 @@ impl Application {
             );
             drained.cancel();
         };
-        // Probes are answered until then too: a gateway that drains lives, and says that it is not ready.
+        // Probes are served until then too: a draining gateway is live, and reports that it is not ready.
         let ops = async {
             if let Some(ops) = self.ops {
                 ops.run(drained.clone()).await;
@@ -269,7 +269,7 @@ impl Generation {
     }
 }
 
-/// Divides the file descriptors among clients and applications. The log tells if they do not suffice.
+/// Divides the file descriptors between clients and upstreams; logs a warning if they do not suffice.
 fn share_out(descriptors: usize, config: &Config) -> DescriptorBudget {
     let clients = config.limits.connections;
     let applications = upstream_connections(config);
@@ -287,7 +287,7 @@ fn share_out(descriptors: usize, config: &Config) -> DescriptorBudget {
     shares
 }
 
-/// As many as all applications may have together.
+/// The most connections that all upstreams together may have.
 fn upstream_connections(config: &Config) -> usize {
     let targets: BTreeSet<_> = config.route.iter().map(|route| route.upstream.as_str()).collect();
     let most = targets

@@ -1,4 +1,4 @@
-//! Access keys.
+//! Access keys as JSON.
 
 use std::fmt;
 
@@ -12,25 +12,25 @@ use crate::services::AccessKeyInfo;
 /// An access key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessKeyView {
-    /// Its public half.
+    /// The public id.
     pub access_key: AccessKeyId,
-    /// Whose it is.
+    /// The owner's account.
     pub account: AccountId,
-    /// Their address.
+    /// The owner's e-mail address.
     pub email: String,
-    /// What its owner calls it; may be empty.
+    /// The label that the owner gave it; may be empty.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From this moment it serves nobody, if there is such a moment.
+    /// When it expires; `None`: never.
     pub expires_at: Option<Timestamp>,
     /// Whether it is switched off.
     pub disabled: bool,
-    /// Whether it proves anything now: not if it is disabled or expired, or its owner may not sign in.
+    /// Whether it is accepted now: not disabled or expired, and its owner may sign in.
     pub live: bool,
     /// Its last use.
     pub last_use: Option<KeyUse>,
-    /// What it may be used for.
+    /// The routes and methods that it is limited to.
     pub scope: KeyScope,
 }
 
@@ -52,7 +52,7 @@ impl From<AccessKeyInfo> for AccessKeyView {
     }
 }
 
-/// Access keys.
+/// A list of access keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessKeyList {
     /// The access keys.
@@ -67,10 +67,10 @@ impl From<Vec<AccessKeyInfo>> for AccessKeyList {
     }
 }
 
-/// A new access key with its secret, which is shown here and nowhere else.
+/// A new access key with its secret, which is shown only here.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct CreatedAccessKey {
-    /// Its secret half.
+    /// The secret.
     pub secret_key: String,
     /// The key.
     #[serde(flatten)]
@@ -78,7 +78,7 @@ pub struct CreatedAccessKey {
 }
 
 impl CreatedAccessKey {
-    /// The key and its secret.
+    /// Builds the view of a new key.
     pub fn new(info: AccessKeyInfo, secret: &SecretKey) -> Self {
         Self {
             secret_key: secret.expose().to_owned(),
@@ -93,16 +93,16 @@ impl fmt::Debug for CreatedAccessKey {
     }
 }
 
-/// Access keys that were revoked together.
+/// The result of revoking several access keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedAccessKeys {
-    /// How many.
+    /// Their number.
     pub revoked_count: usize,
 }
 
-/// The master key that seals from now on.
+/// The result of replacing the master key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotatedMaster {
-    /// Its fingerprint.
+    /// The new key's fingerprint.
     pub master_key: String,
 }

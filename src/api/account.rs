@@ -1,4 +1,4 @@
-//! Accounts.
+//! Accounts as JSON.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,43 +18,43 @@ pub struct AccountView {
     pub id: AccountId,
     /// Its username.
     pub username: Username,
-    /// Those that it had before.
+    /// Its former usernames, which stay reserved for it.
     pub former_usernames: Vec<Username>,
     /// Its address.
     pub email: Email,
-    /// Whether the address is proven to be theirs.
+    /// Whether the address is verified.
     pub email_verified: bool,
-    /// The address that it moves to once that is confirmed.
+    /// The address that it moves to once that is verified.
     pub pending_email: Option<PendingEmailView>,
-    /// The name, if they said one.
+    /// The display name, if there is one.
     pub name: Option<String>,
     /// Its groups.
     pub groups: BTreeSet<String>,
-    /// Where it stands with the administrators.
+    /// Its status.
     pub status: AccountStatus,
-    /// What an administrator last decided about that; its owner does not read it.
+    /// The last decision on the status; not shown to its owner.
     pub decision: Option<Decision>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When the password was last set.
     pub password_changed_at: Timestamp,
-    /// The terms that they agreed to, oldest first.
+    /// The terms that were accepted, oldest first.
     pub agreements: Vec<Agreement>,
-    /// The language of their mails, if one is known.
+    /// The language of its mails (BCP 47), if it is known.
     pub language: Option<String>,
 }
 
-/// An address that is not confirmed.
+/// A new address that is not verified yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingEmailView {
     /// The address.
     pub email: Email,
-    /// When the change was asked for.
+    /// When the change was requested.
     pub since: Timestamp,
 }
 
 impl AccountView {
-    /// The account as its owner reads it: reasons are for administrators.
+    /// Builds the view for the account's owner, who does not see decisions and their reasons.
     pub fn for_owner(account: &Account) -> Self {
         Self {
             decision: None,
@@ -87,14 +87,14 @@ impl From<Account> for AccountView {
     }
 }
 
-/// Accounts.
+/// A page of accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountList {
     /// The accounts.
     pub accounts: Vec<AccountView>,
-    /// Which could not be read, and why: they stand in no other's way.
+    /// Rows that cannot be read, and why; they do not hide the others.
     pub unreadable: Vec<String>,
-    /// After what there may be more; none at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
 }
 
@@ -108,26 +108,26 @@ impl From<AccountPage> for AccountList {
     }
 }
 
-/// An account, and how it is used.
+/// An account with its version, lock and sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountDetails {
     /// The account.
     #[serde(flatten)]
     pub account: AccountView,
-    /// What a change is decided by: it may come back as `version`.
+    /// The version to send back with a change, as `version`.
     pub version: AccountVersion,
-    /// For how many seconds it is still locked after too many failures.
+    /// The seconds that it is still locked.
     pub locked_for_seconds: Option<u64>,
-    /// How many sessions it has.
+    /// The number of its sessions.
     pub session_count: usize,
-    /// A page of them, the newest first.
+    /// A page of its sessions, newest first.
     pub sessions: Vec<SessionView>,
-    /// The session that the next page of them comes after.
+    /// The cursor of the next page of sessions.
     pub sessions_next: Option<SessionId>,
 }
 
 impl AccountDetails {
-    /// `sessions` are all that the account has, `list` a page of them.
+    /// `sessions` are all sessions of the account, `list` a page of them.
     pub fn new(
         account: Account,
         locked_for: Option<Duration>,
@@ -145,37 +145,37 @@ impl AccountDetails {
     }
 }
 
-/// What is left of a lock: less than a second is one.
+/// The seconds left of a lock, at least 1.
 pub(super) fn seconds(left: Duration) -> u64 {
     left.as_secs().max(1)
 }
 
-/// A link that sets a new password, which is shown here and nowhere else.
+/// A reset link, which is shown only here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResetLink {
     /// The link to hand over.
     pub link: String,
-    /// Whose password it sets.
+    /// The account's address.
     pub email: Email,
-    /// From this moment it serves nobody.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// What became of the lines of an htpasswd file.
+/// The result of importing lines of an htpasswd file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     /// The accounts that were added.
     pub added: Vec<AccountView>,
-    /// The lines that added none.
+    /// The lines that added no account.
     pub refused: Vec<RefusedLine>,
 }
 
-/// A line of a file that added no account.
+/// A refused line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedLine {
     /// Its number, from 1.
     pub line: usize,
-    /// The name on it.
+    /// The name on the line.
     pub name: String,
     /// Why.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! Events of the audit log.
+//! Events of the audit log as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +10,17 @@ use crate::services::AuditPage;
 pub struct AuditEventView {
     /// Where it is in the log.
     pub cursor: AuditCursor,
-    /// The event, as its line has it.
+    /// The event, as in its audit line.
     #[serde(flatten)]
     pub event: AuditEvent,
 }
 
-/// Events.
+/// A page of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEventList {
     /// The events.
     pub events: Vec<AuditEventView>,
-    /// After what there may be more; none at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next: Option<AuditCursor>,
 }
 

@@ -1,4 +1,4 @@
-//! Invitations.
+//! Invitations as JSON.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +14,17 @@ use crate::services::IssuedInvitation;
 pub struct InvitationView {
     /// Its id.
     pub id: InvitationId,
-    /// What it is good for.
+    /// Whether it is for sign-up or for the first administrator.
     pub kind: InvitationKind,
-    /// The only address that it serves, if it is bound to one.
+    /// The only address that may use it, if it is bound to one.
     pub email: Option<Email>,
-    /// The groups of the account that it makes.
+    /// The groups of the account that signs up with it.
     pub groups: BTreeSet<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From this moment it serves nobody.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// The link to hand out, where it was made just now and not mailed.
+    /// The link, only of a new invitation that was not mailed.
     pub link: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// Invitations.
+/// A list of invitations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationList {
     /// The invitations, the oldest first.
@@ -57,10 +57,10 @@ impl From<Vec<Invitation>> for InvitationList {
     }
 }
 
-/// Invitations that were made just now. Their links are shown here and nowhere else; those that are mailed have none here.
+/// New invitations. Their links are shown only here; mailed ones have none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedInvitations {
-    /// The first link, which of one invitation is all that is needed.
+    /// The link of the first one.
     pub link: Option<String>,
     /// The invitations.
     pub invitations: Vec<InvitationView>,

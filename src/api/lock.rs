@@ -1,4 +1,4 @@
-//! Locks that are in force.
+//! Locks in force, as JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,18 +7,18 @@ use crate::ids::AccountId;
 use crate::model::{AccessKeyId, Email, Username};
 use crate::services::LocksInForce;
 
-/// The locks.
+/// The locks in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocksView {
-    /// Those of accounts, the longest first; no more than 200.
+    /// Locked accounts, the longest first; at most 200.
     pub accounts: Vec<LockedAccount>,
-    /// Those of access keys.
+    /// Locked access keys.
     pub access_keys: Vec<LockedAccessKey>,
-    /// How many names are locked that belong to nobody.
+    /// The number of locked names that no account has.
     pub unknown_name_count: usize,
 }
 
-/// An account that is locked.
+/// A locked account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedAccount {
     /// Its id.
@@ -27,16 +27,16 @@ pub struct LockedAccount {
     pub email: Email,
     /// Its username.
     pub username: Username,
-    /// For how long it still is.
+    /// The seconds left.
     pub locked_for_seconds: u64,
 }
 
-/// An access key that is locked.
+/// A locked access key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockedAccessKey {
-    /// Its public half.
+    /// The public id.
     pub access_key: AccessKeyId,
-    /// For how long it still is.
+    /// The seconds left.
     pub locked_for_seconds: u64,
 }
 

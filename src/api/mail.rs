@@ -1,4 +1,4 @@
-//! Mails that wait to be sent, or failed for good. None has its link: that is made when it leaves.
+//! Queued and failed mails as JSON. Links are created at delivery, so no mail has one here.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,22 @@ use crate::ids::MailId;
 use crate::model::{Email, MailState, QueuedMail};
 use crate::services::MailPage;
 
-/// A mail.
+/// A queued or failed mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailView {
     /// Its id.
     pub id: MailId,
-    /// To whom.
+    /// The recipient.
     pub to: Email,
-    /// What it says.
+    /// The kind of mail.
     pub topic: String,
-    /// How often it was tried to send it.
+    /// The number of attempts to send it.
     pub attempt_count: u32,
-    /// Whether it failed for good.
+    /// Whether it failed permanently.
     pub failed: bool,
-    /// When it is tried, or failed for good.
+    /// The next attempt, or the time of the failure.
     pub at: Timestamp,
-    /// What the mail server said last.
+    /// The last response of the mail server.
     pub reason: Option<String>,
 }
 
@@ -44,12 +44,12 @@ impl From<QueuedMail> for MailView {
     }
 }
 
-/// Mails.
+/// A page of mails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailList {
-    /// In the order they were enqueued.
+    /// In the order of the queue.
     pub mails: Vec<MailView>,
-    /// After what there may be more; none at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next: Option<MailId>,
 }
 
@@ -62,9 +62,9 @@ impl From<MailPage> for MailList {
     }
 }
 
-/// Mails that are sent again.
+/// The result of sending mails again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResentMails {
-    /// How many.
+    /// Their number.
     pub again_count: usize,
 }

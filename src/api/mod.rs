@@ -1,9 +1,8 @@
-//! Resources as programs read them: one form each, on the administrator's socket, in the commands' `--json` and in the
-//! JSON of the pages.
+//! Resources as JSON, in one form each for the admin socket, the commands' `--json` and the pages.
 //!
-//! What is absent is `null`, a list is named for what it holds with `next` for the following page, counts end in
-//! `_count`, times are RFC 3339 in UTC. No form has a password's hash, or what the store knows of a token; a secret is in
-//! one only where it is shown once.
+//! What is absent is `null`; a list is named for what it holds, with `next` for the following page; counts
+//! end in `_count`; times are RFC 3339 in UTC. No form has password hashes or token digests; secrets are only
+//! where they are shown once.
 
 mod access_key;
 mod account;

@@ -1,34 +1,34 @@
-//! The gateway that runs.
+//! The running gateway as JSON.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a gateway listens that runs, and by what.
+/// Where a gateway listens, and its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {
     /// The program's version.
     pub version: String,
     /// `public_url`, with the port that was bound.
     pub public_url: String,
-    /// The addresses that speak HTTPS.
+    /// The HTTPS addresses.
     pub https: Vec<SocketAddr>,
-    /// The addresses that redirect.
+    /// The addresses that redirect to HTTPS.
     pub http: Vec<SocketAddr>,
-    /// The address of the probes, unless they are off.
+    /// The address of the ops listener, unless it is off.
     pub ops: Option<SocketAddr>,
-    /// The sections that the file says otherwise by now; none if it cannot be read.
+    /// Sections in which the file differs from the running configuration; `None` if it cannot be read.
     pub changed: Option<Vec<String>>,
-    /// What was promised once and the store lost, if it did.
+    /// Changes that the store acknowledged and lost, described; `None` if there are none.
     pub lost_changes: Option<String>,
 }
 
-/// What a reload did.
+/// The result of a reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReloadReport {
-    /// The sections that changed and took effect.
+    /// Sections that changed and are in effect.
     pub changed: Vec<String>,
-    /// The keys and sections that changed and take effect when the gateway is started again.
+    /// Keys and sections that changed and take effect at a restart.
     pub needs_restart: Vec<String>,
     /// What the operator may not have meant.
     pub warnings: Vec<String>,

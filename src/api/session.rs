@@ -1,4 +1,4 @@
-//! Sessions.
+//! Sessions as JSON.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
@@ -10,33 +10,33 @@ use crate::ids::{AccountId, SessionId};
 use crate::model::{AccessKeyId, SignInMethod};
 use crate::services::SessionInfo;
 
-/// Sessions of a page, beside the one that asks.
+/// Sessions on a page, beside the current one.
 const A_PAGE: usize = 50;
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {
-    /// Its public name.
+    /// The public id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The user's account.
     pub account: AccountId,
-    /// Their address.
+    /// The user's e-mail address.
     pub email: String,
-    /// How they signed in.
+    /// The method of the sign-in.
     pub method: SignInMethod,
-    /// The access key that it was begun with, and ends with.
+    /// The access key that started the session, and ends it.
     pub access_key: Option<AccessKeyId>,
-    /// When they signed in.
+    /// When it started.
     pub created_at: Timestamp,
-    /// When it was last used, to the half minute.
+    /// The last use, to half a minute.
     pub last_seen_at: Timestamp,
-    /// When it ends unless it is used.
+    /// When it expires unless it is used.
     pub expires_at: Timestamp,
-    /// From where they signed in.
+    /// The address of the sign-in.
     pub address: IpAddr,
-    /// What their browser called itself, if it did.
+    /// The `User-Agent` of the sign-in.
     pub user_agent: Option<String>,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     pub current: bool,
 }
 
@@ -59,17 +59,17 @@ impl From<&SessionInfo> for SessionView {
     }
 }
 
-/// Sessions.
+/// A page of sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionList {
     /// The sessions.
     pub sessions: Vec<SessionView>,
-    /// The session that the next page comes after.
+    /// The cursor of the next page.
     pub next: Option<SessionId>,
 }
 
 impl SessionList {
-    /// All of them, as they come.
+    /// Lists all sessions in this order.
     pub fn all(sessions: &[SessionInfo]) -> Self {
         Self {
             sessions: sessions.iter().map(SessionView::from).collect(),
@@ -77,12 +77,12 @@ impl SessionList {
         }
     }
 
-    /// A page of them, the newest first: that after the session `after`, or the first one, where the session that asks is before
-    /// all.
+    /// Returns a page, newest first: the sessions after `after`, or the first ones behind the `current`
+    /// session.
     pub fn page(sessions: &[SessionInfo], current: Option<SessionId>, after: Option<SessionId>) -> Self {
         let (mut shown, mut others): (Vec<_>, Vec<_>) =
             sessions.iter().partition(|info| Some(info.session.id) == current);
-        // Ids sort by when they were made.
+        // Ids sort by time.
         others.sort_by_key(|info| Reverse(info.session.id));
         if let Some(after) = after {
             shown.clear();
@@ -103,10 +103,10 @@ impl SessionList {
     }
 }
 
-/// Sessions that were ended.
+/// The result of ending sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedSessions {
-    /// How many.
+    /// Their number.
     pub ended_count: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a start or a reload would refuse, or warn of, and the configuration's own rules cannot see.
+//! Checks of a configuration beyond its own rules: what a start or a reload would refuse or warn of.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -19,17 +19,16 @@ use crate::proxy::Gateway;
 use crate::route::Routes;
 use crate::services::{Audit, MailError, Mailer, check_master_key};
 
-/// Findings about keys of a configuration that was loaded: each is a key, `tls.certificates[0].key`, and a sentence.
+/// Findings by key, such as `tls.certificates[0].key`.
 #[derive(Debug, Default)]
 pub struct CheckReport {
     /// What a start would refuse.
     pub errors: Vec<(String, String)>,
-    /// What the operator may not have meant.
+    /// What is probably not meant.
     pub warnings: Vec<(String, String)>,
 }
 
-/// Makes what a start makes of a configuration, as far as that writes nothing and asks nobody: by the same code, so that
-/// what passes here is what runs. Blocks on files.
+/// Builds what a start builds, by the same code, but writes nothing and opens no connection. Blocks on files.
 pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     let mut report = CheckReport::default();
     report.certificates(config, clock);
@@ -72,7 +71,7 @@ fn stages(config: &Config) -> Result<(), BuildError> {
 }
 
 impl CheckReport {
-    /// Says it without the key where the error begins with it.
+    /// Adds an error, without the key if the message begins with it.
     fn error(&mut self, key: &str, error: &dyn std::fmt::Display) {
         let message = error.to_string();
         let message = message
@@ -113,7 +112,7 @@ impl CheckReport {
         }
     }
 
-    /// Whether something else is where the socket and the store belong.
+    /// Checks that nothing else is at the paths of the socket and the store.
     fn places(&mut self, config: &Config) {
         let socket = &config.listen.admin_socket;
         let folder = socket.parent().unwrap_or(Path::new(""));
@@ -143,7 +142,7 @@ impl CheckReport {
         }
     }
 
-    /// Whether lines can be appended to it, by this user.
+    /// Checks that this user can append to a log file.
     fn log_file(&mut self, key: &str, file: &Path, makes_folder: bool) {
         if file.as_os_str().is_empty() {
             return;
@@ -181,7 +180,7 @@ impl CheckReport {
     }
 }
 
-/// Refuses a folder in which this user cannot make anything; of one that is not there, that which it would be made in.
+/// Fails if this user cannot create files in the folder, or in the nearest existing one above it.
 fn require_writable_folder(folder: &Path) -> Result<(), String> {
     let there = folder.ancestors().find(|path| path.exists());
     let there = there.filter(|path| !path.as_os_str().is_empty());
@@ -199,12 +198,12 @@ fn require_access(path: &Path, access: Access) -> Result<(), String> {
     })
 }
 
-/// What is there at the path, or above it, where a folder would have to be.
+/// Returns what is at the path or above it in place of a folder.
 fn no_folder(path: &Path) -> Option<&Path> {
     for path in path.ancestors() {
         match fs::metadata(path) {
             Ok(about) => return Some(path).filter(|_| !about.is_dir()),
-            // A link that leads nowhere, or to itself.
+            // A dangling or circular link.
             Err(_) if fs::symlink_metadata(path).is_ok() => return Some(path),
             Err(_) => {}
         }

@@ -1,4 +1,4 @@
-//! Explaining: what would become of a request, and what became of one.
+//! Explains requests: what would happen to one, and what happened to a past one.
 
 use std::io;
 use std::sync::Arc;
@@ -25,37 +25,37 @@ use crate::random::Random;
 use crate::route::Routes;
 use crate::services::{AuditFilter, AuditOrder, Services};
 
-/// Calls with which the audit log is looked through, each of which looks at a bounded part of it.
+/// The most reads of the audit log, each of which is bounded.
 const LOOKS: usize = 100;
 
-/// Events of one request that are told.
+/// The most events of a request.
 const EVENTS: usize = 50;
 
-/// What would become of a request.
+/// What would happen to a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ExplainReport {
-    /// Whether a gateway that runs says so; else what is in the file does.
+    /// Whether a running gateway explained it, rather than the configuration file.
     pub live: bool,
     /// What.
     #[serde(flatten)]
     pub explanation: Explanation,
 }
 
-/// What became of a request.
+/// What happened to a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestReport {
-    /// What the running gateway remembers: refusals, and answers of its own.
+    /// From the running gateway's memory: refusals and its own responses.
     pub recent: Option<RecentRequest>,
-    /// What the access log has.
+    /// From the access log.
     pub logged: Option<LoggedRequest>,
     /// Why the access log could not be read.
     pub log_error: Option<String>,
-    /// What the audit log has.
+    /// From the audit log.
     pub events: Vec<AuditEvent>,
 }
 
 impl RunningGateway {
-    /// Explains by the gateway as it serves now.
+    /// Explains by the current gateway.
     pub(super) async fn explain(&self, command: Command) -> Result<Value, CommandError> {
         let gateway = self.gateway.load();
         let log = self.config.lock().await.log.clone();
@@ -64,7 +64,7 @@ impl RunningGateway {
     }
 }
 
-/// Explains where no gateway runs, by one that is made from the configuration and serves nobody.
+/// Explains without a running gateway, by one that is built from the configuration and serves nothing.
 pub async fn explain_offline(
     config: &Config,
     administration: &Administration,
@@ -90,7 +90,7 @@ fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> 
         stop: CancellationToken::new(),
     };
     let mut config = config.clone();
-    // Nothing is served, so nothing is written.
+    // It serves nothing, so it logs nothing.
     config.log.access = false;
     let is_real = !config.tls.certificates.is_empty();
     Ok(Gateway::new(&config, routes, services.clone(), is_real, shared)?)
@@ -136,7 +136,7 @@ async fn recall(
     let mut events = Vec::new();
     let filter = AuditFilter {
         request: Some(id.to_owned()),
-        // What it brought about came after it; the log's moments are less fine.
+        // Events come after their request; their times are less precise.
         from: remembered
             .as_ref()
             .and_then(|request| request.time.checked_sub(Duration::from_secs(1)).ok()),
@@ -148,7 +148,7 @@ async fn recall(
         let page = services.audit.read(filter.clone(), order, after, EVENTS).await?;
         events.extend(page.events.into_iter().map(|(_, event)| event));
         after = page.next;
-        // All that one request brings about is written together.
+        // The events of one request are written together.
         if after.is_none() || !events.is_empty() {
             break;
         }
@@ -181,7 +181,7 @@ async fn recall(
     Ok(recalled)
 }
 
-/// Where the name was looked for, and how far back.
+/// The error for an unknown request: where it was looked for, and how far back.
 fn unknown(id: &str, log: &LogConfig, error: Option<&str>, history: Option<&RequestHistory>) -> String {
     let memory = match history {
         Some(recent) => format!(

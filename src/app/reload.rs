@@ -1,7 +1,7 @@
-//! Reading the configuration again while the gateway serves.
+//! Reloads the configuration of a running gateway.
 //!
-//! Everything that can fail happens before anything is replaced. What is replaced serves connections and requests that
-//! come from then on; those under way keep what they began with. Sessions, the store and open connections stay.
+//! Everything that can fail happens before anything is replaced. New connections and requests get the new
+//! configuration; those under way keep theirs. Sessions, the store and open connections stay.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use crate::listener::{ConnectionSettings, ListenerTls};
 use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
 
-/// For how long its files may be read, until the reload is given up.
+/// How long its files may take to be read until a reload is given up.
 const LONGEST_READ: Duration = Duration::from_mins(1);
 
-/// How the configuration is read again.
+/// Loads the configuration.
 #[derive(Clone)]
 pub struct ConfigSource(Arc<dyn Fn() -> Result<LoadedConfig, ConfigErrors> + Send + Sync>);
 
 impl ConfigSource {
-    /// By calling this, which may block.
+    /// Wraps a function that loads it, which may block.
     pub fn new(read: impl Fn() -> Result<LoadedConfig, ConfigErrors> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
@@ -41,11 +41,11 @@ impl fmt::Debug for ConfigSource {
     }
 }
 
-/// The gateway as it serves now, and what it takes to make it anew.
+/// The running gateway, with what a reload takes.
 #[derive(Debug)]
 pub struct RunningGateway {
     pub(super) source: ConfigSource,
-    /// What it runs with. Locked for as long as a reload takes, so that one comes after the other.
+    /// The running configuration. A reload holds the lock, so that reloads are serialised.
     pub(super) config: Mutex<Config>,
     pub(super) shared: SharedState,
     pub(super) addresses: Addresses,
@@ -53,26 +53,26 @@ pub struct RunningGateway {
     pub(super) tls: ListenerTls,
     pub(super) gateway: Arc<GatewayHandle>,
     pub(super) administration: ArcSwap<Administration>,
-    /// Where the store was when it was opened, with the password of that moment.
+    /// The location of the store when it was opened, with its password at the time.
     pub(super) store: Option<StoreLocation>,
 }
 
-/// Why everything is as it was.
+/// Why nothing was replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The configuration is wrong.
+    /// The configuration is invalid.
     #[error("the configuration cannot be run")]
     Config(#[from] ConfigErrors),
-    /// It has no route any more: an empty file, or one that was cut off, more often than what was meant.
+    /// The new configuration has no route: the file is more likely empty or cut off than meant so.
     #[error(
         "the configuration has no route, and the gateway serves {0}: the file may be empty or cut off; to serve none, \
          restart the gateway"
     )]
     NoRoute(usize),
-    /// No gateway can be made from it.
+    /// The gateway could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// A file is on a disk, or in a network, that does not answer.
+    /// A file system does not respond.
     #[error("the files that the configuration names are not read within {} s", LONGEST_READ.as_secs())]
     Slow,
     /// A bug.
@@ -81,15 +81,15 @@ pub enum ReloadError {
 }
 
 impl RunningGateway {
-    /// Opens the files of logs again, as who moved them away wants it. The access log follows with its next line.
+    /// Reopens the log files, after log rotation; the access log with its next line.
     pub fn reopen_logs(&self) {
         self.shared.reopening.request();
         self.administration.load().services().audit.reopen();
         tracing::info!("the files of logs are opened again");
     }
 
-    /// Reads the configuration again and serves what it says, or leaves everything as it is but for the files of logs,
-    /// which are opened again. The log and the record tell either.
+    /// Reloads the configuration, or leaves everything as it is on an error; reopens the log files either
+    /// way. The result is logged and audited.
     pub async fn reload(&self, by: &Actor) -> Result<ReloadReport, ReloadError> {
         self.reopen_logs();
         let reloaded = self.replace().await;
@@ -127,7 +127,7 @@ impl RunningGateway {
         reloaded
     }
 
-    /// Executes a command that came in over the administrator's socket.
+    /// Executes a command of the admin socket.
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<CommandResult, CommandError> {
         match command {
             Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
@@ -187,7 +187,7 @@ impl RunningGateway {
     }
 }
 
-/// What takes the place of what serves now.
+/// What replaces the running configuration and its parts.
 struct Next {
     config: Config,
     administration: Administration,
@@ -208,7 +208,7 @@ impl Next {
             return Err(ReloadError::NoRoute(running.route.len()));
         }
         let mut needs_restart = keep_until_restart(&mut config, running);
-        // The same file or variable may hold another URL by now.
+        // The file or variable may now have another URL.
         if !needs_restart.contains(&"store") && config.store.location().ok().as_ref() != store {
             needs_restart.push("store");
         }
@@ -235,14 +235,14 @@ impl Next {
     }
 }
 
-/// A port of 0 stands for the one that was bound.
+/// Replaces port 0 by the bound port.
 fn keep_port(new: &mut Config, running: &Config) {
     if new.public_url.port() == Some(0) {
         let _ = new.public_url.set_port(running.public_url.port());
     }
 }
 
-/// Puts the running values of what is read at start only into a new configuration. The keys that differed.
+/// Replaces what only a restart changes by the running values, and returns the keys that differed.
 fn keep_until_restart(new: &mut Config, running: &Config) -> Vec<&'static str> {
     keep_port(new, running);
     let mut kept = Vec::new();
@@ -285,7 +285,7 @@ impl Keep<'_> {
 }
 
 impl ReloadError {
-    /// Everything that is wrong, a sentence each.
+    /// The errors, a sentence each.
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Config(problems) => problems.errors.iter().map(ToString::to_string).collect(),

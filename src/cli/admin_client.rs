@@ -1,4 +1,5 @@
-//! The gateway that commands talk to: the one that runs, or else its store.
+//! The client of commands: talks to the running gateway, or else opens the store and executes commands
+//! itself.
 
 use std::fmt::Display;
 use std::io::BufRead;
@@ -23,7 +24,7 @@ use crate::secret::Secret;
 use crate::services::{Actor, Audit};
 use crate::store::{ExportFile, Salvage, Summary};
 
-/// A file of which nothing is kept.
+/// The audit file that discards its lines.
 const NOWHERE: &str = "/dev/null";
 
 /// Why a command is asked.
@@ -34,16 +35,16 @@ pub(super) struct ReasonArg {
     reason: Option<String>,
 }
 
-/// Reached when it is first asked something.
+/// Connects, or opens the store, with its first command.
 #[derive(Debug)]
 pub(super) struct AdminClient {
     config: Config,
     client: SocketClient,
-    /// The store that the configuration names.
+    /// The configured store.
     opened: OnceCell<Administration>,
-    /// An empty one in a folder of its own, for those who only read where no store was ever made.
+    /// An empty store in a temporary folder, for commands that only read where no store was created.
     unmade: OnceCell<(Administration, TempDir)>,
-    /// Whether the record's lines go nowhere that should go to standard output.
+    /// Whether to discard audit lines that would go to standard output.
     hides_audit_log: AtomicBool,
 }
 
@@ -62,23 +63,24 @@ impl AdminClient {
         &self.config
     }
 
-    /// Has a store that this opens keep its audit log without showing the lines where no `audit.file` is set: of an
-    /// import there are as many as accounts.
+    /// Discards the audit lines of a store that is opened here, where `audit.file` is not set: an import has
+    /// as many lines as accounts.
     pub(super) fn keep_audit_log_off_the_terminal(&self) {
         self.hides_audit_log.store(true, Ordering::Relaxed);
     }
 
-    /// Whether what was asked was asked of the gateway itself, which sends what waits, and not of its store.
+    /// Returns whether commands go to the running gateway, which also sends queued mails, rather than to the
+    /// store.
     pub(super) fn runs(&self) -> bool {
         !self.opened.initialized() && !self.unmade.initialized()
     }
 
-    /// Has a command executed. `T` is what [`Command`] says that it answers.
+    /// Executes a command. `T` is the result that [`Command`] documents.
     pub(super) async fn send<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
         understood(self.execute(command, None).await?)
     }
 
-    /// The same, and says why it is asked.
+    /// Like [`Self::send`], with a reason for the audit log.
     pub(super) async fn send_with_reason<T: DeserializeOwned>(
         &self,
         command: Command,
@@ -87,13 +89,13 @@ impl AdminClient {
         understood(self.execute(command, reason.as_deref()).await?)
     }
 
-    /// The same, of a gateway that runs and of nothing else.
+    /// Like [`Self::send`], but fails unless a gateway runs.
     pub(super) async fn send_to_running<T: DeserializeOwned>(&self, command: Command) -> Result<T, Failure> {
         self.send_to_running_with_reason(command, ReasonArg::default())
             .await
     }
 
-    /// The same, and says why it is asked.
+    /// Like [`Self::send_to_running`], with a reason for the audit log.
     pub(super) async fn send_to_running_with_reason<T: DeserializeOwned>(
         &self,
         command: Command,
@@ -118,7 +120,7 @@ impl AdminClient {
         };
         let outcome = match command {
             Command::Explain { .. } | Command::ExplainRequest(_) => {
-                // On the heap: it makes a whole gateway.
+                // Boxed: its future builds a whole gateway.
                 Box::pin(explain_offline(&self.config, administration, command)).await
             }
             command => administration.execute(command, &actor(reason)).await,
@@ -127,7 +129,7 @@ impl AdminClient {
         Ok(outcome?)
     }
 
-    /// Has everything in the store written out.
+    /// Starts an export of the store.
     pub(super) async fn export(
         &self,
         purpose: ExportPurpose,
@@ -146,7 +148,7 @@ impl AdminClient {
         ))
     }
 
-    /// What became of what was exported: that it came to nothing is on record too.
+    /// Passes on the result of an export; a failure is audited too.
     pub(super) async fn exported<T>(
         &self,
         purpose: ExportPurpose,
@@ -159,15 +161,15 @@ impl AdminClient {
         outcome
     }
 
-    /// Has what was refused here put on record. None is made for it where there is no store, and the failure itself says
-    /// more than that nobody could be told of it.
+    /// Audits a refusal by the command itself. Creates no store for it, and ignores errors: the refusal is
+    /// reported anyway.
     pub(super) async fn note(&self, command: Command, reason: &ReasonArg) {
         if self.client.is_running().await || matches!(self.is_made().await, Ok(true)) {
             let _ = self.send_with_reason::<Value>(command, reason.clone()).await;
         }
     }
 
-    /// Fills the store, which must be empty, from a file that is called this; no gateway may run.
+    /// Fills the store, which must be empty, from a file of this name. Fails if a gateway runs.
     pub(super) async fn import(
         &self,
         name: &str,
@@ -194,7 +196,7 @@ impl AdminClient {
         Ok(imported)
     }
 
-    /// Takes out of the store what can be read of it; no gateway may run. A copy of it is made in `scratch`.
+    /// Starts the salvage of the store, from a copy in `scratch`. Fails if a gateway runs.
     pub(super) async fn salvage(&self, scratch: &Path) -> Result<Salvage, Failure> {
         self.require_stopped("What is damaged is read from a copy")
             .await?;
@@ -213,12 +215,12 @@ impl AdminClient {
         Ok(())
     }
 
-    /// The store, made if there is none.
+    /// Opens the store, and creates it if it is missing.
     async fn writable(&self) -> Result<&Administration, Failure> {
         self.opened
             .get_or_try_init(async || {
                 let mut config = self.config.clone();
-                // Standard output belongs to the answer.
+                // Standard output is for the result.
                 if config.audit.file.as_os_str().is_empty() {
                     let hides = self.hides_audit_log.load(Ordering::Relaxed);
                     config.audit.file = if hides { NOWHERE } else { Audit::STANDARD_ERROR }.into();
@@ -232,7 +234,7 @@ impl AdminClient {
             .await
     }
 
-    /// The store; where there is none, an empty one that leaves nothing behind.
+    /// Opens the store; if it is missing, an empty temporary one.
     async fn readable(&self, command: &Command) -> Result<&Administration, Failure> {
         if matches!(command, Command::VerifyStore) {
             self.require_made("nothing is verified").await?;
@@ -294,7 +296,7 @@ impl AdminClient {
     }
 }
 
-/// An export on its way, from the gateway that runs or from its store.
+/// An export being read, from a running gateway or from its store.
 #[derive(Debug)]
 pub(super) enum ExportSource {
     Running(ExportStream),
@@ -302,7 +304,7 @@ pub(super) enum ExportSource {
 }
 
 impl ExportSource {
-    /// The next lines; none at the end of an export that is whole.
+    /// Returns the next lines; `None` at the end of a complete export.
     pub(super) async fn lines(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         match self {
             Self::Running(exporting) => {
@@ -316,7 +318,7 @@ impl ExportSource {
         }
     }
 
-    /// What there was, after the end.
+    /// The summary of the export, after its end.
     pub(super) fn summary(&self) -> Option<Summary> {
         match self {
             Self::Running(exporting) => exporting.summary().cloned(),

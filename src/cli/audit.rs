@@ -1,4 +1,4 @@
-//! `vestibule audit`: the audit log.
+//! `vestibule audit`: prints the audit log.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::control::{AUDIT_EVENTS_A_PAGE, AuditQuery, Command};
 use crate::model::{AuditCursor, AuditEvent, AuditKind, AuditOutcome};
 use crate::services::{AuditFilter, AuditOrder};
 
-/// How often it is looked for further events.
+/// How often new events are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    /// Prints what it follows or exports itself, and answers the rest.
+    /// Prints events itself when it follows or exports, and else returns them.
     pub(super) async fn run(
         self,
         client: &AdminClient,
@@ -74,7 +74,7 @@ impl Audit {
         CommandOutput::new(&AuditEventList { events, next: None }, text).map(Some)
     }
 
-    /// Never ends but by a failure: that of the gateway, or of whoever reads.
+    /// Prints new events until the gateway or standard output fails.
     async fn keep_showing(&self, client: &AdminClient, json: bool) -> Result<Option<CommandOutput>, Failure> {
         let mut last = None;
         let mut shown = self.newest(client).await?;
@@ -93,7 +93,7 @@ impl Audit {
         }
     }
 
-    /// The oldest first, without holding more than a page of them.
+    /// Prints all events, the oldest first, a page at a time.
     async fn export(&self, client: &AdminClient) -> Result<(), Failure> {
         if self.limit().is_some() {
             for event in &self.newest(client).await? {
@@ -114,7 +114,7 @@ impl Audit {
         }
     }
 
-    /// The newest, at most so many, the oldest of them first.
+    /// Returns the newest events, at most `limit`, the oldest of them first.
     async fn newest(&self, client: &AdminClient) -> Result<Vec<AuditEventView>, Failure> {
         let limit = self.limit().unwrap_or(usize::MAX);
         let (mut events, mut after) = (Vec::new(), None);
@@ -171,7 +171,7 @@ fn show(event: &AuditEventView, json: bool) -> io::Result<()> {
     }
 }
 
-/// An event on one line, for people.
+/// Formats an event as a line of text.
 pub(super) fn line(event: &AuditEvent) -> String {
     let mut line = format!(
         "{} {} {}",
@@ -196,13 +196,13 @@ pub(super) fn line(event: &AuditEvent) -> String {
     printable(&line)
 }
 
-/// The names of all events, which a wrong one is answered with.
+/// Accepts the name of an event; the error lists the valid ones.
 fn kind_parser() -> impl TypedValueParser<Value = AuditKind> {
     let names = AuditKind::ALL.iter().map(|kind| kind.as_str());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<AuditKind>())
 }
 
-/// A moment, or how long ago.
+/// Parses a time, or how long ago it was.
 fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);

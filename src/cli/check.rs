@@ -1,4 +1,4 @@
-//! `vestibule check`: what is wrong with the configuration, and what looks odd.
+//! `vestibule check`: reports errors and warnings of the configuration.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,9 +11,9 @@ use crate::app::{self, CheckReport};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PATH, Diagnostic, LoadedConfig};
 
-/// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
+/// Checks the configuration; exit status 0 if a gateway can start with it, else 1.
 ///
-/// With `json`, standard output has one JSON document, and standard error what people read.
+/// With `json`, prints a JSON document on standard output and the summary on standard error.
 pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
     let report = report(config);
     let printed = if json {
@@ -30,7 +30,7 @@ pub fn run(config: Option<&Path>, json: bool) -> ExitCode {
     exit_after(printed, status)
 }
 
-/// What there is to say about a configuration.
+/// Errors and warnings of a configuration.
 struct ConfigReport {
     subject: String,
     errors: Vec<Diagnostic>,
@@ -65,8 +65,8 @@ fn report(config: Option<&Path>) -> ConfigReport {
     }
 }
 
-/// What a start would refuse, and warn of, that the configuration's own rules cannot see: certificates that do not fit,
-/// keys that are none, templates of the operator that fail.
+/// Returns what a start would refuse, and what it would warn of, beyond the rules of the configuration
+/// itself: certificates, keys, the operator's templates.
 pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let CheckReport { errors, warnings } = app::check(config, &Clock::system());
     let problems = |found: Vec<(String, String)>| {

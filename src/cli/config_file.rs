@@ -1,4 +1,4 @@
-//! Which configuration a command works with.
+//! Finds and loads the configuration of a command.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -18,21 +18,21 @@ use crate::config::{
 };
 use crate::control::{ClientError, EnvironmentError, GatewayEnvironment, SocketClient};
 
-/// The environment variable that names the configuration where the command line does not.
+/// The environment variable that names the configuration.
 const VARIABLE: &str = "VESTIBULE_CONFIG";
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Clone, Debug)]
 pub(super) enum ConfigLocation {
     /// In a file.
     File(PathBuf),
-    /// Nowhere: the one for trying out, before the demo or the application at this URL.
+    /// None: the demo configuration, in front of the demo or the application at this URL.
     Trial(Option<String>),
 }
 
 impl ConfigLocation {
-    /// What `--config` or `VESTIBULE_CONFIG` names; without them the first usual file that is there, else the
-    /// configuration for trying out.
+    /// Returns what `--config` or `VESTIBULE_CONFIG` names; without them the first default file that exists,
+    /// else the demo configuration.
     pub(super) fn at(path: Option<&Path>) -> Self {
         let variable = || env::var_os(VARIABLE).filter(|value| !value.is_empty());
         let usual = || {
@@ -45,8 +45,9 @@ impl ConfigLocation {
         named.or_else(usual).map_or(Self::Trial(None), Self::File)
     }
 
-    /// The same, for a command about a gateway that was served before. Where there is neither a configuration nor what
-    /// one that was tried out left, this is the wrong folder: a failure that says where it was looked.
+    /// Like [`Self::at`], for a command about a gateway that has run before. Fails if there is neither a
+    /// configuration nor a trace of the demo, since this is the wrong folder then, and reports where it
+    /// looked.
     pub(super) fn of_a_gateway(path: Option<&Path>) -> Result<Self, Failure> {
         let chosen = Self::at(path);
         if matches!(chosen, Self::File(_)) {
@@ -83,7 +84,7 @@ impl ConfigLocation {
         .with("looked_at", json!(looked)))
     }
 
-    /// The folder that its relative paths are relative to.
+    /// The folder of its relative paths.
     pub(super) fn base(&self) -> PathBuf {
         match self {
             Self::File(file) => Config::base_of(file),
@@ -91,7 +92,7 @@ impl ConfigLocation {
         }
     }
 
-    /// Reads it, now or again.
+    /// Loads the configuration.
     pub(super) fn load(&self) -> Result<LoadedConfig, ConfigErrors> {
         match self {
             Self::File(file) => Config::load(file),
@@ -99,8 +100,9 @@ impl ConfigLocation {
         }
     }
 
-    /// The same for a command that an operator runs beside a gateway: variables that the environment of this process lacks
-    /// are taken from that of the gateway, where it runs and the system allows it. What became of them, if any are.
+    /// Like [`Self::load`], for a command beside a running gateway: variables that this process lacks are
+    /// taken from the gateway's environment, if the system allows it. Returns what came of that, if any were
+    /// missing.
     pub(super) fn load_beside_gateway(&self) -> (Result<LoadedConfig, ConfigErrors>, Option<Adoption>) {
         let problems = match self.load() {
             Err(problems) if problems.elsewhere.is_some() => problems,
@@ -135,7 +137,7 @@ impl ConfigLocation {
         }
     }
 
-    /// The same, with what is wrong as the command's failure, and where variables are from as a remark.
+    /// Like [`Self::load_beside_gateway`], with errors as a failure; mentions where variables came from.
     pub(super) fn read_beside_gateway(&self) -> Result<LoadedConfig, Failure> {
         let (loaded, adoption) = self.load_beside_gateway();
         if let Some(adoption) = adoption {
@@ -144,7 +146,7 @@ impl ConfigLocation {
         self.or_failure(loaded)
     }
 
-    /// Reads it, with what is wrong as the command's failure.
+    /// Loads the configuration, with errors as a failure.
     pub(super) fn read(&self) -> Result<LoadedConfig, Failure> {
         self.or_failure(self.load())
     }
@@ -164,21 +166,21 @@ impl ConfigLocation {
     }
 }
 
-/// What became of variables that the environment of this process lacks while a gateway runs.
+/// What came of missing environment variables while a gateway runs.
 #[derive(Debug)]
 pub(super) enum Adoption {
     /// The gateway's environment was read.
     Done {
         /// The gateway's process.
         process: i32,
-        /// Those that were taken from it.
+        /// Variables that were taken from it.
         variables: Vec<String>,
-        /// Those that it lacks as well.
+        /// Variables that it lacks too.
         absent: Vec<String>,
     },
-    /// It could not be.
+    /// It could not be read.
     Refused {
-        /// Those that are missing.
+        /// The missing variables.
         variables: Vec<String>,
         /// Why.
         error: EnvironmentError,
@@ -223,7 +225,7 @@ impl fmt::Display for Adoption {
     }
 }
 
-/// Names, with their verb.
+/// Joins names, with their verb.
 fn listed(names: &[String]) -> String {
     let verb = if names.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", names.join(", "))
@@ -231,12 +233,12 @@ fn listed(names: &[String]) -> String {
 
 fn environment_of(client: &SocketClient, names: &[String]) -> Result<GatewayEnvironment, EnvironmentError> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    // Without one nothing can be asked, which the command says when it tries.
+    // On failure the command itself reports what is missing.
     let runtime = runtime.map_err(|_| EnvironmentError::NoProcess)?;
     runtime.block_on(client.environment(names))
 }
 
-/// Whether there is something, readable or not: what is there and cannot be read is never passed over.
+/// Returns whether the path exists, readable or not, so that an unreadable file is not skipped.
 fn is_there(path: &Path) -> bool {
     !fs::symlink_metadata(path).is_err_and(|error| {
         matches!(
@@ -246,7 +248,7 @@ fn is_there(path: &Path) -> bool {
     })
 }
 
-/// Writes down the configuration for trying out. A file that is there stays as it is.
+/// Writes the demo configuration to a new file or standard output; never replaces a file.
 pub(super) fn save(to: Option<&str>, file: &Path) -> Result<(), Failure> {
     if standard_stream::is_named_by(file) {
         return Ok(print_line(&Config::trial_toml(to))?);

@@ -1,4 +1,4 @@
-//! `vestibule doctor`
+//! `vestibule doctor`: checks the installation from outside.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(super) struct Doctor {
 }
 
 impl Doctor {
-    /// Looks at everything and prints it: 0 if there is no problem, whatever warnings there are, 1 if there is one.
+    /// Runs all checks and prints the findings; exit status 0 without problems, else 1.
     pub(super) fn run(&self, config: Option<&Path>, json: bool) -> ExitCode {
         match self.look(config) {
             Ok(report) => report.print(json),
@@ -53,7 +53,7 @@ impl Doctor {
                 (Some(config), errors, warnings)
             }
             Err(problems) => match problems.elsewhere {
-                // The gateway that runs has what this shell lacks.
+                // The running gateway may have the variables that this shell lacks.
                 Some(config) if runtime.block_on(SocketClient::of(&config).is_running()) => {
                     elsewhere = problems.errors;
                     (Some(*config), Vec::new(), problems.warnings)
@@ -91,7 +91,7 @@ impl Doctor {
     }
 }
 
-/// On a terminal, a line that goes away.
+/// Shows progress on a terminal, on a line that is erased at the end.
 fn progress(done: usize, count: usize) {
     let mut stderr = io::stderr();
     if !stderr.is_terminal() {
@@ -113,7 +113,7 @@ fn wrong(problem: &Diagnostic) -> Finding {
     )
 }
 
-/// What a gateway that runs may have from its own environment.
+/// A variable that a running gateway may have in its environment.
 fn lacking(problem: &Diagnostic) -> Finding {
     Finding::skipped(
         CHECK,
@@ -125,7 +125,7 @@ fn odd(problem: &Diagnostic) -> Finding {
     Finding::warning(CHECK, problem.to_string(), "see whether that is meant")
 }
 
-/// What was found.
+/// The findings.
 struct DoctorReport {
     running: bool,
     findings: Vec<Finding>,

@@ -1,4 +1,4 @@
-//! `vestibule explain`
+//! `vestibule explain`: explains what happens, or happened, to a request.
 
 mod text;
 

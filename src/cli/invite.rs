@@ -1,4 +1,4 @@
-//! `vestibule invite …`
+//! `vestibule invite …`: creates, lists and revokes invitations.
 
 mod addresses;
 mod create;

@@ -1,4 +1,4 @@
-//! `vestibule key …`
+//! `vestibule key …`: manages access keys and the master key.
 
 use std::time::Duration;
 
@@ -149,7 +149,7 @@ fn parse(access_key: &str) -> Result<AccessKeyId, Failure> {
         .map_err(|error| Failure::failed(format!("{access_key}: {error}; `vestibule key list` shows them")))
 }
 
-/// A key that is limited to a route that is not there would serve for nothing, and nobody would know why.
+/// Builds the scope of a key. Refuses unknown routes, since such a key would silently be useless.
 fn scope(config: &Config, routes: Vec<String>, methods: Vec<String>) -> Result<KeyScope, Failure> {
     let public = config.public_host();
     let known: Vec<String> = public

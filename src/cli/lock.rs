@@ -1,4 +1,4 @@
-//! `vestibule lock …`
+//! `vestibule lock …`: lists locks.
 
 use clap::Subcommand;
 

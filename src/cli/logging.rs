@@ -1,4 +1,4 @@
-//! What the program says of itself, on standard error: for people on a terminal, else a line of JSON each.
+//! Log messages on standard error: text on a terminal, else JSON lines.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -11,11 +11,11 @@ use super::output::Failure;
 use crate::log_writer::LogWriter;
 use crate::metrics::Counter;
 
-/// Says more, or less, than the configuration asks for.
+/// The environment variable that overrides `log.level`.
 const VARIABLE: &str = "VESTIBULE_LOG";
 
-/// Starts at a level, or with a filter such as `info,vestibule::proxy=debug`. Lines that cannot be written are
-/// lost, and counted.
+/// Starts logging at a level, or with a filter such as `info,vestibule::proxy=debug`. Returns the counter of
+/// messages that could not be written.
 pub(super) fn start(level: &str) -> Result<Arc<Counter>, Failure> {
     let (said_by, level) = match env::var(VARIABLE) {
         Ok(level) => (VARIABLE, level),
@@ -28,7 +28,7 @@ pub(super) fn start(level: &str) -> Result<Arc<Counter>, Failure> {
     let (counted, torn) = (lost.clone(), Arc::<AtomicBool>::default());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // It would say so on standard error, and panic where nothing can be written there.
+        // It would report errors on standard error, and panic where that cannot be written.
         .log_internal_errors(false)
         .with_writer(move || LogWriter::new(io::stderr(), counted.clone(), torn.clone()));
     if io::stderr().is_terminal() {

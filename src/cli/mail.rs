@@ -1,4 +1,4 @@
-//! `vestibule mail …`
+//! `vestibule mail …`: lists queued mails and sends failed ones again.
 
 use clap::Subcommand;
 

@@ -1,4 +1,4 @@
-//! The command line: one file a group of subcommands.
+//! The command line: parses it and runs the subcommand. One file a group of subcommands.
 
 mod admin_client;
 mod audit;
@@ -106,12 +106,12 @@ enum Command {
     Reload(admin_client::ReasonArg),
 }
 
-/// Does what the command line says. The exit status is 0 when it is done, 1 when it is refused or fails, 2 when the
-/// command line cannot be understood.
+/// Runs the command line. The exit status is 0 on success, 1 on refusal or failure, 2 on a wrong command
+/// line.
 pub fn run() -> ExitCode {
-    // Before anything else: until they are caught, some would end a gateway.
+    // First of all: until a gateway catches these signals, they would end it.
     signals::block();
-    // Whatever is written belongs to its owner alone (S54).
+    // Files that it creates are readable by their owner only (S54).
     rustix::process::umask(Mode::from_raw_mode(0o077));
     let arguments: Vec<OsString> = env::args_os().collect();
     match Cli::try_parse_from(&arguments) {
@@ -139,7 +139,7 @@ impl Cli {
                     json,
                 );
             }
-            // It asks nothing of a gateway, and is wanted where there is none.
+            // Needs no gateway, and is used where there is none.
             Some(Command::Store(store::Store::Verify { file: Some(file) })) => {
                 store::verify_file(&file, json).map(Some)
             }
@@ -162,7 +162,7 @@ impl Cli {
     }
 }
 
-/// Runs a command that asks something of the gateway.
+/// Runs a command of the admin client.
 fn ask<T: Into<Option<CommandOutput>>>(
     config: Option<&Path>,
     command: impl AsyncFnOnce(&AdminClient) -> Result<T, Failure>,
@@ -174,7 +174,7 @@ fn ask<T: Into<Option<CommandOutput>>>(
     runtime.block_on(command(&client)).map(Into::into)
 }
 
-/// A command line that is not understood, or one that asks for help.
+/// Prints help, or the error of a wrong command line.
 fn misunderstood(error: &clap::Error, json: bool) -> ExitCode {
     if !error.use_stderr() {
         return output::exit_after(error.print(), ExitCode::SUCCESS);
@@ -190,7 +190,7 @@ fn misunderstood(error: &clap::Error, json: bool) -> ExitCode {
     output::exit_after(printed, ExitCode::from(output::USAGE))
 }
 
-/// What is wrong, without the usage and the advice that people read.
+/// The error without usage and hints.
 fn in_one_line(error: &clap::Error) -> String {
     let said = error.render().to_string();
     let lines = said.lines().map(str::trim);

@@ -1,4 +1,4 @@
-//! What a command prints and how it exits.
+//! The output and the exit status of commands.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,10 +12,10 @@ use crate::model::terminal_text;
 /// Refused or failed.
 const FAILED: u8 = 1;
 
-/// The command line cannot be understood.
+/// The command line is wrong.
 pub(super) const USAGE: u8 = 2;
 
-/// What a command that was done says: to programs and to people.
+/// The result of a command: JSON for programs, text for users.
 #[derive(Debug)]
 pub(super) struct CommandOutput {
     json: Value,
@@ -23,7 +23,7 @@ pub(super) struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// The document, and the text with its line breaks between lines only.
+    /// Creates a result. `text` has no trailing line break.
     pub(super) fn new(json: &impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
         Ok(Self {
             json: serde_json::to_value(json).map_err(|error| Failure::failed(error.to_string()))?,
@@ -41,7 +41,7 @@ impl CommandOutput {
     }
 }
 
-/// Why a command was not done.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) struct Failure {
     message: String,
@@ -59,7 +59,7 @@ impl Failure {
         }
     }
 
-    /// The command line asks for something that cannot be asked for like this.
+    /// The command line is wrong.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self {
             status: USAGE,
@@ -67,7 +67,7 @@ impl Failure {
         }
     }
 
-    /// The same, and how far it was by then.
+    /// Appends to the message how far the command had come.
     pub(super) fn after(self, done: &str) -> Self {
         Self {
             message: format!("{}; {done}", self.message),
@@ -75,7 +75,7 @@ impl Failure {
         }
     }
 
-    /// The same with a member of its document.
+    /// Adds a member to the JSON document.
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
         self.details.insert(name.to_owned(), value);
         self
@@ -99,7 +99,7 @@ impl Failure {
         Value::Object(document)
     }
 
-    /// The details that people can use: lists of sentences, and of what was refused.
+    /// The details as lines of text: lists of sentences and of refused lines.
     fn lines(&self) -> Vec<String> {
         let lists = self.details.values().filter_map(Value::as_array);
         lists
@@ -134,7 +134,7 @@ pub(super) fn print_json(document: &Value) -> io::Result<()> {
     print_line(&format!("{document:#}"))
 }
 
-/// The status, unless what was to be said could not be. A reader who has seen enough is no failure.
+/// Returns the status, or a failure if the output could not be written. A closed pipe is no failure.
 pub(super) fn exit_after(printed: io::Result<()>, status: ExitCode) -> ExitCode {
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::from(FAILED),
@@ -142,7 +142,7 @@ pub(super) fn exit_after(printed: io::Result<()>, status: ExitCode) -> ExitCode 
     }
 }
 
-/// Something that people should know besides. Nobody may be reading.
+/// Prints a remark on standard error; ignores errors.
 pub(super) fn mention(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{}", terminal_text(&text.to_string()));
 }

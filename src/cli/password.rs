@@ -1,4 +1,4 @@
-//! Where a command takes a password from.
+//! Reads passwords for commands.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 
@@ -9,7 +9,7 @@ use super::output::Failure;
 use crate::secret::Secret;
 use crate::services::NewPassword;
 
-/// More than any password: the services refuse what is over 4096 bytes, and say so.
+/// Longer than any password: the services refuse what exceeds 4096 bytes, with an error.
 const LONGEST_LINE: u64 = 64 << 10;
 
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(super) struct PasswordSource {
 }
 
 impl PasswordSource {
-    /// The password; asked for twice where the options say nothing and somebody sits at a terminal.
+    /// Returns the password; prompts for it twice on a terminal if no option is given.
     pub(super) fn read(self) -> Result<NewPassword, Failure> {
         if let Some(hash) = self.password_hash {
             return Ok(NewPassword::Hash(hash));
@@ -51,9 +51,9 @@ fn prompt(text: &str) -> Result<Secret<String>, Failure> {
     Ok(Secret::new(rpassword::prompt_password(text)?))
 }
 
-/// The first line, without its line break.
+/// Reads the first line, without its line break.
 fn line_of(input: impl Read) -> Result<Secret<String>, Failure> {
-    // Of a size that never grows, so that no copy of the password stays behind.
+    // Allocated once, so that no copy of the password stays behind.
     let mut line = Vec::with_capacity(usize::try_from(LONGEST_LINE).unwrap_or(usize::MAX));
     let read = BufReader::with_capacity(1, input)
         .take(LONGEST_LINE)

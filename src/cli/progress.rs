@@ -1,13 +1,13 @@
-//! How far a long command is, on a terminal and nowhere else.
+//! Progress of long commands, on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A line on standard error, gone at the end.
+/// A line on standard error, erased at the end.
 #[derive(Debug)]
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Shows nothing to programs.
+    /// Shows nothing with `json`.
     pub(super) fn new(json: bool) -> Self {
         Self(if json {
             ProgressBar::hidden()
@@ -16,12 +16,12 @@ impl Progress {
         })
     }
 
-    /// So many records so far.
+    /// Shows the number of records so far.
     pub(super) fn at(&self, records: u64) {
         self.0.set_position(records);
     }
 
-    /// So many of what is counted, and so much of all that is to be done.
+    /// Shows `count`, and how much of `all` is `done`.
     pub(super) fn at_part(&self, count: u64, done: u64, all: u64) {
         if self.0.length().is_none() {
             self.0.set_style(style("[{bar:30}] {percent:>3} %  {msg}  {eta}"));

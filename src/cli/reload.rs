@@ -1,4 +1,4 @@
-//! `vestibule reload`: has the running gateway read its configuration again.
+//! `vestibule reload`: makes the running gateway reload its configuration.
 
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure};

@@ -1,4 +1,4 @@
-//! `vestibule schema`: the documentation of the configuration.
+//! `vestibule schema`: prints the documentation of the configuration.
 
 use std::process::ExitCode;
 

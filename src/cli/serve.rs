@@ -1,4 +1,4 @@
-//! `vestibule serve`
+//! `vestibule serve`: runs the gateway.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::metrics::Counter;
 use crate::random::Random;
 use crate::store::StoreError;
 
-/// For how long what is still under way holds up the end, once the gateway has stopped.
+/// How long blocking work may delay the exit once the gateway has stopped.
 const LONGEST_END: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default, Args)]
@@ -36,7 +36,7 @@ pub(super) struct Serve {
     save: Option<PathBuf>,
 }
 
-/// Runs until it is told to stop.
+/// Runs the gateway until a signal stops it.
 pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
     let chosen = options.configuration(config)?;
     let LoadedConfig { config, warnings } = chosen.read()?;
@@ -46,7 +46,7 @@ pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure>
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(chosen, config, lost_messages));
-    // What reads a file that does not answer is not waited for.
+    // A file system that does not respond is not waited for.
     runtime.shutdown_timeout(LONGEST_END);
     served
 }
@@ -86,7 +86,7 @@ async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Coun
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
     let offer = offer(&application, &config, &stop).await;
-    // Those who have accounts are served all the same.
+    // A failure here does not keep users with accounts from being served.
     let offer = offer.unwrap_or_else(|error| {
         tracing::error!(%error, "there is no administrator yet, and the link for the first one could not be created: fix the cause and start again");
         None
@@ -99,7 +99,8 @@ async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Coun
         .map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// The link for the first administrator, if there is none yet. Where no terminal shows it, it is put into a file.
+/// Creates the link for the first administrator if there is none yet; without a terminal, writes it to a
+/// file.
 async fn offer(
     application: &Application,
     config: &Config,
@@ -124,7 +125,7 @@ async fn offer(
     Ok(offer)
 }
 
-/// Why there is no link.
+/// Why the link could not be created.
 #[derive(Debug, thiserror::Error)]
 enum OfferError {
     #[error(transparent)]

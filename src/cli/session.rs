@@ -1,4 +1,4 @@
-//! `vestibule session …`
+//! `vestibule session …`: lists and ends sessions.
 
 use clap::Subcommand;
 
@@ -99,7 +99,7 @@ fn listed(sessions: &[SessionView]) -> String {
     )
 }
 
-/// The access key where there is one: it ends the session too.
+/// The access key, if one started the session, which ends with it; else the method.
 fn signed_in_with(session: &SessionView) -> String {
     let key = session.access_key.map(|key| key.to_string());
     key.unwrap_or_else(|| session.method.as_str().to_owned())

@@ -1,5 +1,5 @@
-//! What signals do to a gateway that serves. None ends it but SIGTERM, SIGINT and SIGQUIT, and those let it drain; what
-//! cannot be caught, such as SIGKILL, and faults of the processor end it too. An abort of its own ends it as before.
+//! Signals of a serving gateway. Only SIGTERM, SIGINT and SIGQUIT end it, and let it drain; so do, at once,
+//! those that cannot be caught, such as SIGKILL, and faults. An abort of its own ends it as usual.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::RunningGateway;
 use crate::services::Actor;
 
-/// Signals that would end the process and mean nothing here, by the names that they have.
+/// Signals without a meaning here that would end the process, with their names.
 const MEANINGLESS: [(Number, &str); 12] = [
     (Number::TRAP, "SIGTRAP"),
     (Number::ABORT, "SIGABRT"),
@@ -29,35 +29,36 @@ const MEANINGLESS: [(Number, &str); 12] = [
     (Number::XFSZ, "SIGXFSZ"),
 ];
 
-/// Signals without a name, SIGRTMIN to SIGRTMAX: they would end the process too.
+/// Signals without names, SIGRTMIN to SIGRTMAX, which would end the process too.
 const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
-/// Signals that operators send to a gateway, at any moment of its life.
+/// Signals that operators may send at any time.
 const SENT: [nix::sys::signal::Signal; 3] = [
     nix::sys::signal::Signal::SIGHUP,
     nix::sys::signal::Signal::SIGUSR1,
     nix::sys::signal::Signal::SIGUSR2,
 ];
 
-/// Has them wait, in this thread and those that it makes: whoever has not caught them yet would end by them.
+/// Blocks these signals in this thread and its later children: an uncaught one would end the process.
 pub(super) fn block() {
-    // It cannot fail with signals that exist.
+    // Cannot fail for valid signals.
     let _ = SigSet::from_iter(SENT).thread_block();
 }
 
-/// Lets them through again, those first that wait.
+/// Unblocks these signals; pending ones are delivered first.
 pub(super) fn unblock() {
     let _ = SigSet::from_iter(SENT).thread_unblock();
 }
 
-/// Signals to a gateway, which come to nothing until it serves.
+/// The operator's signals to a gateway, which are pending until it serves.
 pub(super) struct Requests {
     hangup: Signal,
     reopen: Signal,
 }
 
 impl Requests {
-    /// From now on these signals are kept, those as well that were sent since [`block`], and others that would end the process are no more than logged.
+    /// Catches the operator's signals, including those that are pending since [`block`]; others that would
+    /// end the process are only logged.
     pub(super) fn catch() -> io::Result<Self> {
         for (number, name) in MEANINGLESS {
             ignore(SignalKind::from_raw(number.as_raw()), name.to_owned())?;
@@ -73,7 +74,7 @@ impl Requests {
         Ok(requests)
     }
 
-    /// SIGHUP reloads, SIGUSR1 opens the logs again. The log tells how either ended.
+    /// Reloads on SIGHUP and reopens the logs on SIGUSR1; logs the result.
     pub(super) async fn obey(mut self, serving: Arc<RunningGateway>) {
         loop {
             tokio::select! {
@@ -97,11 +98,12 @@ fn ignore(kind: SignalKind, name: String) -> io::Result<()> {
     Ok(())
 }
 
-/// Cancelled by the first SIGTERM, SIGINT or SIGQUIT; the second ends the process at once.
+/// Returns a token that the first SIGTERM, SIGINT or SIGQUIT cancels; the second one ends the process at
+/// once.
 pub(super) fn stop_on_signal() -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let token = stop.clone();
-    // On a thread of its own: it is there whatever else blocks, and when all else has ended.
+    // On a thread of its own, which works even if everything else blocks or has ended.
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let signals = {
         let _entered = runtime.enter();

@@ -1,16 +1,15 @@
-//! `-` in the place of a file on the command line: standard input where one is read, standard output where one is
-//! written.
+//! `-` in place of a file on the command line: standard input for reading, standard output for writing.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::Path;
 
-/// Whether an argument names a standard stream and no file.
+/// Returns whether an argument names a standard stream.
 pub(super) fn is_named_by(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// What is read under this name, for messages.
+/// The name of an input in messages.
 pub(super) fn input_name(path: &Path) -> String {
     if is_named_by(path) {
         "standard input".to_owned()
@@ -27,7 +26,7 @@ pub(super) fn open_input(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(File::open(path)?))
 }
 
-/// The same for whoever reads it more than once: standard input is copied into a file without a name.
+/// Opens an input that is read more than once: standard input is copied to an unnamed file.
 pub(super) fn open_seekable_input(path: &Path) -> io::Result<File> {
     if !is_named_by(path) {
         return File::open(path);

@@ -1,4 +1,4 @@
-//! `vestibule store …`
+//! `vestibule store …`: verifies, exports, imports, backs up and salvages the store.
 
 mod backup;
 mod export;
@@ -35,7 +35,7 @@ pub(super) enum Store {
 }
 
 impl Store {
-    /// Writes an export to standard output itself, and answers the rest.
+    /// Writes an export to standard output itself, and else returns the result.
     pub(super) async fn run(
         self,
         client: &AdminClient,
@@ -52,7 +52,7 @@ impl Store {
     }
 }
 
-/// `vestibule store verify FILE`, which asks nothing of a gateway.
+/// `vestibule store verify FILE`: needs no gateway.
 pub(super) fn verify_file(file: &Path, json: bool) -> Result<CommandOutput, Failure> {
     verify_file::verify(file, json)
 }

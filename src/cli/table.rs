@@ -1,7 +1,7 @@
-//! Aligned columns and moments, for people.
+//! Formats tables and times as text.
 //!
-//! By hand: a crate for tables would draw borders and wrap lines to the terminal's width, where these stay one line a row
-//! for `grep` and `awk`, and what is left of it is the width of a cell.
+//! By hand: a crate for tables would draw borders and wrap lines to the terminal's width, where these stay
+//! one line a row for `grep` and `awk`, and what is left of it is the width of a cell.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::model::legible;
 
-/// Columns under their titles, two spaces apart.
+/// Formats columns under their titles, two spaces apart.
 pub(super) fn table<const N: usize>(
     titles: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -26,7 +26,7 @@ pub(super) fn table<const N: usize>(
     lines.join("\n")
 }
 
-/// Names and values under each other.
+/// Formats names and values, a pair a line.
 pub(super) fn list<const N: usize>(rows: [(&str, String); N]) -> String {
     let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
     let lines = rows.map(|(name, value)| {
@@ -36,12 +36,13 @@ pub(super) fn list<const N: usize>(rows: [(&str, String); N]) -> String {
     lines.join("\n")
 }
 
-/// What people chose to be called must not move the cursor of whoever reads it, nor look like something else.
+/// Replaces control and invisible characters, with which a chosen name could move the cursor or imitate other
+/// output.
 pub(super) fn printable(text: &str) -> String {
     legible(text).replace(char::is_control, "\u{fffd}")
 }
 
-/// A moment: in UTC, and how far away it is.
+/// Formats a time in UTC, and how far away it is.
 pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
     let distance = at.duration_since(now);
     let relative = match distance.unsigned_abs().as_secs() {
@@ -52,7 +53,7 @@ pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{} ({relative})", at.strftime("%Y-%m-%d %H:%M UTC"))
 }
 
-/// The largest unit of a length of time, rounded to the nearest.
+/// Formats a duration in its largest unit, rounded.
 pub(super) fn roughly(length: Duration) -> String {
     let seconds = length.as_secs();
     let (count, unit) = [(86_400, "day"), (3600, "hour"), (60, "minute")]

@@ -1,4 +1,4 @@
-//! `vestibule trust`: puts the local authority into the stores that this machine's programs trust.
+//! `vestibule trust`: adds the local authority to the trust stores of this machine, or removes it.
 
 use std::env;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::output::{CommandOutput, Failure};
 use crate::listener::AUTHORITY_FILE;
 
-/// Puts the local authority in `certs_dir` into the system's trust store, or takes it out.
+/// Adds the local authority in `certs_dir` to the trust stores, or removes it.
 pub fn run(certs_dir: &Path, remove: bool, json: bool) -> ExitCode {
     let done = Stores::of_this_machine()
         .change(certs_dir, remove)
@@ -27,25 +27,25 @@ pub fn run(certs_dir: &Path, remove: bool, json: bool) -> ExitCode {
     }
 }
 
-/// Where trust is kept.
+/// The trust stores of this machine.
 #[derive(Debug)]
 struct Stores {
     system: Option<SystemStore>,
-    /// The database of Chromium, if there is one: Firefox keeps one in each profile and reads the system's too on most
-    /// distributions.
+    /// The database of Chromium, if it exists. Firefox has one in each profile, and on most distributions
+    /// reads the system's too.
     nss: Option<PathBuf>,
 }
 
-/// A distribution's folder of anchors.
+/// A distribution's folder of trust anchors.
 #[derive(Debug)]
 struct SystemStore {
     folder: PathBuf,
     extension: &'static str,
-    /// What makes the folder's content count, after an addition and after a removal.
+    /// The commands that apply a change of the folder: after an addition, after a removal.
     update: [&'static [&'static str]; 2],
 }
 
-/// What was done.
+/// The result.
 #[derive(Debug, Serialize)]
 struct TrustReport {
     authority: PathBuf,
@@ -54,7 +54,7 @@ struct TrustReport {
     stores: Vec<String>,
 }
 
-/// The authority that is to be trusted.
+/// The local authority.
 struct Authority {
     path: PathBuf,
     fingerprint: String,
@@ -90,7 +90,7 @@ impl Stores {
     fn change(&self, certs_dir: &Path, remove: bool) -> Result<TrustReport, Failure> {
         let authority = Authority::read(&certs_dir.join(AUTHORITY_FILE))?;
         let mut stores = Vec::new();
-        // The user's own store first: it needs no rights, and stays done if the system's is refused.
+        // The user's own store first: it needs no rights, and stays changed if the system's is refused.
         if let Some(folder) = &self.nss {
             change_nss(folder, &authority, remove)?;
             stores.push(format!("the browsers' store {}", folder.display()));
@@ -163,7 +163,7 @@ impl Authority {
         let pem = fs::read(path).map_err(|error| failed(&error))?;
         let der = CertificateDer::from_pem_slice(&pem).map_err(|error| failed(&error))?;
         let fingerprint = Sha256::digest(&der).iter().fold(String::new(), |mut hex, byte| {
-            // Writing into a string does not fail.
+            // Writing to a string does not fail.
             let _ = write!(hex, "{byte:02x}");
             hex
         });
@@ -174,7 +174,7 @@ impl Authority {
         })
     }
 
-    /// The name it has in the stores, with enough of its fingerprint that two gateways do not take each other's place.
+    /// Its name in the stores, with enough of the fingerprint that two gateways on a machine do not collide.
     fn name(&self) -> String {
         format!("vestibule-local-{}", &self.fingerprint[..8])
     }
@@ -222,7 +222,7 @@ fn change_nss(folder: &Path, authority: &Authority, remove: bool) -> Result<(), 
     }
 }
 
-/// Runs a program to its end, and lets it say nothing unless it fails.
+/// Runs a program; its output is shown only on failure.
 fn call(command: &[&str]) -> Result<(), Failure> {
     let failed = |why: &dyn std::fmt::Display| Failure::failed(format!("{}: {why}", command.join(" ")));
     let Some((program, arguments)) = command.split_first() else {
@@ -239,8 +239,8 @@ fn call(command: &[&str]) -> Result<(), Failure> {
     }
 }
 
-/// Whether a program is where programs of this kind are, or in PATH; the folders for root's programs are not in
-/// everybody's.
+/// Returns whether a program is in PATH or in the folders of root's programs, which are not in every user's
+/// PATH.
 fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/bin".into()]);

@@ -1,4 +1,4 @@
-//! `vestibule user …`
+//! `vestibule user …`: manages accounts.
 
 mod import;
 mod list;

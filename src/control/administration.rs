@@ -1,4 +1,4 @@
-//! What commands are executed on.
+//! The context in which commands are executed: services and store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::services::Services;
 use crate::store::Store;
 
-/// The services, and the store under them for what is about the store itself: to verify it and to write it out.
+/// The services, and the store itself for verification and export.
 #[derive(Clone)]
 pub struct Administration {
     pub(super) services: Services,
@@ -20,7 +20,7 @@ pub struct Administration {
 }
 
 impl Administration {
-    /// Over services and a store that are already open.
+    /// Wraps services and a store that are open.
     pub fn new(services: Services, store: Arc<dyn Store>, clock: Clock) -> Self {
         Self {
             services,
@@ -29,7 +29,7 @@ impl Administration {
         }
     }
 
-    /// The same under another configuration.
+    /// Returns the context under another configuration.
     #[must_use]
     pub fn with_config(&self, config: &Config) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Administration {
         }
     }
 
-    /// Opens what the configuration names, for a command: no gateway runs.
+    /// Opens the configured store and builds the services, for a command without a running gateway.
     pub async fn open(config: &Config, clock: Clock, random: Random) -> Result<Self, OpenError> {
         require_owner(config)?;
         let store = open_store(&config.store, clock.clone()).await?;
@@ -46,7 +46,7 @@ impl Administration {
         Ok(Self::new(services, store, clock))
     }
 
-    /// What was promised once and the store lost.
+    /// Changes that the store acknowledged and lost, described; `None` if there are none.
     pub fn lost_changes(&self) -> Option<String> {
         self.store.lost_changes()
     }

@@ -1,4 +1,5 @@
-//! The first administrator: a one-time link, as long as nobody in the administrators' group may sign in.
+//! The bootstrap of the first administrator: a one-time sign-up link while the administrators' group has no
+//! active member.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -15,26 +16,25 @@ use crate::secret::Secret;
 use crate::services::{Accounts, Actor, Origin, Services};
 use crate::store::StoreError;
 
-/// How long the link works.
+/// The lifetime of the link.
 pub const LIFETIME: Duration = Duration::from_hours(1);
 
-/// How often it is asked whether the link was used.
+/// How often the store is polled for an administrator.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Who makes the invitation, for the record.
+/// The actor of the invitation in the audit log.
 const BY: &str = "start";
 
-/// A link that makes the first administrator, once.
+/// The sign-up link of the first administrator, valid once.
 #[derive(Debug)]
 pub struct BootstrapLink {
     /// The link.
     pub link: Secret<String>,
-    /// From this moment it serves nobody.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// Makes a link that works alone, all earlier ones being revoked; none if the administrators' `group` has a
-/// member who may sign in.
+/// Creates a link and revokes all earlier ones; `None` if the administrators' `group` has an active member.
 pub async fn offer(services: &Services, group: &str) -> Result<Option<BootstrapLink>, StoreError> {
     if services.accounts.has_administrator().await? {
         return Ok(None);
@@ -62,12 +62,12 @@ pub async fn offer(services: &Services, group: &str) -> Result<Option<BootstrapL
     }))
 }
 
-/// The file with the link, for a gateway that no terminal shows.
+/// The file with the link, for a gateway without a terminal.
 #[derive(Clone, Debug)]
 pub struct LinkFile(PathBuf);
 
 impl LinkFile {
-    /// In the folder of the administrator's socket.
+    /// Names the file in the folder of the admin socket.
     pub fn beside(admin_socket: &Path) -> Self {
         Self(admin_socket.with_file_name("first-administrator.link"))
     }
@@ -77,7 +77,7 @@ impl LinkFile {
         &self.0
     }
 
-    /// Puts the link into it, readable by its owner alone, in place of an earlier one.
+    /// Writes the link, readable by the file's owner only, replacing an earlier file.
     pub fn write(&self, link: &Secret<String>) -> io::Result<()> {
         let draft = self.0.with_extension("draft");
         remove(&draft)?;
@@ -91,12 +91,12 @@ impl LinkFile {
         fs::rename(&draft, &self.0)
     }
 
-    /// Removes it, if it is there.
+    /// Removes the file if it exists.
     pub fn remove(&self) -> io::Result<()> {
         remove(&self.0)
     }
 
-    /// Removes it as soon as there is an administrator or the link has expired, unless `stop` comes first.
+    /// Removes the file once there is an administrator or the link has expired; does nothing after `stop`.
     pub async fn remove_when_spent(self, accounts: &Accounts, stop: &CancellationToken) {
         tokio::select! {
             () = administrator_appears(accounts) => {}
@@ -110,7 +110,7 @@ impl LinkFile {
 }
 
 async fn administrator_appears(accounts: &Accounts) {
-    // A store that cannot answer now is asked again.
+    // If the store fails, it is polled again.
     while !matches!(accounts.has_administrator().await, Ok(true)) {
         tokio::time::sleep(INTERVAL).await;
     }

@@ -1,4 +1,4 @@
-//! Asking a running gateway.
+//! The client of the admin socket.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,30 +19,30 @@ use crate::config::Config;
 use crate::store::Summary;
 use crate::system_user::SystemUser;
 
-/// How long a gateway may take to accept a request.
+/// How long sending a request may take.
 const SENDING: Duration = Duration::from_secs(10);
 
-/// How long a gateway may take to answer: an import hashes nothing, but a large store is verified for minutes.
+/// How long a response may take: the verification of a large store takes minutes.
 const ANSWERING: Duration = Duration::from_mins(10);
 
-/// The other end of an administrator's socket.
+/// Sends commands to the admin socket of a running gateway.
 #[derive(Clone, Debug)]
 pub struct SocketClient {
     socket: PathBuf,
-    /// Who is believed to run the gateway, beside root and oneself.
+    /// The system user that may own the peer, beside root and the current user.
     owner: Option<SystemUser>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// No gateway listens on the socket.
     #[error("no gateway answers at {}", .0.display())]
     NotRunning(PathBuf),
-    /// The socket is somebody else's.
+    /// The socket belongs to another user.
     #[error("{} belongs to another user: run this as the user that runs the gateway, or as root", .0.display())]
     Denied(PathBuf),
-    /// Somebody else answers.
+    /// The peer is not a trusted user.
     #[error(
         "at {} {peer} answers, who is neither root nor you nor the owner of the store: nothing was asked",
         .socket.display()
@@ -53,35 +53,35 @@ pub enum ClientError {
         /// Who.
         peer: SystemUser,
     },
-    /// Everybody can put a socket of their own there.
+    /// Every user can put another socket into its folder.
     #[error(transparent)]
     OpenFolder(#[from] OpenFolder),
-    /// The request is larger than a gateway takes.
+    /// The request is larger than a gateway accepts.
     #[error("the request is larger than {MAX_REQUEST} bytes; divide it")]
     TooLarge,
-    /// The gateway did not answer in time.
+    /// The gateway did not respond in time.
     #[error("the gateway at {} does not answer", .0.display())]
     Silent(PathBuf),
     /// The connection broke.
     #[error("the gateway at {} broke off: {error}", .socket.display())]
     Broken {
-        /// Which one.
+        /// The socket.
         socket: PathBuf,
         /// How.
         error: String,
     },
-    /// There is no answer to what was sent whole and changes something.
+    /// A command that changes something was sent, and no response came: whether it was executed is unknown.
     #[error("{error}. What was asked may have been done all the same: `{shown_by}` shows whether it was")]
     Unanswered {
-        /// Why there is none.
+        /// Why there is no response.
         error: Box<ClientError>,
-        /// The command that shows it.
+        /// The command that shows whether it was executed.
         shown_by: &'static str,
     },
 }
 
 impl SocketClient {
-    /// Of the gateway whose socket this is, if one runs.
+    /// Creates the client of a socket.
     pub fn new(socket: &Path) -> Self {
         Self {
             socket: socket.to_owned(),
@@ -89,7 +89,7 @@ impl SocketClient {
         }
     }
 
-    /// Of the gateway with this configuration: it may be run by whoever owns the store.
+    /// Creates the client of the gateway with this configuration, whose user may be the owner of the store.
     pub fn of(config: &Config) -> Self {
         Self {
             owner: store_owner(config),
@@ -97,19 +97,20 @@ impl SocketClient {
         }
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a command and waits for the response.
     pub async fn send(&self, command: &Command) -> Result<Result<Value, CommandError>, ClientError> {
         self.send_with_reason(command, None).await
     }
 
-    /// The same, and says why.
+    /// Like [`Self::send`], with a reason for the audit log.
     pub async fn send_with_reason(
         &self,
         command: &Command,
         reason: Option<&str>,
     ) -> Result<Result<Value, CommandError>, ClientError> {
         let (mut stream, request) = self.connect(command, reason).await?;
-        // A gateway that refuses the caller answers without reading: its answer says more than the broken pipe.
+        // A gateway that refuses the caller responds before it reads: that response says more than the broken
+        // pipe.
         let sent = timeout(SENDING, protocol::write_line(&mut stream, &request))
             .await
             .map_err(|_| self.silent())?;
@@ -129,7 +130,7 @@ impl SocketClient {
         }
     }
 
-    /// Asks for everything in the store.
+    /// Starts an export of the store.
     pub async fn export(
         &self,
         purpose: ExportPurpose,
@@ -151,7 +152,7 @@ impl SocketClient {
         }
     }
 
-    /// Whether a gateway answers, or somebody else's may.
+    /// Returns whether a gateway listens, or may: only a missing or refusing socket means no.
     pub async fn is_running(&self) -> bool {
         match UnixStream::connect(&self.socket).await {
             Ok(_) => true,
@@ -159,9 +160,9 @@ impl SocketClient {
         }
     }
 
-    /// These variables of the environment that the gateway was started with.
+    /// Returns these variables of the gateway's environment, as of its start.
     pub async fn environment(&self, names: &[String]) -> Result<GatewayEnvironment, EnvironmentError> {
-        // Held meanwhile, so that the process is still the one that answered.
+        // Held meanwhile, so that the process id still is the peer's.
         let stream = self.connect_trusted().await?;
         let peer = stream.peer_cred().map_err(|error| self.broken(&error))?;
         let process = peer.pid().filter(|process| *process > 0);
@@ -187,7 +188,7 @@ impl SocketClient {
         Ok(stream)
     }
 
-    /// Commands carry passwords: whoever listens must be somebody who could read the store anyway.
+    /// Commands carry passwords: the peer must be a user that could read the store anyway.
     fn require_trusted(&self, stream: &UnixStream) -> Result<(), ClientError> {
         require_closed(folder_of(&self.socket)).map_err(|error| self.broken(&error))??;
         let peer = stream.peer_cred().map_err(|error| self.broken(&error))?;
@@ -223,12 +224,12 @@ impl SocketClient {
     }
 }
 
-/// Whether a system user is believed to be the gateway.
+/// Returns whether a system user is trusted as the gateway.
 fn may_answer(peer: SystemUser, own: SystemUser, owner: Option<SystemUser>) -> bool {
     peer.is_root() || peer == own || Some(peer) == owner
 }
 
-/// An export on its way from a gateway.
+/// An export being received.
 #[derive(Debug)]
 pub struct ExportStream {
     client: SocketClient,
@@ -237,7 +238,7 @@ pub struct ExportStream {
 }
 
 impl ExportStream {
-    /// The next lines; none at the end of an export that is whole.
+    /// Returns the next lines; `None` at the end of a complete export.
     pub async fn lines(&mut self) -> Result<Result<Option<Vec<u8>>, CommandError>, ClientError> {
         let piece = timeout(ANSWERING, framing::receive(&mut self.stream)).await;
         let piece = piece.map_err(|_| self.client.silent())?;
@@ -254,7 +255,7 @@ impl ExportStream {
         }
     }
 
-    /// What there was, after the end.
+    /// The summary of the export, after its end.
     pub fn summary(&self) -> Option<&Summary> {
         self.summary.as_ref()
     }

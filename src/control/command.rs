@@ -1,4 +1,4 @@
-//! What can be asked.
+//! The commands of the admin socket, with their parameters.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,114 +9,120 @@ use crate::services::{
     NewInvitations,
 };
 
-/// How many accounts [`Command::FindUsers`] answers at one time.
+/// The most accounts in a response to [`Command::FindUsers`].
 pub const USERS_A_PAGE: usize = 1000;
 
-/// How many mails [`Command::ListMails`] answers at one time.
+/// The most mails in a response to [`Command::ListMails`].
 pub(super) const MAILS_A_PAGE: usize = 1000;
 
-/// How many events [`Command::ReadAudit`] answers at one time.
+/// The most events in a response to [`Command::ReadAudit`].
 pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 
-/// One thing that an administrator asks.
+/// A command of an administrator.
 ///
-/// Serialised onto the administrator's socket only: passwords are in it in the clear.
+/// Serialised only for the admin socket: contains passwords in the clear.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Adds an account, verified and approved. Answers an [`AccountView`](crate::api::AccountView).
+    /// Adds an account, verified and approved. Returns an [`AccountView`](crate::api::AccountView).
     AddUser(NewAccount),
-    /// Adds the accounts of some lines of an htpasswd file. Answers an [`ImportReport`](crate::api::ImportReport).
+    /// Adds the accounts of some lines of an htpasswd file. Returns an
+    /// [`ImportReport`](crate::api::ImportReport).
     ImportLines(HtpasswdLines),
-    /// Accounts among many, or all. Answers an [`AccountList`](crate::api::AccountList).
+    /// Searches accounts. Returns an [`AccountList`](crate::api::AccountList).
     FindUsers(AccountQuery),
-    /// Up to 1000 mails that wait or failed for good, in the order they were enqueued, from the one after this.
-    /// Answers a [`MailList`](crate::api::MailList).
+    /// Lists up to 1000 queued or failed mails in the order of the queue, after this one. Returns a
+    /// [`MailList`](crate::api::MailList).
     ListMails(Option<MailId>),
-    /// Has a mail sent again that failed for good, by its id, or all of those to an address. Answers
+    /// Queues a failed mail again, by its id, or all failed mails to an address. Returns
     /// [`ResentMails`](crate::api::ResentMails).
     SendAgain(String),
-    /// The locks that are in force. Answers [`LocksView`](crate::api::LocksView).
+    /// Lists the locks in force. Returns [`LocksView`](crate::api::LocksView).
     ListLocks,
-    /// The account with this address, username or id. Answers [`AccountDetails`](crate::api::AccountDetails).
+    /// Shows the account with this address, username or id. Returns
+    /// [`AccountDetails`](crate::api::AccountDetails).
     ShowUser(String),
-    /// Changes an account. Answers an [`AccountView`](crate::api::AccountView).
+    /// Changes an account. Returns an [`AccountView`](crate::api::AccountView).
     ChangeUser {
-        /// Its address, username or id.
+        /// The account's address, username or id.
         user: String,
         /// The change.
         change: AccountChange,
     },
-    /// Deletes the account with this address, username or id. Answers an [`AccountView`](crate::api::AccountView).
+    /// Deletes the account with this address, username or id. Returns an
+    /// [`AccountView`](crate::api::AccountView).
     DeleteUser(String),
-    /// Makes invitations. Answers [`CreatedInvitations`](crate::api::CreatedInvitations).
+    /// Creates invitations. Returns [`CreatedInvitations`](crate::api::CreatedInvitations).
     Invite {
         /// The invitations.
         invitations: NewInvitations,
         /// The language of their mails (BCP 47).
         language: Option<String>,
     },
-    /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](crate::api::ResetLink).
+    /// Creates a reset link, whatever `login.reset` is. Returns a [`ResetLink`](crate::api::ResetLink).
     CreateResetLink(String),
-    /// Invitations that are good for something, oldest first. Answers an [`InvitationList`](crate::api::InvitationList).
+    /// Lists the valid invitations, oldest first. Returns an [`InvitationList`](crate::api::InvitationList).
     ListInvitations,
-    /// Revokes an invitation. Answers its id.
+    /// Revokes an invitation. Returns its id.
     RevokeInvitation(InvitationId),
-    /// Sessions of an account, or all, newest first. Answers a [`SessionList`](crate::api::SessionList).
+    /// Lists the sessions of an account, or all, newest first. Returns a
+    /// [`SessionList`](crate::api::SessionList).
     ListSessions(Option<String>),
-    /// Ends sessions. Answers [`EndedSessions`](crate::api::EndedSessions).
+    /// Ends sessions. Returns [`EndedSessions`](crate::api::EndedSessions).
     RevokeSessions(SessionSelector),
-    /// Reads the configuration again. Answers [`ReloadReport`](crate::api::ReloadReport).
+    /// Reloads the configuration. Returns a [`ReloadReport`](crate::api::ReloadReport).
     Reload,
-    /// Makes an access key. Answers a [`CreatedAccessKey`](crate::api::CreatedAccessKey).
+    /// Creates an access key. Returns a [`CreatedAccessKey`](crate::api::CreatedAccessKey).
     CreateKey {
-        /// Whose: an address, username or id.
+        /// The owner's address, username or id.
         user: String,
         /// The key.
         key: NewAccessKey,
     },
-    /// Access keys of an account, or all, in the order they were made. Answers an [`AccessKeyList`](crate::api::AccessKeyList).
+    /// Lists the access keys of an account, or all, in the order of creation. Returns an
+    /// [`AccessKeyList`](crate::api::AccessKeyList).
     ListKeys(Option<String>),
-    /// Changes an access key. Answers the [`AccessKeyView`](crate::api::AccessKeyView) that it then has, or had.
+    /// Changes an access key. Returns its [`AccessKeyView`](crate::api::AccessKeyView), for a revoked key the
+    /// last one.
     ChangeKey {
-        /// Its public half.
+        /// Its public id.
         key: AccessKeyId,
         /// The change.
         change: AccessKeyChange,
     },
-    /// Seals the key of all access keys' secrets with another master key. Answers a
-    /// [`RotatedMaster`](crate::api::RotatedMaster).
+    /// Encrypts the data key with another master key. Returns a [`RotatedMaster`](crate::api::RotatedMaster).
     RotateMaster,
-    /// Reads the audit log. Answers an [`AuditEventList`](crate::api::AuditEventList).
+    /// Reads the audit log. Returns an [`AuditEventList`](crate::api::AuditEventList).
     ReadAudit(AuditQuery),
-    /// Says where the gateway listens. Answers a [`ServerInfo`](crate::api::ServerInfo).
+    /// Returns where the gateway listens, as [`ServerInfo`](crate::api::ServerInfo).
     Whereabouts,
-    /// Says what would become of a request, and why. Answers an `ExplainReport`.
+    /// Explains what would happen to a request. Returns an `ExplainReport`.
     Explain {
         /// Its method.
         method: String,
         /// Its URL, or a path at `public_url`.
         url: String,
-        /// Whose it is: an address, username or id. Nobody's if none.
+        /// The address, username or id of the account that sends it; `None`: anonymous.
         user: Option<String>,
         /// Its `Destination`: a URL, or a path at the same host.
         #[serde(default)]
         destination: Option<String>,
     },
-    /// Says what became of the request with this id. Answers a `RequestReport`.
+    /// Explains what happened to the request with this id. Returns a `RequestReport`.
     ExplainRequest(String),
-    /// Says what the running gateway remembers of the request with this id, at once. Answers a `RecentRequest` or null.
+    /// Looks the request with this id up in memory only. Returns a `RecentRequest` or null.
     Recall(String),
-    /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
+    /// Verifies the store. Returns a [`Verification`](crate::store::Verification) without faults; with
+    /// faults, an error.
     VerifyStore,
-    /// Writes everything in the store out. Answers with lines, and then a [`Summary`](crate::store::Summary).
+    /// Exports the store. Streams lines, then returns a [`Summary`](crate::store::Summary).
     ExportStore(ExportPurpose),
-    /// Puts on record that nothing came of an export. Answers nothing.
+    /// Audits that an export came to nothing. Returns null.
     NoteFailedExport(ExportPurpose),
 }
 
 impl Command {
-    /// Whether it changes nothing but the record, which an export of the audit log is on.
+    /// Returns whether it changes nothing. An export counts as a change, since it is audited.
     pub fn only_reads(&self) -> bool {
         match self {
             Self::FindUsers(_)
@@ -152,7 +158,7 @@ impl Command {
 }
 
 impl Command {
-    /// The command that shows whether this one was done; none where there is nothing to be seen.
+    /// Returns the command that shows whether this one was executed; `None` if nothing shows it.
     pub fn shown_by(&self) -> Option<&'static str> {
         Some(match self {
             Self::AddUser(_) | Self::ImportLines(_) | Self::DeleteUser(_) => "vestibule user list",
@@ -169,70 +175,71 @@ impl Command {
     }
 }
 
-/// What an export is for; the record tells.
+/// The purpose of an export, for the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExportPurpose {
-    /// To go elsewhere.
+    /// To be imported elsewhere.
     Export,
-    /// To be kept.
+    /// To be kept as a backup.
     Backup,
 }
 
-/// Which accounts are wanted.
+/// Parameters of [`Command::FindUsers`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountQuery {
     /// Only those that this lets through.
     pub filter: AccountFilter,
-    /// From what another answer named.
+    /// The cursor of the previous page.
     pub after: Option<String>,
-    /// How many, at most [`USERS_A_PAGE`].
+    /// The most accounts, at most [`USERS_A_PAGE`].
     pub limit: usize,
 }
 
-/// Which events are wanted.
+/// Parameters of [`Command::ReadAudit`].
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AuditQuery {
-    /// Only those of whom this name means: see [`resolve_subjects`](crate::services::Audit::resolve_subjects).
+    /// Only events of the subjects of this name: see
+    /// [`resolve_subjects`](crate::services::Audit::resolve_subjects).
     pub account: Option<String>,
     /// Only those that this lets through.
     pub filter: AuditFilter,
     /// In which order.
     pub order: AuditOrder,
-    /// Those after this one.
+    /// Only events after this one.
     pub after: Option<AuditCursor>,
-    /// Whether it begins an export, which is recorded.
+    /// Whether this read begins an export, which is audited.
     #[serde(default)]
     pub exports: bool,
-    /// How many, at most [`AUDIT_EVENTS_A_PAGE`].
+    /// The most events, at most [`AUDIT_EVENTS_A_PAGE`].
     pub limit: usize,
 }
 
-/// Lines of an htpasswd file.
+/// A part of an htpasswd file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct HtpasswdLines {
-    /// The number of the first of them in the file, from 1.
+    /// The number of its first line in the file, from 1.
     pub first: usize,
     /// The lines.
     pub text: String,
 }
 
-/// Which sessions to end.
+/// The sessions to end.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionSelector {
     /// All of the account with this address, username or id.
     Of(String),
-    /// One.
+    /// A single one.
     One {
-        /// Its public name.
+        /// Its public id.
         id: SessionId,
-        /// Whose it must be, if that was said.
+        /// The account that must own it, if one is given.
         of: Option<String>,
     },
 }
 
-/// Who a command of this system user is, in the record.
+/// Returns the actor for commands of this system user.
 pub fn by_command_of(uid: u32) -> Actor {
     Actor::operator(format!("command (uid {uid})"))
 }

@@ -1,4 +1,4 @@
-//! The environment of the gateway that runs, for an operator whose own lacks the secrets that only the service has.
+//! The environment of a running gateway, for an operator whose shell lacks the service's secrets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,35 +9,35 @@ use zeroize::Zeroizing;
 use super::ClientError;
 use crate::secret::Secret;
 
-/// Variables of the gateway that runs.
+/// Environment variables of a running gateway.
 #[derive(Debug)]
 pub struct GatewayEnvironment {
-    /// The gateway's process.
+    /// Its process id.
     pub process: i32,
-    /// Those that were asked for and that it has.
+    /// The requested variables that are set.
     pub variables: BTreeMap<String, Secret<String>>,
 }
 
-/// Why the gateway's environment cannot be read.
+/// Why the environment could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// The gateway cannot be reached.
+    /// The gateway could not be reached.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The system does not say which process it is: it runs in another container.
+    /// The system does not tell the peer's process id: it runs in another container.
     #[error("the process of the gateway that runs cannot be told")]
     NoProcess,
-    /// The system does not let it be read.
+    /// The system refuses to read the environment.
     #[error("the environment of the gateway that runs, process {process}, cannot be read: {error}")]
     Unreadable {
-        /// The process.
+        /// Its process id.
         process: i32,
         /// Why.
         error: io::Error,
     },
 }
 
-/// Reads these variables of a process (proc(5), environ): what it was started with.
+/// Reads these variables of a process from `/proc/PID/environ` (proc(5)), as of its start.
 pub(super) fn read_environment(
     process: i32,
     names: &[String],

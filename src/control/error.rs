@@ -1,4 +1,4 @@
-//! Why a command was not done.
+//! Errors of commands.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,21 +10,21 @@ use crate::services::{
 };
 use crate::store::StoreError;
 
-/// A refusal or a failure, told to the administrator.
+/// A refusal or failure, as it is reported to the administrator.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
     /// What is wrong and what to do.
     pub message: String,
-    /// What a program may want to know besides.
+    /// Further data for programs.
     #[serde(default)]
     pub details: Map<String, Value>,
-    /// What the record calls it, as for an act on a page; none if the act was done all the same.
+    /// The reason in the audit log, as for an act on a page; `None` if the act was executed.
     #[serde(skip)]
     pub(super) problem: Option<&'static str>,
 }
 
-/// Whether whoever asked is told the same: what the record calls it stays here.
+/// Compares what the caller sees; the audit log's reason is not sent.
 impl PartialEq for CommandError {
     fn eq(&self, other: &Self) -> bool {
         (&self.message, &self.details) == (&other.message, &other.details)
@@ -32,7 +32,7 @@ impl PartialEq for CommandError {
 }
 
 impl CommandError {
-    /// A refusal that needs no details.
+    /// Creates a refusal without details.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -41,12 +41,12 @@ impl CommandError {
         }
     }
 
-    /// What the act is on is not there.
+    /// The object of the act does not exist.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::of(Problem::NotFound, message)
     }
 
-    /// The act was done, and something else went wrong.
+    /// The act was executed, and something failed afterwards.
     pub(super) fn after_the_act(message: impl Into<String>) -> Self {
         Self {
             problem: None,
@@ -61,7 +61,7 @@ impl CommandError {
         }
     }
 
-    /// The same with the members of a document as details.
+    /// Adds the members of a JSON object as details.
     pub(super) fn with_details<T: Serialize>(mut self, details: &T) -> Self {
         if let Ok(Value::Object(members)) = serde_json::to_value(details) {
             self.details = members;
@@ -151,7 +151,7 @@ impl From<serde_json::Error> for CommandError {
     }
 }
 
-/// The commands that decide about an account that stands there.
+/// The commands that are possible in a status.
 fn serves(status: AccountStatus) -> &'static str {
     match status {
         AccountStatus::Active => "with `vestibule user disable`",

@@ -1,4 +1,4 @@
-//! Executing commands: each is a call of the service that the pages call, and its outcome in the form that programs read.
+//! Executes commands: each calls the service that the pages call, and returns its result in a form of `api`.
 
 use serde_json::{Value, to_value};
 
@@ -20,11 +20,11 @@ use crate::services::{
 };
 
 impl Administration {
-    /// Does what is asked, by whom and why is for the record, which has what is refused too. The answer is what [`Command`]
-    /// says.
+    /// Executes a command. `by` is the actor in the audit log, which also gets refusals. The result is the
+    /// one that [`Command`] documents.
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         let act = AuditedCommand::of(&command);
-        // In memory of its own: the future has room for whichever command needs the most.
+        // Boxed: the future is as large as the largest command's.
         let answer = Box::pin(self.answer(command, by)).await;
         if let (Err(CommandError { problem, .. }), Some(act)) = (&answer, act)
             && let Some(problem) = problem
@@ -88,11 +88,11 @@ impl Administration {
             Command::ReadAudit(query) => to_value(self.read_audit(query, by).await?)?,
             Command::VerifyStore => self.verify_store().await?,
             Command::NoteFailedExport(purpose) => to_value(self.note_failed_export(purpose, by))?,
-            // Answered with more than a document: see `run`.
+            // Returns more than a document: see `run`.
             Command::ExportStore(_) => return Err(CommandError::new("an export is no document")),
-            // A gateway that runs does not get here.
+            // A running gateway handles it before.
             Command::Reload => return Err(CommandError::new("there is no gateway to reload")),
-            // The stages explain it, and whoever puts them together.
+            // Handled by a running gateway, in `app`.
             Command::Explain { .. }
             | Command::ExplainRequest(_)
             | Command::Recall(_)
@@ -165,7 +165,7 @@ impl Administration {
         language: Option<String>,
         by: &Actor,
     ) -> Result<CreatedInvitations, CommandError> {
-        // The gateway's own machine, in the language that was asked for.
+        // The machine of the gateway, with the language of the request.
         let origin = Origin {
             language,
             ..Origin::default()
@@ -289,7 +289,7 @@ impl Administration {
         }
     }
 
-    /// The account with this address, username or id, if one is named.
+    /// Returns the id of the account with this address, username or id, if one is given.
     async fn named(&self, user: Option<&str>) -> Result<Option<AccountId>, AccountError> {
         match user {
             Some(user) => Ok(Some(self.services.accounts.find(user).await?.id)),

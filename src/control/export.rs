@@ -1,4 +1,4 @@
-//! Writing everything in the store out.
+//! Export of the whole store.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use super::{Administration, Command, CommandError, ExportPurpose};
 use crate::services::{Actor, Event, Kind, Origin};
 use crate::store::ExportFile;
 
-/// What a command gives.
+/// The result of a command.
 #[derive(Debug)]
 pub enum CommandResult {
-    /// A document: see [`Command`].
+    /// A JSON document: see [`Command`].
     Document(Value),
-    /// Lines, as many as there are.
+    /// Lines of an export.
     Lines(ExportFile),
 }
 
@@ -22,7 +22,7 @@ impl From<Value> for CommandResult {
 }
 
 impl Administration {
-    /// Does what is asked, whatever it gives.
+    /// Executes any command, exports included.
     pub async fn run(&self, command: Command, by: &Actor) -> Result<CommandResult, CommandError> {
         match command {
             Command::ExportStore(purpose) => Ok(CommandResult::Lines(self.export(purpose, by).await?)),
@@ -30,13 +30,13 @@ impl Administration {
         }
     }
 
-    /// The caller could not write, or check, what left.
+    /// Audits that the caller could not write or check an export.
     pub(super) fn note_failed_export(&self, purpose: ExportPurpose, by: &Actor) {
         let event = Event::failure(purpose.kind(), "store", "not-written").by(by);
         self.services.audit.note(&Origin::default(), &event);
     }
 
-    /// What leaves has every password's hash in it, so it is on record before anything does.
+    /// Starts an export. It contains every password hash, so it is audited before any of it leaves.
     pub async fn export(&self, purpose: ExportPurpose, by: &Actor) -> Result<ExportFile, CommandError> {
         let event = Event::success(purpose.kind(), "store").by(by);
         let audit = &self.services.audit;

@@ -1,7 +1,7 @@
-//! What follows an answer that says so: an export, in pieces, and how it ended.
+//! Framing of an export, which follows a response that announces it.
 //!
-//! Each piece is its length in four bytes, the most significant one first, and so many bytes; none is empty. A length of
-//! zero ends them, and an answer like every other follows: the summary of an export that is whole, or why it is not.
+//! Each piece is its length in four bytes, big-endian, and that many bytes; none is empty. A length of zero
+//! ends them, followed by an ordinary response: the summary of a complete export, or the error.
 
 use std::io;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use super::CommandError;
 use super::protocol::{self, MAX_ANSWER};
 use crate::store::ExportFile;
 
-/// How many times longer than an answer a piece may wait to be taken: what becomes of it may be slow.
+/// How many times longer than a response a piece may wait for the caller, whose output may be slow.
 const PATIENT: u32 = 6;
 
-/// Sends all lines, unless the gateway is to stop or the caller takes none for long.
+/// Sends all lines, unless the gateway stops or the caller stalls.
 pub(super) async fn send(
     to: &mut (impl AsyncWrite + Unpin),
     mut lines: ExportFile,
@@ -59,7 +59,7 @@ async fn in_time<T>(patience: Duration, sent: impl Future<Output = io::Result<T>
         .map_err(|_| io::ErrorKind::TimedOut)?
 }
 
-/// The next piece; none after the last.
+/// Receives the next piece; `None` at the end.
 pub(super) async fn receive(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     let length = usize::try_from(from.read_u32().await?).unwrap_or(usize::MAX);
     if length > MAX_ANSWER {
@@ -70,7 +70,7 @@ pub(super) async fn receive(from: &mut (impl AsyncBufRead + Unpin)) -> io::Resul
     Ok(Some(piece).filter(|piece| !piece.is_empty()))
 }
 
-/// An answer's line, and nothing of what follows it.
+/// Reads the line of a response and nothing after it.
 pub(super) async fn receive_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     from.take(MAX_ANSWER as u64).read_until(b'\n', &mut line).await?;
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::store::{Export, NamesKey, Record, RecordReader, StoreError};
 
-    /// Records in pieces, and then an end or an error.
+    /// Returns this many records at a time, then an end or an error.
     struct RecordFrames(VecDeque<Result<usize, StoreError>>);
 
     #[async_trait]
@@ -110,7 +110,7 @@ mod tests {
         ExportFile::new(Box::new(pieces), Timestamp::UNIX_EPOCH)
     }
 
-    /// What arrives, and how it is said to have ended.
+    /// The pieces that arrive, and the result at the end.
     async fn taken(file: ExportFile, stop: CancellationToken) -> (Vec<u8>, Result<Value, CommandError>) {
         let (mut near, far) = tokio::io::duplex(100);
         let sent = tokio::spawn(async move { send(&mut near, file, &stop, Duration::from_secs(20)).await });

@@ -1,4 +1,4 @@
-//! The ops listener: `/livez`, `/readyz` and `/metrics`, on an address of their own (S50).
+//! The ops listener: `/livez`, `/readyz` and `/metrics`, on an address of its own (S50).
 
 use std::convert::Infallible;
 use std::io;
@@ -22,22 +22,22 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
-/// Connections at one time: probes and scrapers are few.
+/// The most concurrent connections: probes and scrapers are few.
 const CONNECTIONS: usize = 64;
 
-/// For the head of a request, and for the time between two on one connection.
+/// The time limit for the head of a request, and for idle connections.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The largest head of a request.
+/// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// How long nothing is accepted after the system failed to.
+/// The pause after a failure to accept.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Whether the gateway takes requests: not yet while it starts, no more while it drains.
+/// Whether the gateway serves requests: false while it starts and drains.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
@@ -60,13 +60,13 @@ pub struct HealthServer {
     view: Arc<HealthView>,
 }
 
-/// What the answers are made from.
+/// The state behind the responses.
 #[derive(Debug)]
 struct HealthView {
     readiness: Readiness,
     metrics: Arc<Metrics>,
     clock: Clock,
-    /// The wall clock at the start, as time since 1970.
+    /// The wall clock at the start, as the time since 1970.
     started: Duration,
     /// The monotonic clock at the start.
     origin: Duration,
@@ -94,12 +94,13 @@ impl HealthServer {
         })
     }
 
-    /// The address, with its real port.
+    /// The bound address, with its real port.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Answers until `stop`, which should come after the gateway has drained: until then `/readyz` says that it does.
+    /// Serves until `stop`, which should come after the gateway has drained, since `/readyz` reports the
+    /// draining.
     pub async fn run(self, stop: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
@@ -139,7 +140,7 @@ impl HealthView {
             .header_read_timeout(PATIENCE)
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service);
-        // A probe that hangs up early is not worth a word.
+        // A probe may hang up early.
         let _ = connection.await;
     }
 

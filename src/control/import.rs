@@ -1,4 +1,4 @@
-//! Filling a new store from an export or a backup.
+//! Import of an export or backup into a new store.
 
 use std::io::BufRead;
 
@@ -15,31 +15,32 @@ use crate::services::{
 };
 use crate::store::{Header, Import, PutError, ReadError, Record, RecordReader, StoreError, Summary};
 
-/// How far the clock of the machine that exported may have been ahead.
+/// How far the exporting machine's clock may have been ahead.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
-/// Records that are put together.
+/// Records in one write.
 const TOGETHER: usize = 256;
 
-/// What was imported.
+/// The result of an import.
 #[derive(Clone, Debug)]
 pub struct ImportResult {
-    /// What the file's first line said.
+    /// The header of the file.
     pub header: Header,
-    /// What was in it.
+    /// The summary of the file.
     pub summary: Summary,
-    /// Records that were left out.
+    /// Records that were not imported.
     pub left_out: u64,
-    /// Accounts that administer the gateway: active members of `admin.group`.
+    /// Imported administrators: active members of `admin.group` that may sign in.
     pub administrators: u64,
 }
 
-/// What is imported of a file.
+/// The scope of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportScope {
     /// Everything.
     All,
-    /// All but sessions and the links for a new password or address: everybody signs in anew. Invitations stay.
+    /// All but sessions and the links for a new password or address, so that all users sign in again.
+    /// Invitations are imported.
     WithoutSessions,
 }
 
@@ -52,23 +53,23 @@ impl ImportScope {
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// `store.url` names no store.
+    /// `store.url` is invalid.
     #[error("store.url: {0}")]
     Url(#[from] StoreUrlError),
-    /// The file is not whole, or not one.
+    /// The file is incomplete or no export.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A record cannot be beside those before it.
+    /// A record is invalid, or conflicts with those before it.
     #[error("{line}: {record}: {why}")]
     Refused {
         /// Its line.
         line: u64,
-        /// Which one it is.
+        /// The record, described.
         record: String,
         /// What is wrong with it.
         why: String,
     },
-    /// The secrets of the access keys cannot be opened here.
+    /// The master key does not decrypt the secrets of the access keys.
     #[error(
         "{line}: its access keys are of no use without the master key that the exporting gateway had. {error}"
     )]
@@ -78,27 +79,27 @@ pub enum ImportError {
         /// Why.
         error: SecretCipherError,
     },
-    /// The files are another user's.
+    /// The files belong to another user.
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    /// There is no room for a new store.
+    /// There is a store already, or none can be created.
     #[error("nothing can be imported into {location}: {error}")]
     Begin {
-        /// Where it would be.
+        /// The location of the store.
         location: StoreLocation,
         /// Why.
         error: StoreError,
     },
-    /// The store cannot be filled.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Fills the store that the configuration names, which is empty, with all that is wanted of a file, or not at all. Says
-/// of each record how many there were so far.
+/// Fills the configured store, which must be empty, with a file's records within `wanted`, all or nothing.
+/// Calls `progress` with the number of records read so far.
 ///
-/// Access keys need the master key that their data key is sealed with. Where there are none, a data key that cannot be
-/// opened here is left out: the next start makes another.
+/// Access keys need the master key that encrypts their data key. Without access keys, a data key that cannot
+/// be decrypted is not imported: the next start creates another.
 pub async fn import_store(
     config: &Config,
     clock: Clock,
@@ -158,7 +159,7 @@ pub async fn import_store(
     })
 }
 
-/// Whether it is an account that may sign in and administer.
+/// Returns whether the record is an administrator who may sign in.
 fn administers(record: &Record, config: &Config) -> bool {
     let Record::Account(account) = record else {
         return false;
@@ -167,7 +168,7 @@ fn administers(record: &Record, config: &Config) -> bool {
     account.status == AccountStatus::Active && account.is_in(&config.admin.group) && may_sign_in
 }
 
-/// Why no gateway can have kept it: a file is held to what every other way in is held to.
+/// Returns why no gateway can have stored the record: imports are held to the rules of all other input.
 fn impossible(record: &Record, config: &Config) -> Option<String> {
     match record {
         Record::Account(account) => error_text(Accounts::require_possible(account, &config.signup)),
@@ -177,12 +178,13 @@ fn impossible(record: &Record, config: &Config) -> Option<String> {
     }
 }
 
-/// Whether it is a link that lasts longer than any does: the next start would forget it.
+/// Returns whether the record is a token that outlasts every token's lifetime: the next start would remove
+/// it.
 fn is_void(record: &Record, latest: Timestamp) -> bool {
     matches!(record, Record::MailedToken(token) if token.is_ahead(latest))
 }
 
-/// What an address was sent counts no longer than a gateway would have it.
+/// Limits how long the mails sent to an address count to what a gateway would store.
 fn cap(record: &mut Record, now: Timestamp) {
     if let Record::AddressMails(sent) = record {
         let longest = now.checked_add(MAIL_WINDOW).unwrap_or(now);
@@ -196,7 +198,7 @@ fn error_text<T>(possible: Result<T, impl ToString>) -> Option<String> {
     possible.err().map(|error| error.to_string())
 }
 
-/// What a record says happened later than `latest`: it would count as new for ever.
+/// Returns an error if the record has a time after `latest`: it would count as new for ever.
 fn to_come(record: &Record, latest: Timestamp) -> Option<String> {
     let last = match record {
         Record::Account(account) => {
@@ -233,7 +235,7 @@ fn useless(config: &Config, wrapped: &WrappedDataKey) -> Option<SecretCipherErro
 
 struct Filler {
     import: Box<dyn Import>,
-    /// Each with its line.
+    /// Records with their lines.
     waiting: Vec<(u64, Record)>,
     useless_data_key: Option<SecretCipherError>,
 }
@@ -268,7 +270,7 @@ impl Filler {
 }
 
 impl ImportResult {
-    /// Puts the import on record, in the store that was filled.
+    /// Audits the import in the filled store.
     pub async fn record(&self, administration: &Administration, by: &Actor) -> Result<(), CommandError> {
         let event = Event::success(Kind::StoreImport, "store").by(by).detail(format!(
             "made at {}, {} records, {} left out",

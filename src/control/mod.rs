@@ -1,8 +1,7 @@
-//! What administrators ask of the gateway, and how it reaches it.
+//! The control plane: administrators' commands, and the admin socket that carries them.
 //!
-//! A [`Command`] is executed by [`Administration::execute`] and by nothing else: a running gateway executes what
-//! comes in over its administrator's [`socket`], and where none runs, the program opens the store and executes
-//! the same command itself.
+//! [`Administration::execute`] alone executes a [`Command`]: a running gateway executes those that its admin
+//! [`socket`] receives; without one, the program opens the store and executes the command itself.
 
 mod administration;
 pub mod bootstrap;

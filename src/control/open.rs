@@ -1,4 +1,4 @@
-//! Opening the store that the configuration names.
+//! Opens the configured store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,37 +13,37 @@ use crate::store::postgres::{DatabaseServer, DatabaseTls, PostgresStore};
 use crate::store::sled::SledStore;
 use crate::store::{Import, Salvage, Store, StoreError};
 
-/// Why the store, or what stands on it, cannot be opened.
+/// Why the store or the services could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// `store.url` names no store.
+    /// `store.url` is invalid.
     #[error("store.url: {0}")]
     Url(#[from] StoreUrlError),
-    /// The store cannot be opened.
+    /// The store could not be opened.
     #[error("the store in {location} cannot be opened: {error}{}", help(.error))]
     Store {
-        /// Where it is.
+        /// The location of the store.
         location: StoreLocation,
         /// Why.
         error: StoreError,
     },
-    /// Nothing can be read of the store.
+    /// Nothing of the store can be read.
     #[error("nothing can be salvaged from {location}: {error}")]
     Unsalvageable {
-        /// Where it is.
+        /// The location of the store.
         location: StoreLocation,
         /// Why.
         error: StoreError,
     },
-    /// The files are another user's.
+    /// The files belong to another user.
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    /// The services cannot be made.
+    /// The services could not be built.
     #[error(transparent)]
     Services(#[from] ServicesError),
 }
 
-/// Opens the store, which may take as long as it takes to read.
+/// Opens the store; a large one takes time to read.
 pub async fn open_store(config: &StoreConfig, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
     let location = config.location()?;
     let opened: Result<Arc<dyn Store>, StoreError> = match &location {
@@ -55,7 +55,7 @@ pub async fn open_store(config: &StoreConfig, clock: Clock) -> Result<Arc<dyn St
     opened.map_err(|error| OpenError::Store { location, error })
 }
 
-/// Begins to fill the store that a configuration names, which is empty.
+/// Starts the import into a store, which must be empty.
 pub(super) async fn begin_import(
     location: &StoreLocation,
     clock: Clock,
@@ -66,8 +66,7 @@ pub(super) async fn begin_import(
     }
 }
 
-/// Begins to take out of the store that a configuration names what can be read of it. `scratch` is a folder with room for a
-/// copy of it.
+/// Starts the salvage of a damaged store. `scratch` is a folder with room for a copy of it.
 pub async fn salvage_store(config: &Config, scratch: &Path, now: Timestamp) -> Result<Salvage, OpenError> {
     require_owner(config)?;
     let location = config.store.location()?;
@@ -79,7 +78,7 @@ pub async fn salvage_store(config: &Config, scratch: &Path, now: Timestamp) -> R
     Ok(Salvage::new(from, now))
 }
 
-/// What helps where a store is damaged.
+/// Advice for a damaged store.
 fn help(error: &StoreError) -> &'static str {
     match error {
         StoreError::Corrupt(_) => {
@@ -92,7 +91,7 @@ fn help(error: &StoreError) -> &'static str {
     }
 }
 
-/// Whether a store was ever made there.
+/// Returns whether a store was ever created there.
 pub async fn is_made(location: &StoreLocation) -> Result<bool, StoreError> {
     match location {
         StoreLocation::Sled(folder) => SledStore::is_made(folder),
@@ -100,8 +99,8 @@ pub async fn is_made(location: &StoreLocation) -> Result<bool, StoreError> {
     }
 }
 
-/// The fingerprint of the master key that seals the data key of the store there, if that can be told without opening the
-/// store: a gateway that runs has it open.
+/// Returns the fingerprint of the master key in use, if it can be read without opening the store, which a
+/// running gateway holds open.
 pub fn sealing_master_key(location: &StoreLocation) -> Option<String> {
     match location {
         StoreLocation::Sled(folder) => SledStore::sealing_master_key(folder),
@@ -109,7 +108,7 @@ pub fn sealing_master_key(location: &StoreLocation) -> Option<String> {
     }
 }
 
-/// Refuses a folder for the store that a start would refuse. Makes nothing.
+/// Fails if a start would refuse this folder for the store. Creates nothing.
 pub fn check_store_folder(folder: &Path) -> Result<(), StoreError> {
     SledStore::check(folder)
 }

@@ -1,4 +1,4 @@
-//! Whose files a command would make beside a gateway that does not run.
+//! Keeps root from creating files that the gateway's user cannot open.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::config::{Config, SecretSource, StoreLocation};
 use crate::services::Audit;
 use crate::system_user::SystemUser;
 
-/// A command of root's would leave files that the gateway's user cannot open.
+/// A command of root would create files that the gateway's user cannot open.
 #[derive(Debug, thiserror::Error)]
 #[error("{} belongs to {owner}, and what root makes there {owner} cannot open: run this as that user, `{} vestibule …`", .path.display(), .owner.sudo())]
 pub struct OwnerError {
@@ -17,8 +17,8 @@ pub struct OwnerError {
     pub owner: SystemUser,
 }
 
-/// Refuses root where the store, the master key or the audit file is another user's, or would be made in another user's
-/// folder. Whoever is not root makes nothing there: the system refuses that.
+/// Fails for root if the store, the master key or the audit file belongs to another user, or would be created
+/// in another user's folder. Other users cannot create files there in the first place.
 pub(super) fn require_owner(config: &Config) -> Result<(), OwnerError> {
     if !SystemUser::current().is_root() {
         return Ok(());
@@ -43,8 +43,8 @@ pub(super) fn require_owner(config: &Config) -> Result<(), OwnerError> {
     Ok(())
 }
 
-/// Who owns the store; with a database, whose the master key is. Nobody is known where neither is there: whoever may
-/// listen at the administrator's socket need not be the gateway.
+/// Returns the owner of the store, or with a database that of the master key's file. `None` if neither
+/// exists: an owner of the socket alone is not trusted as the gateway.
 pub(super) fn store_owner(config: &Config) -> Option<SystemUser> {
     let store = match config.store.location() {
         Ok(StoreLocation::Sled(folder)) => Some(folder),
@@ -59,7 +59,7 @@ pub(super) fn store_owner(config: &Config) -> Option<SystemUser> {
     owners.next()
 }
 
-/// The path, or the nearest above it that is there, and its owner.
+/// Returns the path, or its nearest ancestor that exists, with its owner.
 fn nearest(path: &Path) -> Option<(PathBuf, SystemUser)> {
     let path = std::path::absolute(path).ok()?;
     path.ancestors().find_map(|path| {

@@ -1,4 +1,4 @@
-//! What crosses the administrator's socket: one request and one answer a connection, each a line of JSON.
+//! The protocol of the admin socket: one request and one response a connection, each a line of JSON.
 
 use std::io;
 
@@ -9,23 +9,23 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{Command, CommandError};
 
-/// The largest request, its line break included: an import comes in many.
+/// The largest request in bytes, its line break included; an import takes many.
 pub(super) const MAX_REQUEST: usize = 4 << 20;
 
-/// The largest answer.
+/// The largest response, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 << 20;
 
-/// Raised by every change that the other side would misread.
+/// Incremented with every change that the peer would misread.
 const VERSION: u32 = 3;
 
-/// What is asked, and why.
+/// A received request.
 #[derive(Debug)]
 pub(super) struct AdminRequest {
     pub(super) command: Command,
     pub(super) reason: Option<String>,
 }
 
-/// A request as it is sent.
+/// Encodes a request.
 pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     #[derive(Serialize)]
     struct ReceivedRequest<'a> {
@@ -47,7 +47,7 @@ pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Re
     Ok(line)
 }
 
-/// What a request asks that came in.
+/// Decodes a request.
 pub(super) fn parse_request(line: &[u8]) -> Result<AdminRequest, CommandError> {
     #[derive(Deserialize)]
     struct SentRequest {
@@ -60,7 +60,7 @@ pub(super) fn parse_request(line: &[u8]) -> Result<AdminRequest, CommandError> {
         .map_err(|error| CommandError::new(format!("not a request: {error}")))
 }
 
-/// An answer as it is sent.
+/// Encodes a response.
 pub(super) fn encode_response(outcome: Result<Value, CommandError>) -> serde_json::Result<Vec<u8>> {
     let outcome = match outcome {
         Ok(value) => CommandOutcome::Done(value),
@@ -74,7 +74,7 @@ pub(super) fn encode_response(outcome: Result<Value, CommandError>) -> serde_jso
     Ok(line)
 }
 
-/// The outcome of an answer that came in.
+/// Decodes a response.
 pub(super) fn outcome(line: &[u8]) -> Result<Result<Value, CommandError>, String> {
     require_version(line)?;
     let answer: AdminResponse = serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -97,7 +97,7 @@ enum CommandOutcome {
     Refused(CommandError),
 }
 
-/// Read on its own: a message of another version need not have this version's form.
+/// Reads the version alone: a message of another version may have any other form.
 fn require_version(line: &[u8]) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Versioned {
@@ -151,13 +151,13 @@ pub(super) async fn read_line(
     }
 }
 
-/// Sends all of it and says that no more comes.
+/// Sends everything and closes the sending side.
 pub(super) async fn write_line(to: &mut (impl AsyncWrite + Unpin), line: &[u8]) -> io::Result<()> {
     to.write_all(line).await?;
     to.shutdown().await
 }
 
-/// Makes room for `more` bytes. `Vec` would leave the bytes that it moves behind, unwiped.
+/// Makes room for `more` bytes. `Vec` itself would leave the bytes that it moves unwiped.
 fn grow(line: &mut Zeroizing<Vec<u8>>, more: usize) {
     let needed = (line.len() + more).max(2 * line.capacity());
     let mut larger = Vec::with_capacity(needed);
@@ -166,7 +166,7 @@ fn grow(line: &mut Zeroizing<Vec<u8>>, more: usize) {
     **line = larger;
 }
 
-/// Writes into a buffer that leaves nothing behind when it grows.
+/// Writes to a buffer and wipes what it leaves behind when it grows.
 struct WipingWriter<'a>(&'a mut Zeroizing<Vec<u8>>);
 
 impl WipingWriter<'_> {

@@ -1,20 +1,20 @@
-//! What is recorded of a command that was refused.
+//! Audits refused commands.
 
 use super::Administration;
 use super::command::{Command, SessionSelector};
 use crate::model::{AuditDetail, DetailKey, Email};
 use crate::services::{Actor, Event, Kind, Origin};
 
-/// An act that a command asks for, as the record has it.
+/// The act of a command, as it is audited.
 pub(super) struct AuditedCommand {
     kind: Kind,
-    /// On whom, as the command names them; may be empty.
+    /// The object, as the command names it; may be empty.
     who: String,
     detail: Option<String>,
 }
 
 impl AuditedCommand {
-    /// What a command asks for; `None` if it only looks, or is recorded elsewhere.
+    /// Returns the act of a command; `None` if it only reads or is audited elsewhere.
     pub(super) fn of(command: &Command) -> Option<Self> {
         Some(match command {
             Command::AddUser(new) => Self::on(Kind::AccountAdd, new.email.as_str()),
@@ -40,7 +40,7 @@ impl AuditedCommand {
                 Self::on(change.kind(), "").with(AuditDetail::of(DetailKey::AccessKey, key))
             }
             Command::RotateMaster => Self::on(Kind::MasterKeyRotate, ""),
-            // Of lines of a file each is an act.
+            // Each line of an import is audited as an act.
             Command::ImportLines(_)
             | Command::FindUsers(_)
             | Command::ListMails(_)
@@ -61,7 +61,7 @@ impl AuditedCommand {
         })
     }
 
-    /// An act on an account, named in any way.
+    /// An act on an account, by any of its names.
     pub(super) fn on(kind: Kind, who: &str) -> Self {
         Self {
             kind,
@@ -79,10 +79,10 @@ impl AuditedCommand {
 }
 
 impl Administration {
-    /// Records an act that was refused, for the reason with this slug; one that was done is recorded where it is done.
+    /// Audits a refused act; `problem` is a slug. Acts that were executed are audited where they are.
     ///
-    /// In a store without accounts there is nobody to whom it could matter, and an import takes the place of one in which
-    /// nothing was kept.
+    /// Does nothing in a store without accounts: no account is concerned, and an import takes only a store
+    /// without rows.
     pub(super) async fn note_refused(&self, act: AuditedCommand, problem: &'static str, by: &Actor) {
         if matches!(self.services.accounts.list(None, 1).await, Ok(accounts) if accounts.is_empty()) {
             return;

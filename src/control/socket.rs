@@ -1,4 +1,4 @@
-//! The administrator's socket of a running gateway.
+//! The admin socket of a running gateway.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -21,16 +21,16 @@ use super::{Command, CommandError, CommandResult, framing};
 use crate::services::Actor;
 use crate::system_user::SystemUser;
 
-/// How many commands are served at one time; further ones wait in the system's queue.
+/// The most concurrent commands; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16;
 
-/// The right of everybody to write to a folder.
+/// The permission bit with which all users may write to a folder.
 const OTHERS_WRITE: u32 = 0o002;
 
-/// How long a caller may take to send its request, and to take its answer.
+/// How long a caller may take to send its request, and to receive the response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A socket that listens. Its file is removed when it is dropped.
+/// A listening socket. Dropping it removes its file.
 #[derive(Debug)]
 pub struct AdministratorSocket {
     listener: UnixListener,
@@ -38,7 +38,7 @@ pub struct AdministratorSocket {
     patience: Duration,
 }
 
-/// Why there is no socket.
+/// Why the socket could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Another gateway listens there.
@@ -47,26 +47,26 @@ pub enum BindError {
         .0.display()
     )]
     AlreadyRunning(PathBuf),
-    /// Something that is not a socket is in the way.
+    /// A file that is no socket is in the way.
     #[error("{} is not a socket; remove it, or choose another listen.admin_socket", .0.display())]
     InTheWay(PathBuf),
-    /// Another user's gateway listened there, or does.
+    /// The socket belongs to another user.
     #[error("{} is the socket of {}; remove it, or choose another listen.admin_socket", .0.display(), .1)]
     OfAnother(PathBuf, SystemUser),
-    /// Others could put a socket of their own there.
+    /// Other users could put another socket there.
     #[error(transparent)]
     OpenFolder(#[from] OpenFolder),
-    /// The system refuses.
+    /// The system refused.
     #[error("the administrator's socket {} cannot be made: {error}", .path.display())]
     Io {
-        /// Where it was to be.
+        /// The path of the socket.
         path: PathBuf,
         /// Why.
         error: io::Error,
     },
 }
 
-/// A folder in which everybody may put a socket in the place of the gateway's.
+/// A folder in which all users may replace the gateway's socket.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{} may be written by everybody, so that anybody may answer there: take that right from others (`chmod o-w`), or \
@@ -81,8 +81,8 @@ pub(super) fn folder_of(socket: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Refuses a folder that everybody may write: commands carry passwords. A group may: volumes of containers belong to one,
-/// and whoever answers there must be a user that is trusted anyway.
+/// Fails if all users may write to the folder, since commands carry passwords. A group may: volumes of
+/// containers belong to one, and the peer has to be a trusted user anyway.
 pub(super) fn require_closed(folder: &Path) -> io::Result<Result<(), OpenFolder>> {
     let mode = fs::metadata(folder)?.mode();
     Ok(if mode & OTHERS_WRITE == 0 {
@@ -92,8 +92,8 @@ pub(super) fn require_closed(folder: &Path) -> io::Result<Result<(), OpenFolder>
     })
 }
 
-/// Refuses a place at which a gateway of this user could not listen, as far as that shows without trying to. One that
-/// listens there already is no reason.
+/// Fails if a gateway of this user could not listen there, as far as that shows without trying. A gateway
+/// that listens there already is no failure.
 pub fn check_place(path: &Path) -> Result<(), BindError> {
     if let Ok(closed) = require_closed(folder_of(path)) {
         closed?;
@@ -108,10 +108,10 @@ pub fn check_place(path: &Path) -> Result<(), BindError> {
 }
 
 impl AdministratorSocket {
-    /// Listens at `path`, in place of the socket that a dead process left there. Needs a tokio runtime.
+    /// Listens at `path`, replacing the socket of a dead process. Needs a tokio runtime.
     ///
-    /// Only its owner can ever connect: it is made in a folder that nobody else can enter, gets mode 0600 there,
-    /// and is then moved into its place.
+    /// At no time can another user connect: the socket is created in a private folder, gets mode 0600 there,
+    /// and is then moved to `path`.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
         let failed = |error| BindError::Io {
             path: path.to_owned(),
@@ -142,13 +142,13 @@ impl AdministratorSocket {
         })
     }
 
-    /// Where it listens.
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Has every command that comes in executed, until `stop`; those that have begun are then completed.
-    /// `execute` gets the command and who asks it, for the record.
+    /// Executes all commands that come in, until `stop`; those under way are then completed. `execute` gets
+    /// the command and its actor.
     pub async fn serve<E, F, G>(self, execute: E, stop: CancellationToken)
     where
         E: Fn(Command, Actor) -> F + Clone + Send + 'static,
@@ -186,7 +186,7 @@ impl AdministratorSocket {
     }
 }
 
-/// Serves one connection: one request, one answer, and what follows that.
+/// Serves one connection: a request, a response, and an export if there is one.
 async fn converse<E, F, G>(mut stream: UnixStream, execute: E, stop: CancellationToken, patience: Duration)
 where
     E: Fn(Command, Actor) -> F,
@@ -245,7 +245,7 @@ where
     }
 }
 
-/// Whether a system user may command a gateway that `own` runs.
+/// Returns whether a system user may command a gateway that `own` runs.
 fn may_command(uid: u32, own: u32) -> bool {
     uid == own || uid == 0
 }
@@ -254,13 +254,13 @@ fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Takes the line, so that it is wiped before the command is executed.
+/// Consumes the line, so that it is wiped before the command is executed.
 #[expect(clippy::needless_pass_by_value, reason = "see above")]
 fn parse(line: Zeroizing<Vec<u8>>) -> Result<AdminRequest, CommandError> {
     protocol::parse_request(&line)
 }
 
-/// Why there is no request.
+/// Why a request was not read.
 #[derive(Debug, thiserror::Error)]
 enum RequestError {
     #[error("the request did not come in time")]
@@ -280,7 +280,7 @@ impl From<ReadLineError> for RequestError {
     }
 }
 
-/// Removes the socket of a dead process; whatever else is there stays and is an error.
+/// Removes the socket of a dead process; fails if anything else is there.
 fn require_vacant(path: &Path) -> Result<(), BindError> {
     let failed = |error| BindError::Io {
         path: path.to_owned(),
@@ -302,15 +302,15 @@ fn require_vacant(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// A folder that only this process's user can enter, for a moment. Its name is no longer than a usual socket's,
-/// because a socket's path is limited to about 100 bytes.
+/// A temporary folder that only this process's user can enter. Its name is no longer than a usual socket's,
+/// because the path of a socket is limited to about 100 bytes.
 struct PrivateDir(PathBuf);
 
 impl PrivateDir {
     fn new(beside: &Path) -> io::Result<Self> {
         let folder = beside.join(format!(".{}", std::process::id()));
         match DirBuilder::new().mode(0o700).create(&folder) {
-            // What a process of the same number left when it was killed.
+            // Left by a process of this number that was killed.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_dir_all(&folder)?;
                 DirBuilder::new().mode(0o700).create(&folder)?;
@@ -337,7 +337,7 @@ struct SocketFile {
 }
 
 impl Drop for SocketFile {
-    /// Leaves alone what a successor has put into its place.
+    /// Leaves a successor's file alone.
     fn drop(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
             let _ = fs::remove_file(&self.path);

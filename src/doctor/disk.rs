@@ -1,4 +1,4 @@
-//! Room on the disk.
+//! Checks the free space on the disk.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +7,16 @@ use crate::config::StoreLocation;
 
 const CHECK: &str = "disk";
 
-/// Bytes below which the store cannot be written much longer.
+/// Free bytes below which the store will soon not be writable.
 const TOO_LITTLE: u64 = 64 << 20;
 
-/// Bytes below which it is time to look.
+/// Free bytes below which a warning is due.
 const LITTLE: u64 = 1 << 30;
 
-/// Files that can still be made.
+/// Free inodes below which a problem is due.
 const FEW: u64 = 1000;
 
-/// For the store's folder.
+/// Checks the file system of the store's folder.
 pub(super) fn room(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Ok(StoreLocation::Sled(folder)) = context.config.store.location() else {
         return Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn room(context: &DoctorContext<'_>) -> Vec<Finding> {
     let there = existing(&folder);
     let finding = match rustix::fs::statvfs(&there) {
         Ok(stat) => {
-            // Where inodes are made as they are needed, there are none to count.
+            // File systems that create inodes as needed report none.
             let inodes = (stat.f_files > 0).then_some(stat.f_favail);
             evaluate(&there, stat.f_bavail.saturating_mul(stat.f_frsize), inodes)
         }
@@ -33,7 +33,7 @@ pub(super) fn room(context: &DoctorContext<'_>) -> Vec<Finding> {
     vec![finding]
 }
 
-/// The folder, or the nearest above it that is there.
+/// Returns the folder, or its nearest ancestor that exists.
 pub(super) fn existing(folder: &Path) -> PathBuf {
     let mut above = folder.ancestors().filter(|above| above.exists());
     above.next().map_or_else(|| PathBuf::from("."), Path::to_owned)

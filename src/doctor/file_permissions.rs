@@ -1,4 +1,4 @@
-//! Who may read what only the gateway should (S54).
+//! Checks that secrets, the store and logs are readable by their owner only (S54).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::config::{SecretSource, StoreLocation, require_private_mode};
 
 const CHECK: &str = "files";
 
-/// Keys, the store, the socket and what is written.
+/// Checks keys, the store, the socket and logs.
 pub(super) fn files(context: &DoctorContext<'_>) -> Vec<Finding> {
     let mut looked_at = 0;
     let mut findings = Vec::new();
@@ -50,7 +50,7 @@ fn exposed(path: &Path, mode: u32, wanted: &str) -> Finding {
     Finding::problem(CHECK, text, advice)
 }
 
-/// What nobody else should read, whether or not it is there: the files of secrets and keys, and all other.
+/// The private paths, whether or not they exist: files of secrets and keys, and all others.
 fn private(context: &DoctorContext<'_>) -> (BTreeSet<PathBuf>, BTreeSet<PathBuf>) {
     let config = context.config;
     let mut paths = Vec::new();

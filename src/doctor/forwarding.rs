@@ -1,4 +1,4 @@
-//! What a client says of itself, and who is believed.
+//! Checks that clients cannot forge their address or the identity headers.
 
 use serde_json::Value;
 
@@ -12,10 +12,10 @@ use crate::services::AccountFilter;
 const PROXIES: &str = "trusted_proxies";
 const IDENTITY: &str = "identity";
 
-/// An address for documents (RFC 5737): nobody's.
+/// An address for documentation (RFC 5737).
 const SOMEBODY_ELSE: &str = "192.0.2.77";
 
-/// Whether this machine is believed when it speaks for somebody else.
+/// Checks whether the gateway believes this machine when it claims another address.
 pub(super) async fn proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
     let networks = &context.config.listen.trusted_proxies;
     if let Some(all) = networks.iter().find(|network| network.prefix_len() == 0) {
@@ -67,7 +67,7 @@ pub(super) async fn proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
     }]
 }
 
-/// Whether a client can forge what only the gateway may say: the stages are asked about a request that does.
+/// Checks that no identity header can be forged: asks the gateway to explain a request with forged ones.
 pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
     if context.running.is_none() {
         return vec![Finding::skipped(
@@ -125,7 +125,7 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
     }]
 }
 
-/// An account, for routes that want one.
+/// An account, for routes that require one.
 async fn somebody(context: &DoctorContext<'_>) -> Option<String> {
     let active = AccountQuery {
         filter: AccountFilter {

@@ -1,4 +1,4 @@
-//! One request, over one connection.
+//! An HTTP client for a single request.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::LIMIT;
 
-/// Asks by GET, with these headers beside the host's. The head of the answer.
+/// Sends a GET with these headers and returns the response, its body unread.
 pub(super) async fn get<S>(
     stream: S,
     authority: &str,
@@ -40,7 +40,7 @@ where
         .map_err(io::Error::other)
 }
 
-/// A header of an answer.
+/// A header of a response.
 pub(super) fn header<'a, B>(answer: &'a Response<B>, name: &str) -> Option<&'a str> {
     answer.headers().get(name)?.to_str().ok()
 }

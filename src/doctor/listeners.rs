@@ -1,4 +1,4 @@
-//! The listeners, each at its own address.
+//! Checks the listeners at their addresses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ const HTTPS: &str = "listen.https";
 const HTTP: &str = "listen.http";
 const OPS: &str = "listen.ops";
 
-/// Every HTTPS address, with every host that is configured.
+/// Checks every HTTPS address with every configured host.
 pub(super) async fn https(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Some(running) = &context.running else {
         return free(HTTPS, &context.config.listen.https).await;
@@ -66,7 +66,7 @@ async fn one(context: &DoctorContext<'_>, address: SocketAddr) -> Vec<Finding> {
     findings
 }
 
-/// All hosts that are configured, that of `public_url` first; one below each wildcard.
+/// The configured hosts, that of `public_url` first; for a wildcard, one below it.
 pub(super) fn hosts(context: &DoctorContext<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
     let Some(public) = context.config.public_host() else {
@@ -86,7 +86,7 @@ pub(super) fn hosts(context: &DoctorContext<'_>) -> Vec<String> {
     hosts
 }
 
-/// Where no gateway runs, its addresses should be free.
+/// Checks without a running gateway that its addresses are free.
 async fn free(check: &'static str, addresses: &[SocketAddr]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for address in addresses {
@@ -107,7 +107,7 @@ async fn free(check: &'static str, addresses: &[SocketAddr]) -> Vec<Finding> {
     findings
 }
 
-/// Every plain address redirects.
+/// Checks that every plain HTTP address redirects.
 pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Some(running) = &context.running else {
         return free(HTTP, &context.config.listen.http).await;
@@ -144,7 +144,7 @@ pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The probes answer.
+/// Checks that the ops listener responds.
 pub(super) async fn ops(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Some(running) = &context.running else {
         let configured = context.config.listen.ops_address().ok().flatten();

@@ -1,4 +1,4 @@
-//! Whether mail would leave.
+//! Checks that mail can be delivered.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ use crate::services::{MailError, MailProbe, ProbeError};
 
 const CHECK: &str = "mail";
 
-/// The server takes the user and the password, or the folder can be written; `to` gets a mail, if it is given.
+/// Checks the server and its credentials, or that the folder is writable; with `to`, sends a test mail.
 pub(super) async fn leaves(context: &DoctorContext<'_>, to: Option<&Email>) -> Vec<Finding> {
     let probe = match MailProbe::new(context.config, LIMIT) {
         Ok(probe) => probe,
-        // The gateway that runs has what this shell lacks.
+        // The running gateway may have the variables that this shell lacks.
         Err(MailError::Url(MailUrlError::Secret(error @ SecretError::NoVariable(_))))
             if context.running.is_some() =>
         {

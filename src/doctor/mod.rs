@@ -1,7 +1,7 @@
-//! Looking at the gateway from outside: what a client, an application or a mail server would meet.
+//! Checks the installation from outside, as clients, upstreams and mail servers meet it.
 //!
-//! Each file is one matter. A check says what it found and, where that is not well, what to do. None says a secret, and
-//! none takes longer than a few times three seconds.
+//! One file a subject. A check reports what it found, with advice where that is not well. No finding contains
+//! a secret, and no check takes longer than a few times three seconds.
 
 mod disk;
 mod file_permissions;
@@ -29,13 +29,13 @@ use crate::config::Config;
 use crate::control::{ClientError, Command, CommandError, SocketClient};
 use crate::model::Email;
 
-/// How long whoever is asked may take.
+/// The time limit for each peer.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at: a word.
+    /// What was checked: a word.
     pub check: &'static str,
     /// How it is.
     pub verdict: Verdict,
@@ -45,17 +45,17 @@ pub struct Finding {
     pub advice: Option<String>,
 }
 
-/// How something is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// As it should be.
     Ok,
-    /// It could not be looked at.
+    /// It could not be checked.
     Skipped,
-    /// It works, and may not be what was meant, or will not work for long.
+    /// It works, but is probably not meant so, or will not last.
     Warning,
-    /// It does not work, or is not safe.
+    /// It does not work, or is not secure.
     Problem,
 }
 
@@ -96,12 +96,12 @@ impl Finding {
     }
 }
 
-/// What is looked at, and by what.
+/// What checks need.
 #[derive(Debug)]
 struct DoctorContext<'c> {
     config: &'c Config,
     client: SocketClient,
-    /// Where the gateway is that runs, if one does.
+    /// The running gateway's addresses, if one runs.
     running: Option<ServerInfo>,
     trust: tls::MachineTrust,
     clock: Clock,
@@ -109,8 +109,8 @@ struct DoctorContext<'c> {
 
 type Check<'p> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'p>>;
 
-/// Looks at everything at once. `mail` gets a mail, if it is given; `progress` is told how many checks of how many are
-/// done. The findings are in the order of the checks, and with them comes whether a gateway runs.
+/// Runs all checks concurrently. With `mail`, sends a test mail; `progress` gets the number of finished
+/// checks and of all. Returns whether a gateway runs, and the findings in the order of the checks.
 pub async fn run(
     config: &Config,
     mail: Option<&Email>,
@@ -157,7 +157,7 @@ pub async fn run(
     (context.running.is_some(), findings.collect())
 }
 
-/// Whether one runs, and by what.
+/// Finds the running gateway.
 async fn gateway(client: &SocketClient) -> (Option<ServerInfo>, Vec<Finding>) {
     const CHECK: &str = "gateway";
     let answered = match tokio::time::timeout(LIMIT, client.send(&Command::Whereabouts)).await {
@@ -206,7 +206,7 @@ async fn gateway(client: &SocketClient) -> (Option<ServerInfo>, Vec<Finding>) {
 }
 
 impl DoctorContext<'_> {
-    /// Asks the gateway that runs.
+    /// Sends a command to the running gateway.
     async fn ask(&self, command: Command) -> Result<Value, String> {
         let asked = tokio::time::timeout(LIMIT, self.client.send(&command)).await;
         let answered = asked.map_err(|_| format!("the gateway does not answer within {LIMIT:?}"))?;
@@ -215,7 +215,7 @@ impl DoctorContext<'_> {
             .map_err(|error: CommandError| error.to_string())
     }
 
-    /// What the running gateway remembers of a request: only the one that got it does.
+    /// Looks a request up in the running gateway's memory, which shows that it is the one that served it.
     async fn recall(&self, id: &str) -> Result<Option<Value>, String> {
         let recalled = self.ask(Command::Recall(id.to_owned())).await?;
         Ok(Some(recalled).filter(|recalled| !recalled.is_null()))

@@ -1,4 +1,4 @@
-//! `public_url`, as whoever gets a mailed link would reach it.
+//! Checks `public_url`, as the recipient of a mailed link reaches it.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::route::Page;
 
 const CHECK: &str = "public_url";
 
-/// Its host has an address, TLS is spoken there, and what answers is this gateway: only that knows the request's id.
+/// Checks that the host resolves, speaks TLS and is this gateway, which alone knows the id of the request.
 pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Some(running) = &context.running else {
         return vec![Finding::skipped(CHECK, "no gateway runs that could be reached")];
@@ -45,7 +45,7 @@ pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
 
 async fn at(context: &DoctorContext<'_>, shaken: tls::Handshake, host: &str, port: u16) -> Vec<Finding> {
     let place = format!("{host}:{port}");
-    // Judged by the listener's check too where that is what answers: told here only if it is worse than that.
+    // The check of the listeners reports this certificate too: only problems are reported here.
     let mut findings = context.trust.verify(CHECK, &shaken, context.clock.now(), &place);
     findings.retain(|finding| finding.verdict == super::Verdict::Problem);
     let authority = if port == 443 {

@@ -1,4 +1,4 @@
-//! The store: whether it answers, or opens.
+//! Checks that the store responds, or opens.
 
 use super::{DoctorContext, Finding};
 use crate::api::{AuditEventList, AuditEventView};
@@ -8,7 +8,7 @@ use crate::services::{AuditFilter, AuditOrder};
 
 const CHECK: &str = "store";
 
-/// The running gateway's answers; where none runs, this opens it, unless it is not there yet.
+/// Asks the running gateway; without one, opens the store if it exists.
 pub(super) async fn answers(context: &DoctorContext<'_>) -> Vec<Finding> {
     if let Some(running) = &context.running {
         let mut findings = ask_running(context).await;
@@ -32,7 +32,7 @@ pub(super) async fn answers(context: &DoctorContext<'_>) -> Vec<Finding> {
     let mut config = context.config.clone();
     config.audit.file = crate::services::Audit::STANDARD_ERROR.into();
     let clock = context.clock.clone();
-    // By a task of its own: it reads all of the store, and other checks measure time meanwhile.
+    // In a task of its own: it reads the whole store, while other checks measure time.
     let opening = tokio::spawn(async move {
         Administration::open(&config, clock, Random::system())
             .await

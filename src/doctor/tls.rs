@@ -1,4 +1,4 @@
-//! TLS as a client sees it: the handshake with whatever certificate there is, and what there is to say of that.
+//! TLS from the client's side: handshakes with any certificate, and the verification afterwards.
 
 use std::io;
 use std::net::SocketAddr;
@@ -28,15 +28,15 @@ use crate::listener::AUTHORITY_FILE;
 /// Days that a certificate should still last.
 const DAYS_LEFT: i64 = 14;
 
-/// Whom this machine trusts.
+/// The certificate authorities that this machine trusts.
 #[derive(Debug)]
 pub(super) struct MachineTrust {
     system: RootCertStore,
-    /// The local authority, where the gateway makes its certificates itself.
+    /// The local authority, if the gateway issues its certificates itself.
     local: Option<CertificateDer<'static>>,
 }
 
-/// A connection whose certificate is not judged yet.
+/// A connection whose certificate is not verified yet.
 pub(super) struct Handshake {
     pub(super) stream: TlsStream<TcpStream>,
     pub(super) version: &'static str,
@@ -45,7 +45,7 @@ pub(super) struct Handshake {
 }
 
 impl MachineTrust {
-    /// The system's, and the local authority if the configuration has no certificate.
+    /// Loads the system's authorities, and the local one if the configuration has no certificate.
     pub(super) fn of(config: &Config) -> Self {
         let mut system = RootCertStore::empty();
         system.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -57,7 +57,7 @@ impl MachineTrust {
         }
     }
 
-    /// What there is to say of a certificate for a host.
+    /// Verifies the certificate for the host, and reports what is wrong or due.
     pub(super) fn verify(
         &self,
         check: &'static str,
@@ -109,7 +109,7 @@ impl MachineTrust {
     }
 }
 
-/// Shakes hands, with any certificate. `newest`: the newest version that is spoken, TLS 1.3 unless only 1.2 is.
+/// Connects with any certificate: by TLS 1.3 or 1.2, or `only_tls12`.
 pub(super) async fn shake(address: SocketAddr, host: &str, only_tls12: bool) -> io::Result<Handshake> {
     let versions: &[&SupportedProtocolVersion] = if only_tls12 { &[&TLS12] } else { &[&TLS13, &TLS12] };
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -149,7 +149,7 @@ pub(super) async fn shake(address: SocketAddr, host: &str, only_tls12: bool) -> 
     })
 }
 
-/// Where a listener is reached from this machine: one that listens everywhere, at the loopback.
+/// The address by which this machine reaches a listener: loopback for one on all addresses.
 pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() {
@@ -197,7 +197,7 @@ fn why(error: &Error) -> (String, &'static str) {
     }
 }
 
-/// Takes every certificate, of whoever has its key: it is judged afterwards, so that all can be said of it.
+/// Accepts every certificate whose key the peer has: it is verified afterwards, so that all can be reported.
 #[derive(Debug)]
 struct AcceptAnyCertificate(Arc<CryptoProvider>);
 

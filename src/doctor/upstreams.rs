@@ -1,4 +1,4 @@
-//! The applications behind the gateway, and their clocks.
+//! Checks the upstreams, and compares their clocks.
 
 use std::io;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::upstream::{Reachability, Upstreams};
 const CHECK: &str = "upstream";
 const CLOCK: &str = "clock";
 
-/// Seconds by which two clocks may differ: signed requests are good for five minutes.
+/// Seconds that two clocks may differ: signed requests are valid for five minutes.
 const SKEW: u64 = 60;
 
-/// Every server takes a connection, by the gateway's own rules, TLS included. No request is sent to one, but over plain
-/// HTTP to ask for the time.
+/// Checks that every server accepts connections, by the gateway's own code, TLS included. Sends no request,
+/// but for one over plain HTTP to read the time.
 pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
     let made = context
         .config
@@ -36,7 +36,7 @@ pub(super) async fn reach(context: &DoctorContext<'_>) -> Vec<Finding> {
     let reached = upstreams.reach(LIMIT).await;
     let mut findings: Vec<_> = reached.iter().map(finding).collect();
     let answering = reached.iter().filter(|reached| reached.result.is_ok());
-    // The first that tells the time is asked, and no other.
+    // Only the first server that tells the time is asked.
     for server in answering.filter_map(|reached| reached.server.parse::<UpstreamUrl>().ok()) {
         if let Some(theirs) = their_time(&server).await {
             findings.push(compare_clocks(&server, theirs, context.clock.now()));
@@ -73,7 +73,7 @@ fn finding(reached: &Reachability) -> Finding {
     }
 }
 
-/// When a server says that it is.
+/// The time in a server's `Date` header.
 async fn their_time(server: &UpstreamUrl) -> Option<Timestamp> {
     let UpstreamUrl::Http(endpoint) = server else {
         return None;
@@ -82,7 +82,7 @@ async fn their_time(server: &UpstreamUrl) -> Option<Timestamp> {
     let connecting = timeout(LIMIT, TcpStream::connect((host, endpoint.port)));
     let stream = connecting.await.ok()?.ok()?;
     let answer = http::get(stream, &endpoint.to_string(), "/", &[]).await.ok()?;
-    // "GMT" is what HTTP says, and RFC 2822 as an obsolete name of UTC.
+    // "GMT" is what HTTP says, and an obsolete name of UTC in RFC 2822.
     rfc2822::DateTimeParser::new()
         .parse_timestamp(http::header(&answer, "date")?)
         .ok()

@@ -1,4 +1,4 @@
-//! `/.auth/assets/<name>`: the stylesheet, the script, the icon and the operator's logo, named by their content.
+//! `/.auth/assets/<name>`: style sheet, scripts, icon and logo, under names with a digest of their content.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,13 +19,13 @@ const PREFIX: &str = Page::Asset.path();
 const LARGEST_LOGO: usize = 64 * 1024;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// The assets and the addresses that pages name them by.
+/// The assets, and their URLs.
 #[derive(Debug)]
 pub(super) struct Assets {
     files: BTreeMap<String, Asset>,
     pub(super) style: String,
     pub(super) script: String,
-    /// The script of the page where one signs in with an access key.
+    /// The script of the sign-in page for access keys.
     pub(super) sign: String,
     pub(super) icon: String,
     pub(super) logo: Option<String>,
@@ -77,7 +77,7 @@ impl Assets {
         })
     }
 
-    /// The asset at a path. Its name changes with its content, so it may be kept for ever.
+    /// Returns the asset at a path. Immutable to caches, since its name changes with its content.
     pub(super) fn at(&self, path: &str) -> Option<Response<Bytes>> {
         let asset = self.files.get(path.strip_prefix(PREFIX)?)?;
         let mut response = Response::new(asset.body.clone());

@@ -1,10 +1,9 @@
-//! `server/login`, `server/login-check` and `server/logout` under a route with `compat = "backend.ai"`: signing in and out
-//! as the clients of Backend.AI do in session mode.
+//! `server/login`, `server/login-check` and `server/logout` under a route with `compat = "backend.ai"`:
+//! sign-in and sign-out for Backend.AI clients in session mode.
 //!
-//! The same services as on the pages, and the same cookie. What these clients read of an answer is `authenticated` and
-//! `data`. Who is turned away is told so with a 200, as these clients expect: any other status is a failure of the
-//! request to them, which their command line does not end with. Other refusals are problem documents (RFC 9457) that
-//! have both.
+//! Calls the services of the pages and sets their cookie. These clients read `authenticated` and `data`. A
+//! refused sign-in has status 200, as they expect: to them any other status is a failure of the request, at
+//! which their command line does not stop. Other refusals are problem documents (RFC 9457) with both members.
 
 use bytes::Bytes;
 use http::header::SET_COOKIE;
@@ -24,7 +23,7 @@ use crate::route::{BackendAiPage, Page};
 use crate::services::SignInError;
 use crate::text::fill;
 
-/// Whether somebody is signed in.
+/// The sign-in status.
 #[derive(Serialize)]
 struct BackendAiState<D> {
     authenticated: bool,
@@ -33,8 +32,8 @@ struct BackendAiState<D> {
     session_id: Option<String>,
 }
 
-/// What these clients know of an account. Its key pair and its role are the application's, which is told who asks: here
-/// stand none, and the least.
+/// The account, as these clients read it. Key pair and role belong to the application, which gets the
+/// identity headers: here the key is null and the role the lowest.
 #[derive(Serialize)]
 struct BackendAiAccount {
     access_key: Option<&'static str>,
@@ -42,7 +41,7 @@ struct BackendAiAccount {
     status: &'static str,
 }
 
-/// A sign-in that was not judged.
+/// A sign-in that was not evaluated.
 #[derive(Serialize)]
 struct NotSignedIn<'a> {
     #[serde(flatten)]
@@ -128,7 +127,7 @@ fn state(cx: &RequestContext<'_>, principal: Option<&Principal>) -> Response<Byt
     cx.json(StatusCode::OK, &state)
 }
 
-/// Says that somebody is not signed in, and why.
+/// Responds that the sign-in was refused, and why.
 fn reject(cx: &RequestContext<'_>, refusal: &Refusal, errors: Errors) -> Response<Bytes> {
     let details = details(cx, refusal, &errors);
     let problem = cx.problem_document(refusal, errors);
@@ -138,7 +137,7 @@ fn reject(cx: &RequestContext<'_>, refusal: &Refusal, errors: Errors) -> Respons
         session_id: None,
     };
     let mut response = cx.json(StatusCode::OK, &state);
-    // It counts as the refusal that it is.
+    // Counted as the refusal that it is.
     response.extensions_mut().insert(refusal.problem);
     response
 }
@@ -156,7 +155,7 @@ fn refuse(cx: &RequestContext<'_>, refusal: &Refusal, errors: Errors) -> Respons
     response
 }
 
-/// These clients show `data.details`: what is wrong with a field stands there too.
+/// These clients show `data.details`, so errors of fields are in it too.
 fn details(cx: &RequestContext<'_>, refusal: &Refusal, errors: &Errors) -> String {
     if errors.is_empty() {
         cx.detail(refusal)

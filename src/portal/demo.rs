@@ -1,4 +1,4 @@
-//! The built-in application `demo:`: who you are, what an application would see, why you were let in, what comes next.
+//! The built-in upstream `demo:`: shows user, route, policy, and the headers that an upstream would get.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,9 @@ struct DemoView<'a> {
     session: Option<String>,
     route: &'a str,
     allow: &'static str,
-    /// What the gateway says.
+    /// Headers that the gateway sets.
     headers: Vec<DemoHeader<'a>>,
-    /// What the client sent, passed on as it is.
+    /// Headers of the client, forwarded unchanged.
     sent: Vec<DemoHeader<'a>>,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn page(cx: &RequestContext<'_>, admitted: &DemoRequest<'_>) -> Respo
     headers.sort_by_key(|header| header.name);
     let (sent, headers) = headers.into_iter().partition(|header| {
         let mut values = cx.head.headers.get_all(header.name).iter();
-        // HTTP/2 has a name of its own for the host.
+        // In HTTP/2 the host has another name.
         header.name == "host" || values.any(|value| value == header.value.as_bytes())
     });
     let view = DemoView {

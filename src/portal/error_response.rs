@@ -1,4 +1,4 @@
-//! Refusals as HTTP: a redirect to the login page or a page for a browser, a problem document for a program.
+//! Turns refusals into responses: a redirect to the login page, an error page, or a problem document.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::request::RequestHead;
 use crate::route::{BadPath, Page};
 use crate::text::fill;
 
-/// What stays as it is in a parameter (RFC 3986, section 2.3).
+/// The characters that are not encoded in a parameter (RFC 3986, section 2.3).
 pub(super) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -48,7 +48,7 @@ struct RefusalView<'a> {
 }
 
 impl PageRenderer {
-    /// Any refusal of any stage.
+    /// Responds to a refusal from any stage.
     pub(super) fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
         let mut request = self.request(head);
         request.wants = if navigates(head) {
@@ -66,7 +66,8 @@ impl PageRenderer {
         request.refuse(refusal)
     }
 
-    /// The login page that leads back to the request; `None` where a request for it would have no room for that.
+    /// The URL of the login page that leads back to the request; `None` if it would exceed the limit of
+    /// request heads.
     fn login_for(&self, head: &RequestHead<'_>) -> Option<String> {
         let base = if self.central_login {
             self.public_url.as_str()
@@ -82,7 +83,7 @@ impl PageRenderer {
 }
 
 impl<'a> RequestContext<'a> {
-    /// A refusal by one of the own pages, which answers in the form that it was asked for.
+    /// Refuses a request for a page, in the format that it asked for.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
         if self.wants_json() {
             return self.refuse_fields(refusal, Errors::new());
@@ -101,7 +102,7 @@ impl<'a> RequestContext<'a> {
         response
     }
 
-    /// A problem document that names fields.
+    /// A problem document with errors of fields.
     pub(super) fn refuse_fields(&self, refusal: &Refusal, errors: Errors) -> Response<Bytes> {
         let document = self.problem_document(refusal, errors);
         let mut response = self.problem(refusal.problem, &document);
@@ -126,7 +127,7 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// What stands above a form that is refused: the fields that are wrong, or else what is wrong with the whole.
+    /// The summary above a refused form: its invalid fields, or else the refusal.
     pub(super) fn form_alert(
         &self,
         refusal: &Refusal,
@@ -136,7 +137,7 @@ impl<'a> RequestContext<'a> {
         if order.iter().any(|field| errors.contains_key(field)) {
             return ErrorSummary::listing(self.text("page.required"), errors, order);
         }
-        // An action that nobody does is in no field of the form.
+        // The error of an unknown action belongs to no field.
         let whole = errors.values().map(String::as_str).collect::<Vec<_>>().join(" ");
         let text = if whole.is_empty() {
             self.detail(refusal)
@@ -146,7 +147,7 @@ impl<'a> RequestContext<'a> {
         ErrorSummary::about(self.title(refusal.problem), text)
     }
 
-    /// A form that is refused: `page` with what is wrong, or the problem alone where a program asked.
+    /// Refuses a form: `page` with the errors, or a problem document for a program.
     pub(super) fn refuse_form(
         &self,
         refused: FormRefusal,
@@ -167,13 +168,13 @@ impl<'a> RequestContext<'a> {
         self.explanation(problem, "title")
     }
 
-    /// One of the three texts that every kind of problem has.
+    /// One of the texts that every problem has.
     pub(super) fn explanation(&self, problem: Problem, part: &str) -> &'a str {
         let key = format!("problem.{}.{part}", problem.slug());
         self.renderer.texts.find(self.lang, &key).unwrap_or_default()
     }
 
-    /// What happened, and when to try again.
+    /// What happened, and when to retry.
     pub(super) fn detail(&self, refusal: &Refusal) -> String {
         let mut detail = match &refusal.hint {
             Some(hint) => self.hint(hint),
@@ -191,7 +192,7 @@ impl<'a> RequestContext<'a> {
         detail
     }
 
-    /// A hint in the reader's language.
+    /// A hint in the client's language.
     fn hint(&self, hint: &Hint) -> String {
         let (key, value) = hint_text(hint);
         let value = value.as_ref().map(|(name, value)| (*name, value.as_str()));
@@ -199,15 +200,15 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// The room that a request's headers take in its head, and what a browser might put beside them: in HTTP/2 each field
-/// counts 32 bytes more than it has (RFC 9113, section 6.5.2).
+/// Estimates the size of the request's headers in a head, with some room for more. In HTTP/2 a field counts
+/// 32 bytes more than its length (RFC 9113, section 6.5.2).
 fn size_of_headers(head: &RequestHead<'_>) -> usize {
     let fields = head.headers.iter();
     let size = fields.map(|(name, value)| name.as_str().len() + value.len() + 32);
     size.sum::<usize>() + 1024
 }
 
-/// A page that leads on to a place. A long place is not made longer than it must be.
+/// The URL of a page that leads on to `place`. A long place is encoded as little as possible.
 pub(super) fn with_return(page: &str, place: &str) -> String {
     let kept = if place.len() <= ORDINARY {
         UNRESERVED
@@ -217,7 +218,7 @@ pub(super) fn with_return(page: &str, place: &str) -> String {
     format!("{page}?rd={}", utf8_percent_encode(place, kept))
 }
 
-/// The longest place that is encoded whole.
+/// The longest place that is encoded fully.
 const ORDINARY: usize = 2048;
 
 /// What must be encoded in a parameter (WHATWG URL, section 1.3 and `application/x-www-form-urlencoded`).
@@ -233,10 +234,10 @@ const VALUE: &AsciiSet = &CONTROLS
     .add(b'>')
     .add(b'\\');
 
-/// Below this nobody counts minutes.
+/// Waits up to this are not given in minutes.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Seconds rounded up: whoever waits so long does not come too early.
+/// Seconds, rounded up, so that a retry does not come too early.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
@@ -249,7 +250,7 @@ pub(super) fn set_retry_after(response: &mut Response<Bytes>, wait: Option<Durat
     }
 }
 
-/// The key of a hint's sentence, and what the sentence's placeholder stands for.
+/// The key of a hint's text, and its placeholder with the value.
 fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
     let seconds = |seconds: &u64| Some(("seconds", seconds.to_string()));
     let named = |header: &str| Some(("header", header.to_owned()));
@@ -278,7 +279,7 @@ fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
     }
 }
 
-/// The key of the sentence that says why a path is refused.
+/// The key of the text for a refused path.
 fn path_hint_text(reason: &BadPath) -> &'static str {
     match reason {
         BadPath::NotAPath => "hint.path-none",

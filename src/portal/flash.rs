@@ -1,7 +1,7 @@
-//! What the login page says was done just before, by somebody who is led there without being signed in.
+//! Flash messages: what was done just before, on the next login page.
 //!
-//! A cookie names it, so that the address stays what it is; the page shows it once. It names one of a fixed set: whatever
-//! else a cookie of this name says is shown to nobody.
+//! A cookie names the message, which is shown once. Only messages of a fixed set are shown, whatever the
+//! cookie says.
 
 use bytes::Bytes;
 use http::Response;
@@ -10,10 +10,10 @@ use http::header::SET_COOKIE;
 use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, cookie};
 
-/// How long the cookie lasts, in seconds, if no login page is opened.
+/// The lifetime of the cookie, in seconds.
 const LASTS: u64 = 300;
 
-/// Something that was done.
+/// A message about what was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FlashMessage {
     PasswordChanged,
@@ -39,19 +39,19 @@ impl FlashMessage {
     }
 }
 
-/// Has the next login page say it.
+/// Sets the message for the next login page.
 pub(super) fn leave(renderer: &PageRenderer, response: &mut Response<Bytes>, flash: FlashMessage) {
     let cookie = renderer.cookies.set_notice(flash.name(), LASTS);
     response.headers_mut().append(SET_COOKIE, cookie);
 }
 
-/// What the login page is to say.
+/// Returns the message to show.
 pub(super) fn left(request: &RequestContext<'_>) -> Option<FlashMessage> {
     let named = cookie(request.head.headers, request.renderer.cookies.notice_name())?;
     FlashMessage::ALL.into_iter().find(|flash| flash.name() == named)
 }
 
-/// It was said.
+/// Removes the message.
 pub(super) fn clear(renderer: &PageRenderer, response: &mut Response<Bytes>) {
     let cookie = renderer.cookies.set_notice("", 0);
     response.headers_mut().append(SET_COOKIE, cookie);

@@ -1,4 +1,4 @@
-//! `/.auth/forgot` and `/.auth/forgot/done`: asking for a link that sets a new password.
+//! `/.auth/forgot` and `/.auth/forgot/done`: requests a reset link.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -12,7 +12,7 @@ use crate::refusal::{Hint, Problem, Refusal};
 use crate::route::Page;
 use crate::services::{FieldError, LinkError, SignUpField};
 
-/// The form as it is shown.
+/// The form, as it is shown.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ForgotView {
     pub(super) email: String,
@@ -28,13 +28,13 @@ pub(super) fn get(cx: &RequestContext<'_>) -> PageResult {
     Ok(cx.page(StatusCode::OK, "forgot.html", &ForgotView::default()))
 }
 
-/// `/.auth/forgot/done`
+/// `/.auth/forgot/done`: the page after the request.
 pub(super) fn get_done(cx: &RequestContext<'_>) -> PageResult {
     require_reset(cx)?;
     Ok(cx.page(StatusCode::OK, "forgot-done.html", &ResetRequested {}))
 }
 
-/// The pages are there only where a password can be reset.
+/// Fails unless `login.reset` is on.
 fn require_reset(cx: &RequestContext<'_>) -> Result<(), PageError> {
     cx.renderer
         .login
@@ -43,7 +43,7 @@ fn require_reset(cx: &RequestContext<'_>) -> Result<(), PageError> {
         .ok_or(Problem::ResetDisabled.into())
 }
 
-/// `email`. The same answer for every address (S18).
+/// Fields: `email`. The response is equal for every address (S18).
 pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
     let email = fields.text("email");
     match cx.services.email_tokens.forgot(email, &cx.origin()).await {
@@ -72,7 +72,7 @@ pub(super) fn refused(
     )
 }
 
-/// What is answered where no field is to blame.
+/// The refusal for an error that no field explains.
 pub(super) fn refusal_of(error: &LinkError) -> Refusal {
     match error {
         LinkError::Void => Refusal::new(Problem::InvalidToken),

@@ -1,4 +1,4 @@
-//! What is wrong with a form: messages by field, and the summary above it.
+//! Errors of forms: messages by field, and the summary above the form.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::text::fill;
 /// Messages by field.
 pub(super) type Errors = BTreeMap<&'static str, String>;
 
-/// Why a form is shown again: messages for its fields, or what is wrong with the whole.
+/// Why a form was refused: messages of its fields, or a refusal of the whole.
 #[derive(Debug)]
 pub(super) struct FormRefusal {
     pub(super) refusal: Refusal,
@@ -20,7 +20,7 @@ pub(super) struct FormRefusal {
 }
 
 impl From<Errors> for FormRefusal {
-    /// Fields are to blame.
+    /// Refuses fields.
     fn from(errors: Errors) -> Self {
         Self {
             refusal: Refusal::new(Problem::InvalidInput),
@@ -30,7 +30,7 @@ impl From<Errors> for FormRefusal {
 }
 
 impl From<Refusal> for FormRefusal {
-    /// No field is to blame.
+    /// Refuses the whole form.
     fn from(refusal: Refusal) -> Self {
         Self {
             refusal,
@@ -39,7 +39,7 @@ impl From<Refusal> for FormRefusal {
     }
 }
 
-/// What stands above the form.
+/// The summary above a refused form.
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorSummary {
     title: String,
@@ -54,7 +54,7 @@ struct ErrorSummaryItem {
 }
 
 impl ErrorSummary {
-    /// One thing is wrong with the whole.
+    /// A summary of one error of the whole form.
     pub(super) fn about(title: &str, text: String) -> Self {
         Self {
             title: title.to_owned(),
@@ -63,7 +63,7 @@ impl ErrorSummary {
         }
     }
 
-    /// Fields are wrong; in the order in which the form has them.
+    /// A summary of the invalid fields, in the order of the form.
     pub(super) fn listing(title: &str, errors: &Errors, order: &[&'static str]) -> Self {
         let entry = |field: &&'static str| {
             errors.get(field).map(|message| ErrorSummaryItem {
@@ -85,7 +85,7 @@ impl<'a> RequestContext<'a> {
         Errors::from([(field, self.text(text).to_owned())])
     }
 
-    /// What is wrong with each field, in words.
+    /// The messages of these errors, by field.
     pub(super) fn messages(&self, faults: &[(SignUpField, FieldError)]) -> Errors {
         let mut errors = Errors::new();
         for (field, fault) in faults {

@@ -1,4 +1,4 @@
-//! What a form sends: `application/x-www-form-urlencoded` or a JSON object of the same fields.
+//! Form bodies: `application/x-www-form-urlencoded`, or a JSON object with these fields.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::secret::Secret;
 
-/// The fields by name. Each may be a password, so each is a secret.
+/// The fields by name; each is a secret, since it may be a password.
 #[derive(Debug, Default)]
 pub(super) struct Fields(BTreeMap<String, Secret<String>>);
 
-/// A body that cannot be read in one way only.
+/// Why a body was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FormError {
     #[error("the content type is neither a form's nor JSON's")]
@@ -54,27 +54,27 @@ impl Fields {
         Ok(fields)
     }
 
-    /// The text of a field; "" if it was not sent.
+    /// The text of a field; empty if it is missing.
     pub(super) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", |value| value.expose().as_str())
     }
 
-    /// The secret of a field; empty if it was not sent.
+    /// Takes a field as a secret; empty if it is missing.
     pub(super) fn secret(&mut self, name: &str) -> Secret<String> {
         self.0.remove(name).unwrap_or_else(|| Secret::new(String::new()))
     }
 
-    /// Whether the box was ticked that agrees to the terms.
+    /// Returns whether the terms were accepted.
     pub(super) fn agrees(&self) -> bool {
         self.is_ticked("agree")
     }
 
-    /// Whether a box was ticked.
+    /// Returns whether a checkbox was ticked.
     pub(super) fn is_ticked(&self, name: &str) -> bool {
         matches!(self.text(name), "true" | "on" | "1" | "yes")
     }
 
-    /// What can be sent again by a page: everything but what may be a password.
+    /// The fields that a page may send again: all but passwords.
     pub(super) fn sent(&self) -> Vec<(&str, &str)> {
         let pairs = self.0.iter().filter(|(name, _)| !name.contains("password"));
         pairs
@@ -83,13 +83,13 @@ impl Fields {
     }
 }
 
-/// A token as it stands in a link or was copied out of one: mail programs take a full stop, a bracket or a blank beside
-/// it for a part of the link.
+/// Trims a token that was copied from a mail, in which full stops, brackets or blanks around the link may
+/// stick to it.
 pub(super) fn token_in(text: &str) -> &str {
     text.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
 }
 
-/// Whether the body is JSON.
+/// Returns whether the body is JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers) == "application/json"
 }
@@ -100,7 +100,7 @@ fn media_type(headers: &HeaderMap) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-/// Strictly UTF-8: a password must not change on its way.
+/// Decodes a value. Invalid UTF-8 is refused, since a password must not change.
 fn decode(raw: &[u8]) -> Result<String, FormError> {
     let spaced: Vec<u8> = raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
     let text = percent_decode(&spaced)
@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Scalar::Flag(flag) => Secret::new(if flag { "true" } else { "" }.to_owned()),
                 Scalar::Number(number) => Secret::new(number.to_string()),
                 Scalar::Nothing(()) => Secret::new(String::new()),
-                // As the form has them; a comma within one would make it two.
+                // Joined like the form's; a comma in a text would split it.
                 Scalar::List(texts) if texts.iter().any(|text| text.contains(',')) => {
                     return Err(de::Error::custom("a text of a list has a comma"));
                 }
@@ -151,7 +151,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 enum Scalar {
     Text(Secret<String>),
     Flag(bool),
-    /// A whole one: others can be written in more than one way.
+    /// Integers only: other numbers have several spellings.
     Number(i64),
     Nothing(()),
     List(Vec<String>),

@@ -1,4 +1,4 @@
-//! `/.auth/login`.
+//! `/.auth/login`: signs in with a password.
 
 use bytes::Bytes;
 use http::header::SET_COOKIE;
@@ -19,27 +19,27 @@ use crate::refusal::{Problem, Refusal};
 use crate::route::Page;
 use crate::services::{PresentedCookie, SignInError, SignedIn};
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &["login", "password", "agree"];
 
-/// The form as it is shown; the password never is.
+/// The form, as it is shown, without the password.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct LoginView {
     pub(super) login: String,
     pub(super) rd: String,
-    /// Where the form goes, if not to the page's own address.
+    /// The form's target, unless it is the page's own URL.
     pub(super) action: Option<&'static str>,
     pub(super) by_username: bool,
     pub(super) signup: &'static str,
-    /// The text of what was done just before.
+    /// The text of what was done just before, by its key.
     pub(super) notice: Option<&'static str>,
-    /// A forgotten password can be set anew.
+    /// Whether a forgotten password can be reset.
     pub(super) reset: bool,
-    /// The address is not proven: the link can be sent once more.
+    /// Whether the address is unverified, so that its link can be sent again.
     pub(super) unverified: bool,
-    /// Where one signs in with an access key, if that can be done.
+    /// The URL of the sign-in with an access key, if it is on.
     pub(super) iam: Option<String>,
-    /// The terms that must be agreed to, if they must, and the privacy notice.
+    /// The terms that must be accepted, if they must, and the privacy notice.
     pub(super) terms: String,
     pub(super) privacy: String,
     pub(super) errors: Errors,
@@ -66,7 +66,7 @@ pub(super) fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     }
 }
 
-/// `login`, `password`, `agree`, `rd`
+/// Fields: `login`, `password`, `agree`, `rd`.
 pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<Bytes> {
     let rd = cx.return_to(fields.text("rd"));
     let password = fields.secret("password");
@@ -87,7 +87,7 @@ pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<B
     }
 }
 
-/// The session that came with a sign-in, and ends with it (S27).
+/// The session of the request, which the sign-in replaces (S27).
 pub(super) fn replaces(cx: &PageContext<'_>) -> Option<TokenDigest> {
     match cx.services.session_cookie.presented(cx.head.headers) {
         PresentedCookie::One(digest) => Some(digest),
@@ -95,7 +95,7 @@ pub(super) fn replaces(cx: &PageContext<'_>) -> Option<TokenDigest> {
     }
 }
 
-/// The answer to whoever signed in: the cookie, and the way back.
+/// Responds to a sign-in: sets the cookie and leads back.
 pub(super) fn welcome(cx: &PageContext<'_>, signed_in: &SignedIn, rd: &ReturnTo) -> Response<Bytes> {
     let principal = signed_in.session.principal();
     let document = SignedInDocument {
@@ -108,7 +108,7 @@ pub(super) fn welcome(cx: &PageContext<'_>, signed_in: &SignedIn, rd: &ReturnTo)
     response
 }
 
-/// The form without an error.
+/// The form without errors.
 fn empty(cx: &RequestContext<'_>, login: &str, rd: &ReturnTo) -> LoginView {
     let renderer = cx.renderer;
     LoginView {
@@ -129,7 +129,7 @@ fn empty(cx: &RequestContext<'_>, login: &str, rd: &ReturnTo) -> LoginView {
     }
 }
 
-/// The form at the place that it leads back to, where a request for the login page would be too large with it.
+/// Shows the form at the requested place itself, because a URL of the login page with it would be too large.
 pub(super) fn in_place(cx: &RequestContext<'_>, refusal: &Refusal) -> Response<Bytes> {
     let rd = cx.return_to(&place_of(cx.head, cx.renderer.central_login));
     let view = LoginView {
@@ -140,7 +140,7 @@ pub(super) fn in_place(cx: &RequestContext<'_>, refusal: &Refusal) -> Response<B
     cx.page(refusal.problem, "login.html", &view)
 }
 
-/// The form as it is shown first.
+/// Shows the form without errors, with the flash message.
 fn form(cx: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
     let notice = flash::left(cx).map(FlashMessage::text);
     let view = LoginView { notice, ..view };
@@ -179,7 +179,7 @@ pub(super) fn missing(cx: &RequestContext<'_>, login: &str, password: &str) -> E
     errors
 }
 
-/// Somebody knows the password, and has to agree to the terms first.
+/// Asks the proven owner of an account to accept the terms first.
 pub(super) fn must_agree(cx: &RequestContext<'_>, view: LoginView) -> Response<Bytes> {
     let view = LoginView {
         terms: cx.renderer.terms_url.clone(),

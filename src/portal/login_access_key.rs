@@ -1,4 +1,4 @@
-//! `/.auth/login/iam`: signing in with an access key.
+//! `/.auth/login/iam`: signs in with an access key.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,20 +15,20 @@ use crate::refusal::{Hint, Problem, Refusal};
 use crate::route::Page;
 use crate::services::{KeyCredential, KeySignInError, SignInError};
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &["access_key", "secret_key", "agree"];
 
-/// The form as it is shown; the secret never is.
+/// The form, as it is shown, without the secret.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct KeyLoginView {
     pub(super) access_key: String,
     pub(super) challenge: String,
     pub(super) rd: String,
-    /// Where one signs in with a password instead.
+    /// The URL of the sign-in with a password.
     pub(super) password: String,
-    /// What signs the challenge.
+    /// The script that signs the challenge.
     pub(super) script: String,
-    /// The terms that must be agreed to, if they must, and the privacy notice.
+    /// The terms that must be accepted, if they must, and the privacy notice.
     pub(super) terms: String,
     pub(super) privacy: String,
     pub(super) errors: Errors,
@@ -57,7 +57,7 @@ pub(super) fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     }
 }
 
-/// `access_key`, and `challenge` with its `signature`, or `secret_key`; `agree`, `rd`
+/// Fields: `access_key`; `challenge` with its `signature`, or `secret_key`; `agree`, `rd`.
 pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<Bytes> {
     let rd = cx.return_to(fields.text("rd"));
     let access_key = fields.text("access_key").trim().to_owned();
@@ -88,7 +88,7 @@ pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<B
     }
 }
 
-/// The form with a challenge.
+/// The form with a new challenge.
 fn challenging(cx: &PageContext<'_>, access_key: &str, rd: &ReturnTo) -> KeyLoginView {
     KeyLoginView {
         access_key: access_key.to_owned(),
@@ -97,7 +97,7 @@ fn challenging(cx: &PageContext<'_>, access_key: &str, rd: &ReturnTo) -> KeyLogi
     }
 }
 
-/// The form without one.
+/// The form without a challenge.
 pub(super) fn empty(cx: &RequestContext<'_>, rd: &ReturnTo) -> KeyLoginView {
     KeyLoginView {
         rd: rd.as_str().to_owned(),
@@ -118,7 +118,7 @@ pub(super) fn missing(cx: &RequestContext<'_>, access_key: &str, is_answered: bo
     errors
 }
 
-/// Somebody has the key, and has to agree to the terms first.
+/// Asks the holder of the key to accept the terms first.
 pub(super) fn must_agree(cx: &RequestContext<'_>, view: KeyLoginView) -> Response<Bytes> {
     let view = KeyLoginView {
         terms: cx.renderer.terms_url.clone(),

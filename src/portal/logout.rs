@@ -1,4 +1,4 @@
-//! `/.auth/logout`.
+//! `/.auth/logout`: signs out.
 
 use bytes::Bytes;
 use http::header::SET_COOKIE;
@@ -18,7 +18,7 @@ use crate::services::{PresentedCookie, Services};
 #[derive(Serialize)]
 struct LogoutView<'a> {
     who: Option<&'a str>,
-    /// Where it leads, if that was asked for.
+    /// Where signing out leads, if the request says so.
     rd: Option<&'a str>,
 }
 
@@ -35,13 +35,13 @@ pub(super) fn page(cx: &RequestContext<'_>, principal: Option<&Principal>) -> Re
     cx.page(StatusCode::OK, "logout.html", &view)
 }
 
-/// Where signing out leads, by the same rules as signing in; `None` if nothing was asked for.
+/// Where signing out leads, by the rules of signing in; `None` if the request does not say.
 fn after_logout(cx: &RequestContext<'_>, rd: &str) -> Option<ReturnTo> {
     (!rd.is_empty()).then(|| cx.return_to(rd))
 }
 
-/// `rd`, of the form or else of the address. Ends the session that came with the request, if one did, and clears the
-/// cookie either way.
+/// Fields: `rd`, else the parameter. Ends the session of the request, if there is one, and clears the cookie
+/// either way.
 pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
     end_session(cx).await?;
     let rd = match fields.text("rd") {
@@ -54,7 +54,7 @@ pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
     Ok(response)
 }
 
-/// Ends the session that came with the request, if one did.
+/// Ends the session of the request, if there is one.
 pub(super) async fn end_session(cx: &PageContext<'_>) -> Result<(), Refusal> {
     let services = cx.services;
     let PresentedCookie::One(digest) = services.session_cookie.presented(cx.head.headers) else {
@@ -64,12 +64,12 @@ pub(super) async fn end_session(cx: &PageContext<'_>) -> Result<(), Refusal> {
         let ended = services.sign_in.sign_out(&session, &cx.origin()).await;
         return ended.map_err(|error| unavailable(error.to_string()));
     }
-    // Signed out before, and perhaps the store could not be told.
+    // Ended before, but perhaps not in the store.
     let settled = services.sessions.settle(&digest).await;
     settled.map_err(|error| unavailable(error.to_string()))
 }
 
-/// Has the browser forget who was signed in, and what it was shown.
+/// Makes the browser drop the cookie and its cache.
 pub(super) fn clear_browser(services: &Services, response: &mut Response<Bytes>) {
     let headers = response.headers_mut();
     headers.append(SET_COOKIE, services.session_cookie.clear());

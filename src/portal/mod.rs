@@ -1,8 +1,8 @@
-//! The gateway's own pages: small, server-rendered, complete without JavaScript.
+//! The gateway's pages: server-rendered, complete without JavaScript.
 //!
-//! Each page's file has its `get` and its `post`: functions of one `PageContext`, which ask [`services`](crate::services)
-//! and never touch the store or the proxy. What a page shows is made by functions that take what they show, and need no
-//! service.
+//! Each page's file has a `get` and a `post`, functions of a `PageContext` that call
+//! [`services`](crate::services) and never touch the store or the proxy. Functions that need no service
+//! render what a page shows.
 
 mod account;
 mod admin;
@@ -55,54 +55,55 @@ use crate::route::Page;
 use crate::services::{ActiveSession, Event, Kind, MailError, Services};
 use crate::text::TextError;
 
-/// The pages.
+/// Serves the pages, and turns refusals into responses.
 #[derive(Debug)]
 pub struct Portal {
     renderer: PageRenderer,
     services: Services,
 }
 
-/// Who asks for a page.
+/// The client of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Visitor<'a> {
-    /// Who they are, if they are signed in.
+    /// The user, if signed in.
     pub principal: Option<&'a Principal>,
-    /// The session that proves it, if one does.
+    /// The user's session, if one authenticates the request.
     pub session: Option<&'a ActiveSession>,
 }
 
 /// What the demo shows of the request that reached it.
 #[derive(Debug)]
 pub struct DemoRequest<'a> {
-    /// Who it comes from.
+    /// Its user.
     pub visitor: Visitor<'a>,
-    /// The headers that an application in the demo's place would have received.
+    /// The headers that an upstream would have received.
     pub upstream_headers: &'a HeaderMap,
     /// The route that matched, as host and path.
     pub route: String,
-    /// The route's policy, as written in the configuration.
+    /// The route's policy, as in the configuration.
     pub allow: &'static str,
 }
 
-/// Why the pages cannot be made.
+/// Why the pages cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum PortalError {
-    /// The logo cannot be used.
+    /// The logo is unusable.
     #[error("branding.logo {0}")]
     Logo(String),
-    /// A template is wrong.
+    /// A template is invalid.
     #[error("{0}")]
     Template(String),
-    /// What mails are written with is wrong.
+    /// The templates or texts of mails are invalid.
     #[error(transparent)]
     Mail(#[from] MailError),
-    /// A text is wrong.
+    /// A text is invalid.
     #[error(transparent)]
     Text(#[from] TextError),
 }
 
 impl Portal {
-    /// Loads texts, templates and branding. `hosts` are the configured hosts, to which alone a `rd` may lead.
+    /// Loads texts, templates and branding. `hosts` are the configured hosts, the only ones to which a `rd`
+    /// may lead.
     pub fn new(config: &Config, services: Services, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
         let renderer = PageRenderer::new(config, hosts)?;
         for warning in template_check::run(&renderer, config)? {
@@ -111,12 +112,12 @@ impl Portal {
         Ok(Self { renderer, services })
     }
 
-    /// Whether pages and mails can be made with the operator's templates and texts, and what looks odd in them.
+    /// Renders all pages and mails with the operator's templates and texts; returns warnings.
     pub fn check(config: &Config) -> Result<Vec<String>, PortalError> {
         template_check::run(&PageRenderer::new(config, Vec::new())?, config)
     }
 
-    /// Answers a request to one of the pages. The route has checked the method and the body's size; the page checks the origin.
+    /// Serves a page. The route has checked the method and the size of the body; the origin is checked here.
     pub async fn respond(
         &self,
         page: Page,
@@ -140,7 +141,7 @@ impl Portal {
         response.unwrap_or_else(|error| error.into_response(&request))
     }
 
-    /// Records that somebody asked for a page of the administrators, or for an act on it, who may not.
+    /// Audits that a user without the right asked for a page or an act of administration.
     pub fn note_denied(&self, head: &RequestHead<'_>, who: &Principal, problem: Problem) {
         let event = Event::failure(Kind::AdminDenied, who.email.as_str(), problem.slug())
             .account(who.account)
@@ -150,19 +151,19 @@ impl Portal {
             .note(&self.renderer.request(head).origin(), &event);
     }
 
-    /// The built-in application `demo:`.
+    /// Serves the built-in upstream `demo:`.
     pub fn demo(&self, head: &RequestHead<'_>, admitted: &DemoRequest<'_>) -> Response<Bytes> {
         demo::page(&self.renderer.request(head), admitted)
     }
 
-    /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a
-    /// browser, a problem document (RFC 9457) for a program.
+    /// Turns a refusal into a response, at this one place: a redirect to the login page or an error page for
+    /// a browser, a problem document (RFC 9457) for a program.
     pub fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
         self.renderer.refuse(head, refusal)
     }
 }
 
-/// The fields of a form that was sent; `None` where none was.
+/// Checks the origin of a form and parses it; `None` unless the request is a POST.
 fn read_form(request: &RequestContext<'_>, body: &[u8]) -> Result<Option<Fields>, Refusal> {
     if !request.is_post() {
         return Ok(None);
@@ -175,7 +176,7 @@ fn read_form(request: &RequestContext<'_>, body: &[u8]) -> Result<Option<Fields>
         .map_err(|error| Refusal::because(Problem::BadRequest, error.to_string()))
 }
 
-/// Each page's `get`, or `post` with the fields of the form that was sent.
+/// Calls the page's `get`, or its `post` with the form's fields.
 async fn dispatch(page: Page, cx: &PageContext<'_>, fields: Option<Fields>) -> PageResult {
     match (page, fields) {
         (Page::Login, None) => Ok(login::get(cx)),

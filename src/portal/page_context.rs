@@ -1,4 +1,4 @@
-//! What a page's `get` and `post` are given, and how they end.
+//! The context of a page's `get` and `post`, and their result.
 
 use std::ops::Deref;
 
@@ -11,8 +11,7 @@ use super::signed_in::{SignedInRequest, SignedInUser};
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AuditError, PreconditionError, Services, StoreError};
 
-/// A request for a page with what serves it. What a page shows is made of the request alone, by functions that need no
-/// service.
+/// A request for a page, with the services. Functions that render need only the request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageContext<'a, R = RequestContext<'a>> {
     pub(super) request: R,
@@ -20,7 +19,7 @@ pub(super) struct PageContext<'a, R = RequestContext<'a>> {
     pub(super) visitor: Visitor<'a>,
 }
 
-/// The same for a page that is for people who are signed in.
+/// The context of a page for signed-in users.
 pub(super) type SignedInContext<'a> = PageContext<'a, SignedInRequest<'a>>;
 
 impl<R> Deref for PageContext<'_, R> {
@@ -32,7 +31,8 @@ impl<R> Deref for PageContext<'_, R> {
 }
 
 impl<'a> PageContext<'a> {
-    /// Policy lets nobody else this far; whoever comes otherwise, or with a key alone, is not served.
+    /// Requires a signed-in user. The route's policy admits no other; this also refuses a request that an
+    /// access key alone authenticates.
     pub(super) fn signed_in(&self) -> Result<SignedInContext<'a>, Refusal> {
         let Visitor {
             principal: Some(principal),
@@ -53,14 +53,14 @@ impl<'a> PageContext<'a> {
     }
 }
 
-/// What a page is answered with.
+/// The result of a page.
 pub(super) type PageResult = Result<Response<Bytes>, PageError>;
 
 /// Why a page ends early.
 #[derive(Debug)]
 pub(super) enum PageError {
     Refused(Refusal),
-    /// Something else comes first.
+    /// With another response, such as a form that has to come first.
     Answered(Box<Response<Bytes>>),
 }
 
@@ -97,7 +97,7 @@ impl From<AuditError> for PageError {
     }
 }
 
-/// What is answered where the store did nothing: 401 or 403 to whoever lost the right to what was asked for, else 503.
+/// The refusal for an error of the store: 401 or 403 if the actor has lost the right, else 503.
 pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
     let problem = match error {
         StoreError::Precondition(PreconditionError::NotMember) => Problem::Forbidden,
@@ -113,7 +113,7 @@ pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
     Refusal::because(problem, error.to_string())
 }
 
-/// 503, logged where it is handled: here.
+/// A refusal with 503, logged here.
 pub(super) fn unavailable(cause: String) -> Refusal {
     tracing::warn!(%cause, "a page could not be served");
     Refusal::because(Problem::Unavailable, cause)

@@ -1,4 +1,4 @@
-//! Every state of every page, rendered without a service: snapshots in each language, and files to look at.
+//! Snapshots of every state of every page, rendered without services in each language, and files to look at.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn principal() -> Principal {
     }
 }
 
-/// Calls `look` with a request to this address.
+/// Calls `look` with a request for this URL.
 fn with_head<T>(
     method: &Method,
     address: &str,
@@ -352,7 +352,7 @@ fn a_chosen_language_is_remembered() {
     );
 }
 
-/// Writes the pages and their assets into the folder that `VESTIBULE_GALLERY` names, to be looked at.
+/// Writes the pages and their assets to the folder in `VESTIBULE_GALLERY`, to be looked at.
 #[test]
 fn gallery() {
     let Some(folder) = std::env::var_os("VESTIBULE_GALLERY").map(std::path::PathBuf::from) else {

@@ -1,4 +1,4 @@
-//! `/.auth/problems/<slug>`: what a kind of refusal means, for whoever meets it and for whoever runs the gateway.
+//! `/.auth/problems/<slug>`: explains a kind of refusal to users and operators.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};

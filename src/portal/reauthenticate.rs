@@ -1,5 +1,5 @@
-//! The password asked again: before changes that matter, a while after it was last typed, and of whoever signed in with
-//! an access key also before what administrators see.
+//! Reauthentication: asks for the password again before changes, if its last check is old, and in sessions
+//! that an access key started also before the administrators' pages.
 
 use std::time::Duration;
 
@@ -18,27 +18,27 @@ use crate::model::SignInMethod;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::services::SignInError;
 
-/// For so long what was typed at the sign-in, or since, is proof enough.
+/// How long a check of the password counts.
 const PROOF_LASTS: Duration = Duration::from_mins(15);
 
-/// The field of every form that asks for it.
+/// The field with the password.
 pub(super) const CURRENT_PASSWORD: &str = "current_password";
 
-/// The `action` of a form that asks for the page itself, with the password.
+/// The `action` of a form that asks only to show the page.
 const SHOW: &str = "show";
 
 #[derive(Serialize)]
 struct ReauthenticateView<'a> {
-    /// Where the form leads: the page that asks.
+    /// The form's target: the page that requires the password.
     action: String,
-    /// What was sent to it, to be sent again.
+    /// The fields of the refused form, to be sent again.
     sent: Vec<(&'a str, &'a str)>,
     who: &'a str,
     errors: Errors,
     alert: Option<ErrorSummary>,
 }
 
-/// Asks somebody who wants to see what only whoever [is trusted](is_trusted) may.
+/// Shows the form for the password unless the session [is trusted](is_trusted).
 pub(super) fn require_trust(cx: &SignedInContext<'_>, place: NavItem) -> Result<(), PageError> {
     if is_trusted(cx) {
         return Ok(());
@@ -46,8 +46,8 @@ pub(super) fn require_trust(cx: &SignedInContext<'_>, place: NavItem) -> Result<
     Err(PageError::Answered(Box::new(ask(cx, place, None, None))))
 }
 
-/// Whether they signed in with the password, or with an access key and proved lately to know the password too: a key
-/// lies in files of programs, and whoever finds one shall not come by more than it signs.
+/// Returns whether the session started with the password, or its password was checked recently: access keys
+/// are in the files of programs, and a stolen one must give no more than what it signs.
 pub(super) fn is_trusted(cx: &SignedInContext<'_>) -> bool {
     cx.user.principal.method != SignInMethod::Iam || is_proved(cx)
 }
@@ -56,8 +56,8 @@ fn is_proved(cx: &SignedInContext<'_>) -> bool {
     cx.services.sessions.is_proved(cx.user.session, PROOF_LASTS)
 }
 
-/// Passes whoever proved lately to know the password of the account, or does so with this form; else asks, and
-/// what was sent is sent again with the password.
+/// Passes if the password was checked recently, or this form's is right; else shows the form for the
+/// password, which sends the fields again.
 pub(super) async fn require_reauthentication(
     cx: &SignedInContext<'_>,
     place: NavItem,
@@ -80,8 +80,8 @@ pub(super) async fn require_reauthentication(
     Err(PageError::Answered(Box::new(asked)))
 }
 
-/// Asks; `fields` are those of the form that was sent, if one was; `error` says why what was typed proves nothing, if
-/// anything was.
+/// Shows the form for the password. `fields` are those of the refused form, if there was one; `error` says
+/// why the password was refused, if there was one.
 pub(super) fn ask(
     cx: &SignedInRequest<'_>,
     place: NavItem,
@@ -118,17 +118,17 @@ pub(super) fn ask(
     response
 }
 
-/// Whether a form asks for the page itself: it brought nothing but the password.
+/// Returns whether a form carried only the password, to show the page.
 pub(super) fn is_shown_after(fields: &Fields) -> bool {
     fields.text("action") == SHOW
 }
 
-/// What is answered to a form that has to bring the password, and does not.
+/// The refusal of a form without the password.
 pub(super) fn proof_required(cx: &RequestContext<'_>) -> FormRefusal {
     cx.field_error(CURRENT_PASSWORD, "proof.required").into()
 }
 
-/// What is answered to a password that proves nothing: a message for its field, or a refusal of the whole.
+/// The refusal of a wrong password: a message for its field, or a refusal of the whole form.
 pub(super) fn proof_refusal(cx: &RequestContext<'_>, error: &SignInError) -> FormRefusal {
     match error {
         SignInError::InvalidCredentials => cx.field_error(CURRENT_PASSWORD, "proof.wrong").into(),

@@ -1,4 +1,4 @@
-//! What all pages share, made once from the configuration.
+//! The renderer: what all pages share, built from the configuration.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::request::RequestHead;
 use crate::services::SessionCookie;
 use crate::text::Texts;
 
-/// Texts, templates, assets and branding; nothing here asks a service.
+/// Texts, templates, assets and branding; calls no service.
 #[derive(Debug)]
 pub(super) struct PageRenderer {
     pub(super) texts: Arc<Texts>,
@@ -25,13 +25,13 @@ pub(super) struct PageRenderer {
     pub(super) assets: Assets,
     pub(super) brand: Brand,
     pub(super) hosts: Hosts,
-    /// Without a final slash.
+    /// Without a trailing slash.
     pub(super) public_url: String,
     pub(super) content_security_policy: HeaderValue,
     pub(super) challenges: AuthChallenges,
     /// The names and attributes of cookies.
     pub(super) cookies: SessionCookie,
-    /// Sign-in happens at `public_url`, for all hosts below the cookie's domain.
+    /// Whether sign-in happens at `public_url`, for all hosts of the cookie's domain.
     pub(super) central_login: bool,
     pub(super) login: LoginConfig,
     pub(super) signup: SignupMode,
@@ -46,7 +46,7 @@ pub(super) struct PageRenderer {
     pub(super) privacy_url: String,
 }
 
-/// How the operator wants to be seen.
+/// The operator's branding.
 #[derive(Debug, Serialize)]
 pub(super) struct Brand {
     pub(super) name: String,

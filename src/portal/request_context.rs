@@ -1,4 +1,4 @@
-//! What a visitor asks for beside the page itself: the language, and the form of the answer.
+//! The context of a request: language and format of the response.
 
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, UPGRADE};
 use http::{HeaderMap, Method};
@@ -10,23 +10,23 @@ use crate::request::RequestHead;
 use crate::services::Origin;
 use crate::text::{Lang, quality};
 
-/// The kind of a page; no kind that is looked for is shorter.
+/// The media type of a page; none that is looked for is shorter.
 const HTML: &str = "text/html";
 
-/// A request, with what it asks for and what it is answered with. Answers are made by its methods.
+/// A request, with the language and format of its response. Its methods make responses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestContext<'a> {
     pub(super) renderer: &'a PageRenderer,
     pub(super) head: &'a RequestHead<'a>,
     pub(super) lang: Lang,
-    /// The language's tag.
+    /// The tag of `lang`.
     pub(super) tag: &'a str,
-    /// The language was chosen by this very request, and is to be remembered.
+    /// Whether this request chose the language, which the response then makes the browser keep.
     pub(super) chosen: bool,
     pub(super) wants: ResponseFormat,
 }
 
-/// The form of the answer.
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ResponseFormat {
     Html,
@@ -57,22 +57,22 @@ impl<'a> RequestContext<'a> {
         self.wants == ResponseFormat::Json
     }
 
-    /// A text in the reader's language.
+    /// A text in the client's language.
     pub(super) fn text(&self, key: &'a str) -> &'a str {
         self.renderer.texts.get(self.lang, key)
     }
 
-    /// A parameter of the query; "" if there is none.
+    /// A parameter of the query; empty if it is missing.
     pub(super) fn parameter(&self, name: &str) -> String {
         parameter(self.head.query, name).unwrap_or_default()
     }
 
-    /// Where `rd` leads.
+    /// Validates `rd`.
     pub(super) fn return_to(&self, rd: &str) -> ReturnTo {
         ReturnTo::parse(rd, &self.renderer.hosts, self.head.authority)
     }
 
-    /// The path and query that were asked for.
+    /// The path and query of the request.
     pub(super) fn place(&self) -> String {
         let path = self.head.path;
         self.head
@@ -84,15 +84,15 @@ impl<'a> RequestContext<'a> {
         self.head.method == Method::POST
     }
 
-    /// Where it came from, for the record.
+    /// The origin for the audit log.
     pub(super) fn origin(&self) -> Origin {
         let head = self.head;
         Origin::of_request(head.id, head.client.address, head.user_agent(), Some(self.tag))
     }
 }
 
-/// A browser that navigates, as opposed to a program: what a refusal decides by. A handshake for a WebSocket is a
-/// script's, whatever it accepts: it follows no redirect.
+/// Returns whether a browser navigates, rather than a program: decides the format of a refusal. A WebSocket
+/// handshake comes from a script, whatever it accepts, and follows no redirect.
 pub(super) fn navigates(head: &RequestHead<'_>) -> bool {
     if head.headers.contains_key(UPGRADE) {
         return false;
@@ -124,7 +124,7 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
         .map(|(_, value)| value)
 }
 
-/// JSON if `Accept` prefers it, or if the body was JSON and `Accept` does not ask for a page.
+/// JSON if `Accept` prefers it, or if the body was JSON and `Accept` does not name a page's type.
 fn wants(headers: &HeaderMap) -> ResponseFormat {
     let (mut html, mut json) = (None, None);
     for (kind, quality) in accepted(headers) {
@@ -147,7 +147,7 @@ pub(super) fn names_html(headers: &HeaderMap) -> bool {
     accepted(headers).any(|(kind, quality)| kind.eq_ignore_ascii_case(HTML) && quality > 0)
 }
 
-/// The kinds that are accepted, and how much they are wanted: those that are no shorter than any that is looked for.
+/// The accepted media types with their quality, except for those too short to be looked for.
 fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (&str, u16)> {
     headers
         .get_all(ACCEPT)

@@ -1,4 +1,4 @@
-//! `/.auth/reset?token=`: setting a new password with a link.
+//! `/.auth/reset?token=`: sets a new password with a mailed link.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,10 +15,10 @@ use crate::config::PasswordPolicyName;
 use crate::route::Page;
 use crate::services::{LinkError, SignUpNext};
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &["password", "password_confirm"];
 
-/// The form as it is shown; the passwords never are.
+/// The form, as it is shown, without the passwords.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ResetView {
     pub(super) token: String,
@@ -32,7 +32,7 @@ struct ResetDone {
     next: SignUpNext,
 }
 
-/// Whoever only looks, a mail scanner for one, uses nothing up (S20).
+/// Does not consume the token: a mail scanner may open the link (S20).
 pub(super) async fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     let token = token_in(&cx.parameter("token")).to_owned();
     match cx.services.email_tokens.resets(&token).await {
@@ -41,7 +41,7 @@ pub(super) async fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     }
 }
 
-/// `token`, `password`, `password_confirm`
+/// Fields: `token`, `password`, `password_confirm`.
 pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<Bytes> {
     let token = token_of(cx, &fields);
     let (password, again) = (fields.secret("password"), fields.secret("password_confirm"));
@@ -64,7 +64,7 @@ pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<B
     }
 }
 
-/// The form without an error.
+/// The form without errors.
 pub(super) fn empty(cx: &RequestContext<'_>, token: String) -> ResetView {
     ResetView {
         token,
@@ -84,7 +84,7 @@ pub(super) fn refused(cx: &RequestContext<'_>, token: String, refused: FormRefus
     })
 }
 
-/// The token of a form, or of the address to which it was sent.
+/// The token of a form, or else of its URL.
 pub(super) fn token_of(cx: &RequestContext<'_>, fields: &Fields) -> String {
     match token_in(fields.text("token")) {
         "" => token_in(&cx.parameter("token")).to_owned(),

@@ -1,4 +1,4 @@
-//! Answers: a page, a JSON document, a redirect, each with the headers that every one of them needs.
+//! Builds responses: pages, JSON, redirects, with the headers of all of them.
 
 use bytes::Bytes;
 use http::header::{
@@ -15,7 +15,7 @@ use super::security_headers;
 use crate::refusal::Problem;
 use crate::text::Lang;
 
-/// How a request ends: with a status, or refused, which has one too.
+/// The outcome of a request: a status, or a problem with its status.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseOutcome {
     pub(super) status: StatusCode,
@@ -41,7 +41,7 @@ impl From<Problem> for ResponseOutcome {
 }
 
 impl RequestContext<'_> {
-    /// A page from a template. `view` is what the template knows as `view`.
+    /// Renders a page from a template, which gets `view` under this name.
     pub(super) fn page(
         &self,
         outcome: impl Into<ResponseOutcome>,
@@ -51,7 +51,7 @@ impl RequestContext<'_> {
         self.framed_page(outcome, template, Value::UNDEFINED, view)
     }
 
-    /// The same with `nav`, the links of the pages for those who are signed in.
+    /// Like [`Self::page`], with `nav`, the navigation of pages for signed-in users.
     pub(super) fn framed_page(
         &self,
         outcome: impl Into<ResponseOutcome>,
@@ -90,7 +90,7 @@ impl RequestContext<'_> {
         self.document(status.into(), "application/json", document)
     }
 
-    /// What a form did: a document for a program, for a browser a way to the page that says so.
+    /// The result of a form: JSON for a program, a redirect to `to` for a browser.
     pub(super) fn json_or_see_other(
         &self,
         status: StatusCode,
@@ -103,7 +103,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// The same where there is nothing to tell a program.
+    /// Like [`Self::json_or_see_other`], with 204 for a program.
     pub(super) fn nothing_or_see_other(&self, to: &str) -> Response<Bytes> {
         match self.wants {
             ResponseFormat::Json => self.nothing(),
@@ -111,7 +111,7 @@ impl RequestContext<'_> {
         }
     }
 
-    /// JSON documents, one a line.
+    /// JSON lines.
     pub(super) fn lines(&self, lines: String) -> Response<Bytes> {
         self.respond(StatusCode::OK.into(), "application/jsonl", lines)
     }
@@ -152,7 +152,7 @@ impl RequestContext<'_> {
     fn respond(&self, outcome: ResponseOutcome, kind: &'static str, body: String) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = outcome.status;
-        // Whoever sends it counts refusals by their kind.
+        // The caller counts refusals by problem.
         if let Some(problem) = outcome.problem {
             response.extensions_mut().insert(problem);
         }
@@ -175,14 +175,14 @@ impl RequestContext<'_> {
 }
 
 impl PageRenderer {
-    /// Has the browser ask for pages in this language from now on.
+    /// Sets the cookie that keeps the language.
     pub(super) fn remember_language(&self, response: &mut Response<Bytes>, lang: Lang) {
         let cookie = self.cookies.set_language(self.texts.tag(lang));
         response.headers_mut().append(SET_COOKIE, cookie);
     }
 }
 
-/// The address of a page with these parameters, without those that are empty.
+/// Appends the parameters that are not empty to a path.
 pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut pairs = form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {

@@ -1,4 +1,4 @@
-//! Where to go after signing in.
+//! Redirect targets after signing in and out.
 
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use url::Url;
@@ -6,7 +6,7 @@ use url::Url;
 use crate::config::HostPattern;
 use crate::request::{Host, RequestHead};
 
-/// The hosts to which a redirect may lead, the port that they are reached at, and the longest place among them.
+/// The hosts to which a redirect may lead, their port, and the longest target.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     patterns: Vec<HostPattern>,
@@ -15,7 +15,7 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// `longest` is the most that a request's head may have: no place that was asked for is longer.
+    /// `longest` is the limit of request heads, which every request fits into.
     pub(super) fn new(patterns: Vec<HostPattern>, public_url: &Url, longest: usize) -> Self {
         Self {
             patterns,
@@ -24,7 +24,7 @@ impl Hosts {
         }
     }
 
-    /// Their origins, for `form-action`; those below a domain as CSP writes them (Level 3, section 2.3.1).
+    /// The hosts' origins for `form-action`, with wildcards as in CSP (Level 3, section 2.3.1).
     pub(super) fn origins(&self) -> impl Iterator<Item = String> {
         self.patterns.iter().map(|pattern| match self.port {
             HTTPS => format!("https://{pattern}"),
@@ -39,16 +39,16 @@ impl Hosts {
 
 const HTTPS: u16 = 443;
 
-/// A place on the requested origin or on a configured host. There is no other way to make a redirect's target
-/// out of something that a client sent (S31).
+/// A place on the requested origin or on a configured host. No other type turns a client's input into the
+/// target of a redirect (S31).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReturnTo(String);
 
 impl ReturnTo {
-    /// Reads `rd`; whatever could lead elsewhere, in any browser's reading of it, is "/".
+    /// Parses `rd`; a target that any browser could read as another origin becomes "/".
     ///
-    /// What is not ASCII is percent-encoded, as a browser does. A backslash stays in a query, where it means itself; in
-    /// a path it would be a slash.
+    /// Non-ASCII characters are percent-encoded, as in a browser. A backslash is allowed in a query, where it
+    /// is literal; in a path it would be a slash.
     pub(super) fn parse(rd: &str, hosts: &Hosts, authority: &str) -> Self {
         let (place, rest) = rd.split_at(rd.find(['?', '#']).unwrap_or(rd.len()));
         let is_plain = rd.len() <= hosts.longest
@@ -70,7 +70,7 @@ impl ReturnTo {
     }
 }
 
-/// One slash: two begin a host, and so they might once somebody has decoded them.
+/// Requires a single slash: two begin a host, also if the second one is encoded and decoded later.
 fn is_path(place: &str) -> bool {
     place.strip_prefix('/').is_some_and(|rest| {
         let start = rest.get(..3).unwrap_or_default().to_ascii_lowercase();
@@ -78,8 +78,8 @@ fn is_path(place: &str) -> bool {
     })
 }
 
-/// A place on a configured host, whose name has one spelling: a final dot names the same machine, but cookies of a host
-/// are not sent to it.
+/// Requires `https` and a configured host, in its one spelling: a trailing dot names the same machine, but is
+/// another host for cookies.
 fn on_host(place: &str, rest: &str, hosts: &Hosts, authority: &str) -> Option<String> {
     let place = place.strip_prefix("https://")?;
     let (target, path) = place.split_at(place.find('/').unwrap_or(place.len()));
@@ -91,7 +91,7 @@ fn on_host(place: &str, rest: &str, hosts: &Hosts, authority: &str) -> Option<St
     is_known.then(|| format!("https://{host}{}{path}{rest}", port_suffix(target)))
 }
 
-/// Where a request leads, for `rd`. `full` has it name the host, as does a path that nothing but a host may precede.
+/// The place of a request, as an `rd`. With its host if `full`, or if the path could be read as a host.
 pub(super) fn place_of(head: &RequestHead<'_>, full: bool) -> String {
     let mut place = if full || !is_path(head.path) {
         format!(
@@ -110,7 +110,7 @@ pub(super) fn place_of(head: &RequestHead<'_>, full: bool) -> String {
     place
 }
 
-/// The port of an authority that is known to hold a host.
+/// The port of an authority that is known to have a host.
 fn port(authority: &str) -> Option<u16> {
     match port_suffix(authority) {
         "" => Some(HTTPS),
@@ -118,7 +118,7 @@ fn port(authority: &str) -> Option<u16> {
     }
 }
 
-/// The same with its colon, as it was written; "" if there is none.
+/// The port with its colon, as written; empty if there is none.
 fn port_suffix(authority: &str) -> &str {
     match authority.rfind(':') {
         Some(colon) if !authority.ends_with(']') => &authority[colon..],

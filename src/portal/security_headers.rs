@@ -1,4 +1,4 @@
-//! Headers by which a browser restricts what an answer may do, and who learns of it (S25, S32).
+//! Security headers, which restrict what browsers do with a response (S25, S32).
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -10,23 +10,22 @@ use super::return_to::Hosts;
 use crate::request::RequestHead;
 use crate::route::Page;
 
-/// A body is what its `Content-Type` says.
 const NO_SNIFFING: (HeaderName, HeaderValue) = (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-/// The content security policy of an asset: an image may be a document of its own.
+/// The content security policy of assets: an image may be opened as a document.
 const ASSET_POLICY: (HeaderName, HeaderValue) = (
     CONTENT_SECURITY_POLICY,
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
 );
 
-/// What a browser keeps of the pages that were seen is not the next person's to look at. Cookies and storage stay: they are
-/// the applications' too.
+/// Clears the browser's cache, so that the next user of the browser cannot see pages. Cookies and storage
+/// stay, since they are the applications' too.
 const CLEAR_CACHE: (HeaderName, HeaderValue) = (
     HeaderName::from_static("clear-site-data"),
     HeaderValue::from_static("\"cache\""),
 );
 
-/// Those of every answer that is not an asset.
+/// Sets the headers of all responses but assets.
 pub(super) fn set(headers: &mut HeaderMap, head: &RequestHead<'_>) {
     let is_for_token = Page::at(head.path).is_some_and(Page::carries_token)
         || head.query.is_some_and(|query| query.contains("invitation"));
@@ -51,18 +50,17 @@ pub(super) fn set(headers: &mut HeaderMap, head: &RequestHead<'_>) {
     ]);
 }
 
-/// Those of an asset.
 pub(super) fn set_for_asset(headers: &mut HeaderMap) {
     headers.extend([NO_SNIFFING, ASSET_POLICY]);
 }
 
-/// Has the browser forget what it was shown.
+/// Clears the browser's cache.
 pub(super) fn clear_cache(headers: &mut HeaderMap) {
     headers.extend([CLEAR_CACHE]);
 }
 
-/// The content security policy of every page. Browsers hold the redirects that follow a form against `form-action` too,
-/// so all configured hosts are in it.
+/// The content security policy of pages. Browsers apply `form-action` also to the redirects after a form, so
+/// it contains all configured hosts.
 pub(super) fn page_policy(hosts: &Hosts) -> Result<HeaderValue, PortalError> {
     let mut policy = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'self'"

@@ -1,4 +1,4 @@
-//! Sessions as a list, a page at a time: for their owner and for administrators.
+//! Lists of sessions, by pages, for owners and administrators.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::user_agent::{Device, device};
 use crate::api::{SessionList, SessionView};
 use crate::services::SessionInfo;
 
-/// A session, as people see it.
+/// A session with the device that its `User-Agent` describes.
 #[derive(Serialize)]
 pub(super) struct SessionRow<'a> {
     #[serde(flatten)]
@@ -15,7 +15,7 @@ pub(super) struct SessionRow<'a> {
     device: Device,
 }
 
-/// The page that is asked for: that after the session `after`.
+/// The requested page: after the session `after`.
 pub(super) fn page_of(cx: &SignedInRequest<'_>, sessions: &[SessionInfo]) -> SessionList {
     let after = cx.parameter("after").parse().ok();
     SessionList::page(sessions, Some(cx.user.session.id()), after)

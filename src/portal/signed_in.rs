@@ -1,4 +1,4 @@
-//! Somebody who is signed in, and the frame of the pages that are for those: the ways from one to the other.
+//! The signed-in user, and the navigation of the pages for them.
 
 use std::ops::Deref;
 
@@ -14,14 +14,14 @@ use crate::model::Principal;
 use crate::route::{AccountPage, AdminPage, Page};
 use crate::services::ActiveSession;
 
-/// Somebody who is signed in, and the session that they are signed in with.
+/// A signed-in user with their session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SignedInUser<'a> {
     pub(super) principal: &'a Principal,
     pub(super) session: &'a ActiveSession,
 }
 
-/// A request of somebody who is signed in.
+/// A request by a signed-in user.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SignedInRequest<'a> {
     pub(super) request: RequestContext<'a>,
@@ -36,16 +36,16 @@ impl<'a> Deref for SignedInRequest<'a> {
     }
 }
 
-/// Pages that lead to each other.
+/// A group of pages with links to each other.
 #[derive(Debug)]
 pub(super) struct NavSection {
-    /// The text above the links.
+    /// The key of the heading above the links.
     pub(super) title: &'static str,
-    /// The pages and the text of each, in the order in which they are offered.
+    /// The pages with the keys of their texts, in order.
     pub(super) pages: &'static [(Page, &'static str)],
 }
 
-/// Where a page stands among the others.
+/// A page's place in the navigation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NavItem {
     section: &'static NavSection,
@@ -53,7 +53,6 @@ pub(super) struct NavItem {
 }
 
 impl NavSection {
-    /// Where a page stands.
     pub(super) const fn at(&'static self, page: Page) -> NavItem {
         NavItem { section: self, page }
     }
@@ -75,7 +74,7 @@ struct Item {
 }
 
 impl SignedInRequest<'_> {
-    /// A page with the links to the others of its section.
+    /// Renders a page with the navigation of its section.
     pub(super) fn page_with_nav(
         &self,
         place: NavItem,
@@ -104,7 +103,7 @@ impl SignedInRequest<'_> {
         self.framed_page(outcome, template, Value::from(Serde(&nav)), view)
     }
 
-    /// The way between one's own account and the administration.
+    /// The link between the account's pages and the administration.
     fn other_section(&self, place: NavItem) -> Option<Item> {
         let groups = &self.user.principal.groups;
         let (page, text) = if matches!(place.page, Page::Admin(_)) {

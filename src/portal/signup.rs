@@ -1,4 +1,4 @@
-//! `/.auth/signup` and `/.auth/signup/done`.
+//! `/.auth/signup` and `/.auth/signup/done`: creates an account.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,7 +15,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::route::Page;
 use crate::services::{FieldError, SignUpError, SignUpField, SignUpForm, SignUpNext};
 
-/// The form as it is shown; passwords never are.
+/// The form, as it is shown, without the passwords.
 #[derive(Debug, Default, Serialize)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -29,10 +29,10 @@ pub(super) struct SignUpView {
     pub(super) ask_invitation: bool,
     pub(super) email_bound: bool,
     pub(super) email_taken: bool,
-    /// A forgotten password can be set anew.
+    /// Whether a forgotten password can be reset.
     pub(super) reset: bool,
     pub(super) administrator: bool,
-    /// The username can be changed later.
+    /// Whether the username can be changed later.
     pub(super) changeable: bool,
     pub(super) nist: bool,
     pub(super) terms: String,
@@ -46,7 +46,7 @@ struct SignUpDone {
     next: SignUpNext,
 }
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &[
     "invitation",
     "email",
@@ -65,7 +65,7 @@ pub(super) async fn get(cx: &PageContext<'_>) -> PageResult {
     Ok(cx.page(StatusCode::OK, "signup.html", &view))
 }
 
-/// `invitation`, `email`, `username`, `password`, `password_confirm`, `agree`
+/// Fields: `invitation`, `email`, `username`, `password`, `password_confirm`, `agree`.
 pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> PageResult {
     let token = token_in(fields.text("invitation")).to_owned();
     let form = SignUpForm {
@@ -101,7 +101,7 @@ pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> PageResult
     Ok(refused(cx, view, &faults, refusal))
 }
 
-/// The empty form, as the invitation allows it to be shown.
+/// The form without errors, as the invitation determines it.
 async fn empty(cx: &PageContext<'_>, token: &str) -> Result<SignUpView, PageError> {
     let sign_up = &cx.services.sign_up;
     let invitation: Option<Invitation> = if token.is_empty() {
@@ -138,7 +138,7 @@ async fn empty(cx: &PageContext<'_>, token: &str) -> Result<SignUpView, PageErro
     })
 }
 
-/// The answer to whoever made an account or proved its address.
+/// Responds to a sign-up or a verification with the next step.
 pub(super) fn signed_up(cx: &RequestContext<'_>, next: SignUpNext) -> Response<Bytes> {
     let name = match next {
         SignUpNext::Login => "login",
@@ -149,7 +149,7 @@ pub(super) fn signed_up(cx: &RequestContext<'_>, next: SignUpNext) -> Response<B
     cx.json_or_see_other(StatusCode::CREATED, &SignUpDone { next }, &to)
 }
 
-/// `/.auth/signup/done`
+/// `/.auth/signup/done`: the page with the next step.
 pub(super) fn get_done(cx: &RequestContext<'_>) -> Response<Bytes> {
     let next = match cx.parameter("next").as_str() {
         "verify" => SignUpNext::Verify,

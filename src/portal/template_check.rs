@@ -1,6 +1,6 @@
-//! A trial of the operator's templates before they are served: every page is made once in every state.
+//! Checks the operator's templates before they are served, by rendering every page in every state.
 //!
-//! What a page is given in each state is in `template_check/samples.snap.json`, which a test writes from the pages themselves.
+//! The pages' data are in `template_check/samples.snap.json`, which a test writes from the pages themselves.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ struct Sample {
     view: serde_json::Value,
 }
 
-/// Makes every page and mail with the operator's templates, if there are any. What looks odd, a sentence each.
+/// Renders every page and mail with the operator's templates, if there are any. Returns warnings.
 pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<String>, PortalError> {
     let folder = &config.branding.folder;
     if folder.as_os_str().is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<String
 impl PageRenderer {
     fn make_all(&self) -> Result<(), String> {
         let mut templates = self.templates.clone();
-        // What is misspelt would be empty, and nobody would know why.
+        // A misspelt name would otherwise render as nothing.
         templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         let samples: Vec<Sample> = serde_json::from_str(SAMPLES).map_err(|error| error.to_string())?;
         for Sample {
@@ -59,7 +59,7 @@ impl PageRenderer {
         {
             let nav = nav.map_or(Value::UNDEFINED, |nav| Value::from(Serde(&nav)));
             let view = Value::from(Serde(&view));
-            // A template may do otherwise in one of them.
+            // A template may branch by language.
             for lang in self.texts.languages() {
                 let known = self.context(lang, None, failed);
                 let page = templates.get_template(&template).and_then(|template| {
@@ -72,7 +72,7 @@ impl PageRenderer {
         Ok(())
     }
 
-    /// `t` of the templates, which refuses what it would otherwise show as it is.
+    /// The templates' `t`, which here fails for an unknown text or a missing value.
     fn strict_translator(&self, lang: Lang) -> Value {
         let (texts, translator) = (self.texts.clone(), self.translator(lang));
         Value::from_function(move |state: &mut State<'_, '_>, key: &str, values: Kwargs| {
@@ -93,7 +93,7 @@ impl PageRenderer {
     }
 }
 
-/// The error at the place that is at fault, not at those that lead there, with the line that it is in.
+/// The error at its origin rather than at the templates that include it, with the line of source.
 fn innermost(templates: &Environment<'_>, error: &Error) -> String {
     let mut deepest = error;
     while let Some(inner) = std::error::Error::source(deepest).and_then(|inner| inner.downcast_ref()) {
@@ -107,7 +107,7 @@ fn innermost(templates: &Environment<'_>, error: &Error) -> String {
     line.map_or_else(|| deepest.to_string(), |line| format!("{deepest}: {line}"))
 }
 
-/// What browsers do not follow because of the content security policy.
+/// Warns of what browsers ignore because of the content security policy.
 fn blocked(folder: &Path) -> Vec<String> {
     let mut warnings = Vec::new();
     for name in templates::names() {
@@ -135,7 +135,7 @@ fn blocked(folder: &Path) -> Vec<String> {
     warnings
 }
 
-/// Whether a tag has an attribute `on…=`. `source` is in lower case.
+/// Returns whether a tag has an attribute `on…=`. `source` must be in lower case.
 fn has_handler(source: &str) -> bool {
     source.split('<').skip(1).any(|rest| {
         let attributes = attributes(rest).replace(" =", "=");
@@ -146,7 +146,7 @@ fn has_handler(source: &str) -> bool {
     })
 }
 
-/// What stands in a tag up to its end, without what is quoted in it.
+/// The attributes of a tag without quoted values.
 fn attributes(tag: &str) -> String {
     let mut quote = None;
     let mut attributes = String::new();

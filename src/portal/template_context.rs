@@ -1,4 +1,4 @@
-//! What every template knows, whatever it shows: texts and moments in the reader's language, the layout's frame.
+//! What every template gets: texts, times, and the frame of the layout.
 
 use jiff::Timestamp;
 use minijinja::value::{Kwargs, Serde, Value, ValueKind};
@@ -8,7 +8,7 @@ use super::renderer::PageRenderer;
 use crate::text::{Lang, fill};
 
 impl PageRenderer {
-    /// All of it. `query` is the request's, `failed` whether the page is an error.
+    /// The context of all templates. `query` is the request's, `failed` whether the page is an error.
     pub(super) fn context(&self, lang: Lang, query: Option<&str>, failed: bool) -> Value {
         let say = |key| self.texts.get(lang, key);
         context! {
@@ -54,7 +54,7 @@ impl PageRenderer {
         }
     }
 
-    /// `t("key", name=value)` of the templates. Values are escaped unless the template made them itself.
+    /// The templates' `t("key", name=value)`. Escapes values, unless a template has made them.
     pub(super) fn translator(&self, lang: Lang) -> Value {
         let texts = self.texts.clone();
         Value::from_function(
@@ -76,7 +76,7 @@ impl PageRenderer {
         )
     }
 
-    /// `when(moment)` of the templates: an RFC 3339 timestamp as a `time` element in the reader's words.
+    /// The templates' `when(moment)`: an RFC 3339 timestamp as a `time` element in the client's language.
     pub(super) fn dater(&self, lang: Lang) -> Value {
         let texts = self.texts.clone();
         Value::from_function(move |at: &str| match at.parse::<Timestamp>() {
@@ -90,7 +90,7 @@ impl PageRenderer {
     }
 }
 
-/// A link to the same page in another language; the other parameters stay as they were sent.
+/// A link to this page in another language; other parameters stay byte for byte.
 fn with_language(query: Option<&str>, tag: &str) -> String {
     let mut link = "?".to_owned();
     let is_other = |pair: &&str| {

@@ -1,4 +1,4 @@
-//! The templates of the pages: the built-in ones, and the operator's in their place.
+//! The templates of the pages: the built-in ones, overridden by the operator's.
 
 use std::fs;
 use std::path::Path;
@@ -82,7 +82,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("admin-mails.html", include_str!("templates/admin-mails.html")),
 ];
 
-/// All templates; each `<name>.html` of the operator's folder takes the place of the built-in one of that name.
+/// Loads all templates; `<name>.html` in the operator's folder overrides the built-in one.
 pub(super) fn load(folder: &Path) -> Result<Environment<'static>, PortalError> {
     let mut templates = environment()?;
     for (name, source) in BUILT_IN {

@@ -1,18 +1,18 @@
-//! A device, as its browser describes itself: enough to tell one's own devices apart, never proof of anything.
+//! Guesses browser and system from `User-Agent`, to tell one's devices apart.
 //!
-//! By hand: of the crates for it `woothee` was last released in 2021, and those over `uap-core` compile its expressions for a third of a second at
-//! start.
+//! By hand: of the crates for it `woothee` was last released in 2021, and those over `uap-core` compile its
+//! expressions for a third of a second at start.
 
 use serde::Serialize;
 
-/// What `User-Agent` suggests. "" where it suggests nothing.
+/// What `User-Agent` suggests; empty where it suggests nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Device {
     pub(super) browser: &'static str,
     pub(super) system: &'static str,
 }
 
-/// By what each names itself; the first that is found counts, because most also name those that they resemble.
+/// Tokens and names. The first that matches counts, because browsers also name those that they resemble.
 const BROWSERS: &[(&str, &str)] = &[
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
@@ -42,7 +42,7 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("Linux", "Linux"),
 ];
 
-/// The device that a `User-Agent` describes.
+/// Returns the device that a `User-Agent` describes.
 pub(super) fn device(user_agent: &str) -> Device {
     let first = |known: &[(&'static str, &'static str)]| {
         known

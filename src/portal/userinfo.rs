@@ -1,4 +1,4 @@
-//! `/.auth/me`: who somebody is, for programs.
+//! `/.auth/me`: the signed-in user, as JSON.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::services::ActiveSession;
 
-/// Somebody, as programs read it.
+/// A user, as JSON.
 #[derive(Debug, Serialize)]
 pub(super) struct UserInfo<'a> {
     id: String,
@@ -27,7 +27,7 @@ pub(super) struct UserInfo<'a> {
 }
 
 impl<'a> UserInfo<'a> {
-    /// `session` is the one that proves it, if one does.
+    /// `session` is the user's, if one authenticates the request.
     pub(super) fn of(principal: &'a Principal, session: Option<&ActiveSession>) -> Self {
         let expires_at = session.map_or(principal.expires_at, ActiveSession::expires_at);
         Self {
@@ -44,7 +44,7 @@ impl<'a> UserInfo<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// Who they are, if they are signed in.
+    /// The user, if signed in.
     pub(super) fn me(self) -> Option<UserInfo<'a>> {
         self.principal
             .map(|principal| UserInfo::of(principal, self.session))

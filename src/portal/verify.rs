@@ -1,4 +1,4 @@
-//! `/.auth/verify?token=`: proving an address with a link, or asking for that link once more.
+//! `/.auth/verify?token=`: verifies an address with a mailed link, or mails the link again.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -35,11 +35,11 @@ struct VoidView<'a> {
     title: &'a str,
     detail: String,
     request_id: String,
-    /// A new link is to be had from the page for forgotten passwords.
+    /// Whether the page for forgotten passwords has a new link.
     again: bool,
 }
 
-/// Whoever only looks, a mail scanner for one, uses nothing up (S20).
+/// Does not consume the token: a mail scanner may open the link (S20).
 pub(super) async fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     let token = token_in(&cx.parameter("token")).to_owned();
     match cx.services.email_tokens.confirmation(&token).await {
@@ -48,7 +48,7 @@ pub(super) async fn get(cx: &PageContext<'_>) -> Response<Bytes> {
     }
 }
 
-/// `token`; or `email` alone, to which the link is sent once more.
+/// Fields: `token`; or only `email`, to which the link is mailed again.
 pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
     let (token, email) = (token_of(cx, fields), fields.text("email"));
     if token.is_empty() && !email.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn form(cx: &RequestContext<'_>, token: &str, confirmation: &Confirma
     cx.page(StatusCode::OK, "verify.html", &view)
 }
 
-/// A link that does nothing is refused with a way to another one. `resets`: it would have set a new password.
+/// Refuses a void link, with a way to a new one. `resets`: whether it would have set a new password.
 pub(super) fn refuse_link(cx: &RequestContext<'_>, refusal: &Refusal, resets: bool) -> Response<Bytes> {
     if cx.wants_json() || refusal.problem != Problem::InvalidToken {
         return cx.refuse(refusal);

@@ -1,10 +1,10 @@
-//! `WWW-Authenticate` (RFC 9110, section 11.6.1): what is accepted as proof of who somebody is.
+//! `WWW-Authenticate` (RFC 9110, section 11.6.1): the schemes that are accepted.
 
 use http::{HeaderMap, HeaderValue};
 
 use super::request_context::names_html;
 
-/// The schemes that are accepted, made once.
+/// The challenges, built once.
 #[derive(Debug)]
 pub(super) struct AuthChallenges {
     /// For programs.
@@ -14,7 +14,7 @@ pub(super) struct AuthChallenges {
 }
 
 impl AuthChallenges {
-    /// `iam` says whether requests may be signed.
+    /// `iam`: whether requests may be signed.
     pub(super) fn new(name: &str, iam: bool) -> Self {
         let realm: String = name
             .chars()
@@ -31,7 +31,7 @@ impl AuthChallenges {
         let signed = ["AWS4-HMAC-SHA256", "BackendAI", "Signature"]
             .map(|scheme| format!("{scheme} realm=\"{realm}\""))
             .join(", ");
-        // The first one is all that some clients read, and those know `Basic` alone.
+        // `Basic` first: some clients read only the first challenge, and know only that scheme.
         Self {
             all: value(&format!(
                 "Basic realm=\"{realm}: access key and secret\", charset=\"UTF-8\", {session}, {signed}"
@@ -40,8 +40,8 @@ impl AuthChallenges {
         }
     }
 
-    /// What to say in answer to a request with these headers. A browser would ask for a name and a password in a dialog
-    /// of its own if a page's script were answered with `Basic`.
+    /// Returns the challenges for a request with these headers. Browsers do not get `Basic`: to a script's
+    /// request they would show a password dialog of their own.
     pub(super) fn header_for(&self, headers: &HeaderMap) -> HeaderValue {
         let is_script = |kind: &HeaderValue| kind.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest");
         let is_browser = headers.contains_key("sec-fetch-mode")

@@ -1,4 +1,4 @@
-//! Proving oneself with the secret of an access key: `Basic AK:SK`, and the sign-in page.
+//! Verifies the secret of an access key, for `Basic AK:SK` and the sign-in page.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,24 +11,24 @@ use crate::metrics::Metrics;
 use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject, SecretKey};
 use crate::store::{Store, StoreError};
 
-/// Why a proof does not hold.
+/// Why an access key was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessKeyAuthError {
-    /// An unknown key or a wrong proof, all alike.
+    /// The key is unknown or its proof is wrong; the two are not told apart.
     #[error("unknown access key or wrong secret")]
     Invalid,
-    /// Too many failures for this key.
+    /// The key is locked: too many failures. Holds the time left.
     #[error("locked for {0:?}")]
     Locked(Duration),
-    /// Too many failures from this address.
+    /// Too many failures from this address. Holds the time to wait.
     #[error("too many failures from one address")]
     RateLimited(Duration),
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The service. Failures are counted for each access key, whether or not it exists (S9).
+/// Verifies access keys. Failures are counted for each key id, whether or not the key exists (S9).
 #[derive(Debug)]
 pub struct AccessKeyVerifier {
     keys: Arc<AccessKeys>,
@@ -51,7 +51,7 @@ impl AccessKeyVerifier {
         }
     }
 
-    /// The key, if the client presents its very secret.
+    /// Returns the key if `secret` is its secret.
     pub async fn by_secret(
         &self,
         id: &[u8],
@@ -62,9 +62,10 @@ impl AccessKeyVerifier {
             .await
     }
 
-    /// Records that a request was refused which this key, as it says, signed. No failure is counted: a signature is not
-    /// guessed, and whoever locks a key out must not stop the requests that are signed with it (S12). The event is its
-    /// owner's account's, but none of their recent sign-ins, which a program with a wrong clock would push out.
+    /// Audits the refusal of a request that claims to be signed with this key. No failure is counted: a
+    /// signature is not guessed, and locking a key must not stop the requests that are signed with it (S12).
+    /// The event is attributed to the owner's account, but is not one of its recent sign-ins, which a program
+    /// with a wrong clock would push out.
     pub fn note_refused(&self, id: &str, origin: &Origin, reason: &'static str, detail: String) {
         let who: String = id.chars().take(AccessKeyId::LENGTH).collect();
         let owner = AccessKeyId::parse(id.as_bytes()).ok();
@@ -74,8 +75,9 @@ impl AccessKeyVerifier {
         self.audit.note(origin, &event);
     }
 
-    /// The key, if `is_right` says so of its secret. Where there is no such key, the same is asked of another secret,
-    /// and the answer does not count. A refusal is recorded as one of this kind.
+    /// Returns the key if `is_right` accepts its secret. For an unknown key, `is_right` runs on a dummy
+    /// secret and its result is ignored, so that both cases take as long. A refusal is audited as an event of
+    /// `kind`.
     pub(super) async fn verify_outcome(
         &self,
         id: &[u8],
@@ -99,7 +101,7 @@ impl AccessKeyVerifier {
                 .map_or(self.keys.nobodys_secret(), |key| key.secret()),
         );
         let proven = key.filter(|_| holds);
-        // A right proof is no guess, however many requests bring one at the same moment.
+        // A right proof is no guess: it is not counted, however many requests bring one at once.
         let undecided = proven.is_none().then(|| self.addresses.begin(origin.address));
         if let Some(Err(wait)) = undecided {
             return Err(self.refuse(refused, origin, AccessKeyAuthError::RateLimited(wait)));
@@ -128,7 +130,7 @@ impl AccessKeyVerifier {
         Ok(key)
     }
 
-    /// Counts and records a refusal. Only a wrong proof counts against the address.
+    /// Audits a refusal. Only a wrong proof counts against the address.
     fn refuse(&self, event: Event, origin: &Origin, refusal: AccessKeyAuthError) -> AccessKeyAuthError {
         let reason = match &refusal {
             AccessKeyAuthError::Invalid => {

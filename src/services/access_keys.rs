@@ -1,4 +1,4 @@
-//! Access keys: in memory for every signed request, in the store for a restart.
+//! Access keys: held in memory for the verification of requests, persisted in the store.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -30,18 +30,18 @@ use crate::store::{CreateAccessKey, SessionsToEnd, Store, StoreError, Unreadable
 
 mod maintenance;
 
-/// For how long keys are shown that are older than a new password: a week.
+/// How long keys older than a new password are listed: a week.
 const OLDER_SHOWN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The longest name of an access key, in characters.
 const NAME_LENGTH: usize = 64;
 
-/// An access key to make.
+/// A request to create an access key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct NewAccessKey {
-    /// What its owner calls it; may be empty.
+    /// Its label; may be empty.
     pub name: String,
-    /// How long it lasts; `None`: until it is revoked.
+    /// Its lifetime; `None`: until it is revoked.
     pub ttl: Option<Duration>,
     /// What it may be used for.
     pub scope: KeyScope,
@@ -60,7 +60,7 @@ pub enum AccessKeyChange {
 }
 
 impl AccessKeyChange {
-    /// The event that records it.
+    /// Returns the kind of the event that records the change.
     pub fn kind(self) -> Kind {
         match self {
             Self::Disable => Kind::AccessKeyDisable,
@@ -70,47 +70,47 @@ impl AccessKeyChange {
     }
 }
 
-/// An access key, for a list.
+/// An access key with what lists show beside the stored fields.
 #[derive(Clone, Debug)]
 pub struct AccessKeyInfo {
     /// The key, its last use included.
     pub key: AccessKey,
-    /// The address of its owner.
+    /// The e-mail address of its owner, or the account's id if the address is unknown.
     pub email: String,
-    /// Whether it proves anything now.
+    /// Whether it is accepted now.
     pub is_live: bool,
 }
 
-/// Why nothing was done.
+/// Why a key was not created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessKeyError {
-    /// There is no such key, or it is somebody else's.
+    /// There is no such key, or another account owns it.
     #[error("there is no access key {0}")]
     NotFound(AccessKeyId),
     /// The account has as many as it may have.
     #[error("the account has {0} access keys already, and may have no more")]
     TooMany(usize),
-    /// The account was deleted at the same moment.
+    /// The account was deleted meanwhile.
     #[error("the account is gone")]
     NoAccount,
-    /// A name that is too long or has a control character.
+    /// The name is too long or invisible, or has a control or a direction character.
     #[error("a name has at most {NAME_LENGTH} characters, and no control character")]
     Name,
     /// Its owner changed keys too often.
     #[error(transparent)]
     TooOften(#[from] TooManyChanges),
-    /// It cannot be encrypted, or the master key cannot be replaced.
+    /// The secret cannot be encrypted, or the master key cannot be replaced.
     #[error(transparent)]
     SecretCipher(#[from] SecretCipherError),
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// All access keys.
+/// Access keys of all accounts.
 ///
-/// Memory holds those that prove something: switched on, and their owners may sign in. What changes a key or an
-/// account comes by here, one change at a time, and builds the account's keys anew from the store.
+/// Memory holds the active ones: enabled, with an owner whose account is active. A change of a key or of an
+/// account calls [`Self::refresh`], which rebuilds the account's keys from the store, one account at a time.
 #[derive(Debug)]
 pub struct AccessKeys {
     store: Arc<dyn Store>,
@@ -121,7 +121,7 @@ pub struct AccessKeys {
     clock: Clock,
     random: Random,
     sessions: Arc<Sessions>,
-    /// What is shut out though the store does not know of it.
+    /// Revocations that the store does not have yet.
     revocations: Arc<PendingRevocations>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
@@ -129,14 +129,14 @@ pub struct AccessKeys {
     at_most: AtomicUsize,
     nobody: SecretKey,
     live: papaya::HashMap<AccessKeyId, Arc<ActiveKey>>,
-    /// Whose a key is, whether or not it proves anything.
+    /// The owner of each stored key, active or not.
     owners: papaya::HashMap<AccessKeyId, AccountId>,
     by_account: tokio::sync::Mutex<HashMap<AccountId, HashSet<AccessKeyId>>>,
-    /// Accounts of which the store could not tell what became of them: none of their keys is live.
+    /// Accounts that the store could not read: none of their keys is active until it can.
     unsettled: Mutex<HashSet<AccountId>>,
 }
 
-/// What the service is made from.
+/// The dependencies of [`AccessKeys`].
 pub(super) struct Parts {
     pub(super) store: Arc<dyn Store>,
     pub(super) cipher: SecretCipher,
@@ -150,7 +150,7 @@ pub(super) struct Parts {
 }
 
 impl AccessKeys {
-    /// Reads them from the store.
+    /// Loads the keys from the store.
     pub(super) async fn load(parts: Parts) -> Result<Self, StoreError> {
         let keys = Self {
             store: parts.store,
@@ -163,7 +163,7 @@ impl AccessKeys {
             random: parts.random,
             sessions: parts.sessions,
             revocations: parts.revocations,
-            // Nothing is served before `follow`.
+            // No key is accepted before the first `reload`.
             verified_only: AtomicBool::new(true),
             at_most: AtomicUsize::new(0),
             live: papaya::HashMap::new(),
@@ -199,19 +199,20 @@ impl AccessKeys {
         Ok(keys)
     }
 
-    /// Holds to another configuration from now on.
+    /// Applies a reloaded configuration.
     pub fn reload(&self, config: &Config) {
         self.verified_only
             .store(config.signup.verify_email, Ordering::Relaxed);
         self.at_most.store(config.login.access_keys, Ordering::Relaxed);
     }
 
-    /// An error while keys may have been revoked elsewhere: then none of these is good.
+    /// Fails while another gateway may have revoked keys: then no key in memory may be trusted.
     pub fn require_store_lock(&self) -> Result<(), StoreError> {
         self.store.require_lock()
     }
 
-    /// The key with this public half, if it proves something now. No lock, no store.
+    /// Returns the key with this id if it is active, not expired and its owner may sign in. Takes no lock and
+    /// no store access.
     pub fn find(&self, id: &AccessKeyId) -> Option<Arc<ActiveKey>> {
         let live = self.live.pin();
         let key = live.get(id)?;
@@ -221,24 +222,24 @@ impl AccessKeys {
         (may_sign_in && !is_over).then(|| Arc::clone(key))
     }
 
-    /// The account by this name, if it has a key that serves: for when the store cannot tell.
+    /// Returns the account of this name if it has an active key; used when the store is unavailable.
     pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
         let live = self.live.pin();
         let mut accounts = live.values().map(|key| AccountName::from(&**key.principal()));
         accounts.find(|account| name.fits(account))
     }
 
-    /// Whose it is, even if it proves nothing now. No lock, no store.
+    /// Returns the owner of a key, active or not. Takes no lock and no store access.
     pub(super) fn owner(&self, id: &AccessKeyId) -> Option<AccountId> {
         self.owners.pin().get(id).copied()
     }
 
-    /// A secret that is no key's, for whatever must take as long for a key that does not exist.
+    /// A dummy secret, for computations that must take as long for a key that does not exist.
     pub fn nobodys_secret(&self) -> &SecretKey {
         &self.nobody
     }
 
-    /// A key for another purpose that all gateways over one store share.
+    /// Derives a key for another purpose, equal in all gateways on one store.
     pub(super) fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
         self.cipher.derive(purpose)
     }
@@ -249,12 +250,12 @@ impl AccessKeys {
         }
     }
 
-    /// Notes that a request was made with it; the store hears of it every half minute.
+    /// Notes that a request used the key; the store gets it within half a minute.
     pub fn used(&self, key: &ActiveKey, address: Option<IpAddr>, client: &str) {
         key.note_use(self.clock.now(), address, client);
     }
 
-    /// Makes one, and tells its owner by mail. The secret is in the answer and nowhere else.
+    /// Creates a key and mails its owner. The secret is returned here and shown nowhere else.
     pub async fn create(
         &self,
         owner: &Account,
@@ -293,7 +294,8 @@ impl AccessKeys {
         Ok((key, secret))
     }
 
-    /// What tells the owner of a new key. An address that nobody proved where it must be is nobody's.
+    /// Returns the mail that tells the owner of a new key; none to an address that is unverified where it
+    /// must be verified.
     fn told_of(&self, key: &AccessKey, owner: &Account, by: &Actor, origin: &Origin) -> Vec<Mail> {
         if self.verified_only.load(Ordering::Relaxed) && !owner.email_verified {
             return Vec::new();
@@ -305,12 +307,12 @@ impl AccessKeys {
         }]
     }
 
-    /// The keys of an account that serve and are older than its password, for some days after that was set: whoever
-    /// knew the one before may have made them, or know them.
+    /// Lists the active keys that are older than the account's password, for a week after it was set: who
+    /// knew the old password may have created or seen them.
     pub async fn older_than_password(&self, account: &Account) -> Result<Vec<AccessKeyInfo>, StoreError> {
         let now = self.clock.now();
-        // What lies in the future was told by a clock that was ahead: such a password was set before now, and of such a
-        // key nobody knows that it is younger.
+        // A time in the future comes from a clock that was ahead: such a password counts as set now, and such
+        // a key as older.
         let set = account.password_changed_at.min(now);
         if now.duration_since(set) > OLDER_SHOWN {
             return Ok(Vec::new());
@@ -326,7 +328,7 @@ impl AccessKeys {
         Ok(keys.into_iter().map(info).collect())
     }
 
-    /// Revokes those. How many there were.
+    /// Revokes the keys of [`Self::older_than_password`] and returns their number.
     pub async fn revoke_older(
         &self,
         account: &Account,
@@ -339,7 +341,7 @@ impl AccessKeys {
             let revoke = AccessKeyChange::Revoke;
             match self.change(key.id, Some(account.id), revoke, by, origin).await {
                 Ok(_) => revoked += 1,
-                // Revoked at the same moment.
+                // Revoked meanwhile.
                 Err(AccessKeyError::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -347,7 +349,7 @@ impl AccessKeys {
         Ok(revoked)
     }
 
-    /// Refuses a key from a file that no other way in could have made.
+    /// Refuses an imported key that [`Self::create`] could not have made.
     pub fn require_possible(key: &AccessKey) -> Result<(), AccessKeyError> {
         if key_name(&key.name)? == key.name {
             Ok(())
@@ -356,7 +358,8 @@ impl AccessKeys {
         }
     }
 
-    /// Changes one. With `owner`, only if it is theirs; one that is so already is not changed, and not recorded.
+    /// Changes a key; with `owner`, only if that account owns it. Idempotent for owners: a key that is so
+    /// already is neither changed nor audited.
     pub async fn change(
         &self,
         id: AccessKeyId,
@@ -373,12 +376,12 @@ impl AccessKeys {
                     match change {
                         AccessKeyChange::Disable if key.disabled => return Ok(key),
                         AccessKeyChange::Enable if !key.disabled => return Ok(key),
-                        // Switching off is never refused, and takes as many times switching on.
+                        // Disabling is never rate limited; limiting its counterpart bounds both.
                         AccessKeyChange::Enable if by.is_owner() => self.changes.admit(owner)?,
                         _ => {}
                     }
                 }
-                // What shuts out is not held up by a store that cannot be read: memory knows the owner.
+                // Disabling and revoking do not depend on a readable store: memory knows the owner.
                 Err(_) if self.owner(&id) == Some(owner) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -416,7 +419,7 @@ impl AccessKeys {
         Ok(changed)
     }
 
-    /// Has a key serve nobody from now on, though the store could not keep it for this reason.
+    /// Disables a key in memory, since the store failed with `error`; the store is told again later.
     async fn shut_out(&self, id: AccessKeyId, kind: Kind, error: &StoreError, by: &Actor, origin: &Origin) {
         tracing::error!(
             %error,
@@ -446,7 +449,7 @@ impl AccessKeys {
         }
     }
 
-    /// Those of an account, or all, in the order they were made.
+    /// Lists the keys of an account, or all, in the order of creation.
     pub async fn list(&self, of: Option<AccountId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
         let mut emails: HashMap<AccountId, String> = HashMap::new();
         let mut list = Vec::new();
@@ -474,7 +477,7 @@ impl AccessKeys {
         Ok(list)
     }
 
-    /// Seals the data key with another master key: see the manual. The fingerprint of the new one.
+    /// Encrypts the data key with another master key, and returns the fingerprint of that.
     pub async fn rotate_master(&self, by: &Actor) -> Result<String, SecretCipherError> {
         let master = self.cipher.rotate().await?;
         let event = Event::success(Kind::MasterKeyRotate, master.clone()).by(by);
@@ -482,13 +485,13 @@ impl AccessKeys {
         Ok(master)
     }
 
-    /// Whether the master keys that the configuration names are others than those in use, or gone.
+    /// Returns whether the configured master keys differ from those in use, or are gone.
     pub fn is_master_key_changed(&self) -> bool {
         self.cipher.is_changed()
     }
 
-    /// Builds the keys of an account anew: it, or one of them, was changed. One that may not sign in any more has
-    /// none from now on. Nor has one of which the store cannot tell, until it can.
+    /// Rebuilds the active keys of an account after it, or one of its keys, changed. An account that is not
+    /// active has none; nor has one that the store cannot read, until it can.
     pub async fn refresh(&self, id: AccountId) {
         let mut index = self.by_account.lock().await;
         let read = async {
@@ -500,7 +503,7 @@ impl AccessKeys {
                 self.replace(&mut index, id, account.as_ref(), stored);
                 self.unsettled().remove(&id);
             }
-            // What is damaged does not mend by itself.
+            // A corrupt row does not mend by itself: no retry.
             Err(error @ StoreError::Corrupt(_)) => {
                 tracing::error!(%error, account = %id, "no access key of this account serves anybody: a row cannot be read");
                 self.replace(&mut index, id, None, Vec::new());
@@ -514,7 +517,8 @@ impl AccessKeys {
         }
     }
 
-    /// Switches a key off that was made in the future, by a clock that was ahead: or each start would have it begin again.
+    /// Disables a key whose creation lies in the future (a clock was ahead), since its lifetime would begin
+    /// again at each start.
     async fn disable_if_ahead(&self, key: &mut AccessKey) -> Result<(), StoreError> {
         if key.disabled || !key.is_ahead(self.clock.now()) {
             return Ok(());
@@ -533,7 +537,7 @@ impl AccessKeys {
         Ok(())
     }
 
-    /// Puts the keys of an account in place of those that were in memory.
+    /// Replaces the keys of an account in memory by the stored ones.
     fn replace(
         &self,
         index: &mut HashMap<AccountId, HashSet<AccessKeyId>>,
@@ -564,7 +568,7 @@ impl AccessKeys {
             let before = live.get(&key.id).map(|before| Arc::clone(before.life()));
             let shared = match before {
                 Some(shared) if !shared.is_ended() => shared,
-                // It serves again, and no longer than it would have.
+                // An ended key that is active again expires when it would have.
                 Some(ended) => Arc::new(ended.again()),
                 None => {
                     let expires = key.believed_end(now.wall()).map(|end| now.by_wall(end));
@@ -587,7 +591,7 @@ impl AccessKeys {
         }
     }
 
-    /// What is known of a key beside what the store has.
+    /// Adds to a key what the store does not hold.
     pub async fn info(&self, key: AccessKey) -> AccessKeyInfo {
         AccessKeyInfo {
             is_live: self.find(&key.id).is_some(),
@@ -596,7 +600,7 @@ impl AccessKeys {
         }
     }
 
-    /// The address of an account, or its id where that cannot be told.
+    /// Returns the address of an account, or its id if the address is unknown.
     async fn email_of(&self, account: AccountId) -> String {
         match self.store.account(account).await {
             Ok(Some(account)) => account.email.to_string(),
@@ -617,7 +621,7 @@ impl AccessKeys {
     }
 }
 
-/// The name that is meant, without blanks around it; may be empty.
+/// Returns the name without surrounding blanks; may be empty.
 fn key_name(given: &str) -> Result<String, AccessKeyError> {
     let name = given.trim();
     let is_hidden = !name.is_empty() && is_blank(name);

@@ -1,4 +1,4 @@
-//! Changing an account that others may change at the same moment.
+//! Edits of an account that are safe against concurrent changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,16 +7,16 @@ use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Username};
 use crate::store::{EditAccount, Store, StoreError};
 
-/// Why an account was not changed.
+/// Why an account was not edited.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EditError {
-    /// It is gone.
+    /// The account does not exist.
     #[error("the account is gone")]
     Gone,
-    /// It stands where there is nothing of the kind to decide.
+    /// The transition is not possible from this status.
     #[error("an account that stands at {0:?} leaves that no choice")]
     Status(AccountStatus),
-    /// These parts of it are not what the decision was made from; the account as it is.
+    /// These parts differ from the version that the decision was made from; holds the account as it is.
     #[error("the account was changed meanwhile: {0:?}")]
     Stale(Vec<AccountPart>, Box<Account>),
     /// Another account has the address.
@@ -25,27 +25,26 @@ pub(super) enum EditError {
     /// Another account has the username, or once had it.
     #[error("the username {0} is taken")]
     UsernameTaken(Username),
-    /// It had as many usernames as one may have.
+    /// The account has the most former usernames that it may have.
     #[error("the account had as many usernames as one may have")]
     TooManyUsernames,
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// An account that was changed.
+/// An account before and after an edit.
 #[derive(Debug)]
 pub(super) struct AccountDiff {
-    /// As it was.
     pub(super) before: Account,
-    /// As it is.
     pub(super) after: Account,
 }
 
-/// Applies a change to the account as the store has it at that moment. `administrators` is their group.
+/// Applies `change` to the account inside the store's transaction. `administrators` is the name of their
+/// group, whose last member cannot be lost.
 pub(super) async fn edit(
     store: &Arc<dyn Store>,
     administrators: &str,
@@ -59,14 +58,14 @@ pub(super) async fn edit(
     Ok(edited.await?.after)
 }
 
-/// The same; `change` says what is mailed if the account is changed, or refuses.
+/// Like [`edit`]; `change` returns the mails to enqueue in the transaction, or refuses.
 pub(super) async fn edit_and_mail(
     store: &Arc<dyn Store>,
     administrators: &str,
     id: AccountId,
     change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync + 'static,
 ) -> Result<AccountDiff, EditError> {
-    // The store knows only that it was refused.
+    // The store knows only that `change` refused; the reason is handed over here.
     let refusal = Arc::new(Mutex::new(None));
     let edit = {
         let refusal = refusal.clone();

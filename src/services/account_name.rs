@@ -1,9 +1,9 @@
-//! What an account is called.
+//! The names of an account: id, address, username.
 
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Principal, Username};
 
-/// An account by all of its names: what it takes to shut it out, even where the store cannot be asked for the rest.
+/// All names of an account: enough to revoke its access even where the store cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountName {
     /// Its id.
@@ -14,7 +14,7 @@ pub struct AccountName {
     pub username: Username,
 }
 
-/// What somebody typed to name an account: an address, a username or an id.
+/// Typed input that names an account: an address, a username or an id.
 pub(super) struct TypedName {
     email: Option<Email>,
     id: Option<AccountId>,
@@ -30,7 +30,7 @@ impl TypedName {
         }
     }
 
-    /// Whether it names this account.
+    /// Returns whether it names this account.
     pub(super) fn fits(&self, account: &AccountName) -> bool {
         self.email.as_ref() == Some(&account.email)
             || self.id == Some(account.id)

@@ -1,4 +1,4 @@
-//! What people do with their own account.
+//! Account self-service: name, username, address, password, language, sessions, deletion.
 
 use std::sync::Arc;
 
@@ -19,46 +19,46 @@ use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
-/// How many usernames an account may have had before: each of them is nobody else's for ever.
+/// How many former usernames an account may have; each stays reserved for it.
 pub const MOST_FORMER_USERNAMES: usize = 5;
 
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountSettingsError {
-    /// The password that was asked for is wrong, or cannot be checked now.
+    /// The current password is wrong, or cannot be checked now.
     #[error(transparent)]
     NotProved(SignInError),
-    /// Fields of a new password that are wrong, at least one.
+    /// The invalid fields of a new password; never empty.
     #[error("{0:?}")]
     Password(Vec<(SignUpField, FieldError)>),
-    /// Not an address.
+    /// The address is invalid, or the one that the account has.
     #[error("not an address: {0:?}")]
     Email(FieldError),
-    /// Usernames stay what they are here.
+    /// `login.change_username` is off.
     #[error("usernames cannot be changed")]
     UsernameFixed,
-    /// Not a username, or not one for them.
+    /// The username is invalid, reserved or taken.
     #[error("not a username: {0:?}")]
     Username(FieldError),
-    /// They had as many usernames as anybody may have.
+    /// The account has the most former usernames that it may have.
     #[error("the account had as many usernames as one may have")]
     TooManyUsernames,
-    /// Nobody can be called that.
+    /// The display name is invalid.
     #[error("not a name")]
     Name,
-    /// They changed their account too often.
+    /// The owner changed the account too often.
     #[error(transparent)]
     TooOften(#[from] TooManyChanges),
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,
-    /// The account is gone.
+    /// The account does not exist.
     #[error("the account is gone")]
     Gone,
-    /// Too many passwords are being hashed.
+    /// The queue of the password hasher is full.
     #[error("too many passwords are being hashed")]
     Busy,
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -74,7 +74,8 @@ impl From<EditError> for AccountSettingsError {
         match error {
             EditError::Gone => Self::Gone,
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
-            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the status.
+            // An edit that keeps the address cannot collide with another account's, and an owner does not
+            // decide on the status.
             EditError::EmailTaken(_) | EditError::Status(_) | EditError::Stale(..) => {
                 Self::Store(StoreError::Unavailable(error.to_string()))
             }
@@ -85,18 +86,18 @@ impl From<EditError> for AccountSettingsError {
     }
 }
 
-/// A new password, and the old one.
+/// The form that changes a password.
 #[derive(Debug)]
 pub struct PasswordForm {
-    /// The one that serves until now.
+    /// The current password.
     pub current: Secret<String>,
-    /// The new one.
+    /// The new password.
     pub password: Secret<String>,
-    /// The new one again.
+    /// The new password, repeated.
     pub password_confirm: Secret<String>,
 }
 
-/// The service.
+/// Serves the pages on which users manage their own account.
 #[derive(Debug)]
 pub struct AccountSettings {
     store: Arc<dyn Store>,
@@ -142,13 +143,12 @@ impl AccountSettings {
         }
     }
 
-    /// The account.
+    /// Returns the account.
     pub async fn find(&self, id: AccountId) -> Result<Account, AccountSettingsError> {
         self.store.account(id).await?.ok_or(AccountSettingsError::Gone)
     }
 
-    /// Changes what to call them; an empty name leaves the username for that. The name that they have already is no
-    /// change.
+    /// Changes the display name; empty removes it. Idempotent: an equal name changes nothing.
     pub async fn change_name(
         &self,
         session: &ActiveSession,
@@ -176,7 +176,7 @@ impl AccountSettings {
         Ok(account)
     }
 
-    /// Changes the language of their pages and mails; the one that it is already is no change.
+    /// Changes the language of pages and mails. Idempotent: an equal tag changes nothing.
     pub async fn change_language(
         &self,
         session: &ActiveSession,
@@ -196,9 +196,9 @@ impl AccountSettings {
         Ok(account)
     }
 
-    /// Asks for the link that moves the account to another address, which it is mailed to. One that has an account is
-    /// answered alike, and its owner is told: whose addresses are known here is nobody else's business. For the
-    /// account's own address it is the link that proves it.
+    /// Mails the link that moves the account to `email`. If that address has an account, the result does not
+    /// differ and its owner is told: which addresses are registered is not disclosed. For the account's own,
+    /// unverified address, the link verifies it.
     pub async fn change_email(
         &self,
         session: &ActiveSession,
@@ -240,8 +240,8 @@ impl AccountSettings {
         Ok(())
     }
 
-    /// Takes a pending change of the address back; its link is void, in a mail that waits too. Takes no password:
-    /// nothing is gained by it.
+    /// Cancels a pending change of address, which voids its link, also in a queued mail. Takes no password,
+    /// since nothing is gained by it.
     pub async fn cancel_email_change(
         &self,
         session: &ActiveSession,
@@ -261,7 +261,8 @@ impl AccountSettings {
         Ok(after)
     }
 
-    /// Takes another username, and tells the owner. The one that it had stays its own (S53): it may go back to it.
+    /// Changes the username and mails the owner. The former username stays reserved for this account (S53),
+    /// which may take it again.
     pub async fn change_username(
         &self,
         session: &ActiveSession,
@@ -299,7 +300,7 @@ impl AccountSettings {
         let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
-            // Counted in the account that is changed, whatever was asked at the same moment (S78).
+            // Counted inside the transaction, so that concurrent changes cannot exceed the limit (S78).
             let former = &account.former_usernames;
             if former.len() >= MOST_FORMER_USERNAMES && !former.contains(&username) {
                 return Err(EditError::TooManyUsernames);
@@ -322,7 +323,8 @@ impl AccountSettings {
         Ok(account)
     }
 
-    /// Changes the password and ends the other sessions, in one step of the store. Nothing is hashed for a new one that breaks a rule.
+    /// Changes the password and ends the other sessions in one transaction. A password that breaks a rule is
+    /// not hashed.
     pub async fn change_password(
         &self,
         session: &ActiveSession,
@@ -361,7 +363,7 @@ impl AccountSettings {
         Ok(account)
     }
 
-    /// Ends one of their sessions. Whether there was one.
+    /// Ends one of the account's sessions and returns whether it existed.
     pub async fn end_session(
         &self,
         session: &ActiveSession,
@@ -381,7 +383,7 @@ impl AccountSettings {
         Ok(ended > 0)
     }
 
-    /// Ends all of their sessions but this one. How many there were; if none, nothing happened.
+    /// Ends the account's other sessions and returns their number. With none, nothing is audited.
     pub async fn end_other_sessions(
         &self,
         session: &ActiveSession,
@@ -398,7 +400,7 @@ impl AccountSettings {
         Ok(ended)
     }
 
-    /// Deletes the account; its username stays taken (S53).
+    /// Deletes the account; its username stays reserved (S53).
     pub async fn delete(
         &self,
         session: &ActiveSession,
@@ -431,7 +433,8 @@ impl AccountSettings {
         Ok(())
     }
 
-    /// The account as it was when its password was checked, and its owner, who acts only while that password serves.
+    /// Checks the password. Returns the account as of then, and its owner as an actor whose acts are void
+    /// once the password changes.
     async fn reauthenticate(
         &self,
         session: &ActiveSession,
@@ -444,7 +447,7 @@ impl AccountSettings {
         Ok((account, owner))
     }
 
-    /// Changes what costs nothing to change.
+    /// Edits the account without a password, within the owner's rate limit.
     async fn edit(
         &self,
         session: &ActiveSession,
@@ -455,7 +458,7 @@ impl AccountSettings {
         Ok(edit(&store, &self.administrators, session.account(), change).await?)
     }
 
-    /// Records what its owner asked for and the account may not have.
+    /// Audits a change that was refused.
     fn note_refused(&self, kind: Kind, session: &ActiveSession, origin: &Origin) {
         let email = session.principal().email.to_string();
         let event = Event::failure(kind, email, "invalid-input").account(session.account());
@@ -467,7 +470,7 @@ impl AccountSettings {
     }
 }
 
-/// All sessions of its account but this one.
+/// Selects all sessions of the account but this one.
 fn others(session: &ActiveSession) -> SessionsToEnd {
     SessionsToEnd::Account(session.account(), Some(session.digest()))
 }

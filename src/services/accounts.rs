@@ -1,4 +1,4 @@
-//! Accounts, as an administrator handles them.
+//! Account administration: create, change, delete, end sessions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,18 +41,18 @@ pub use htpasswd::{HtpasswdLine, ImportedLine};
 pub(super) use status::StatusChange;
 pub use version::{AccountPart, AccountVersion};
 
-/// Groups that an account, or an invitation, may name: far more than anybody is in, and few enough to go through.
+/// The most groups that an account or an invitation may have; bounds the work for each request.
 const MOST_GROUPS: usize = 1000;
 
 /// The longest name of a group, in characters.
 const LONGEST_GROUP: usize = 256;
 
-/// An account to add: verified and approved.
+/// An account to create, verified and approved.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NewAccount {
     /// The address.
     pub email: Email,
-    /// The username; the local part of the address if none.
+    /// `None`: made from the local part of the address.
     pub username: Option<Username>,
     /// The name.
     pub name: Option<String>,
@@ -62,19 +62,19 @@ pub struct NewAccount {
     pub password: NewPassword,
 }
 
-/// Where a new password comes from.
+/// The source of a new password.
 ///
-/// Serialised onto the administrator's socket only, where it is in the clear.
+/// Serialised in the clear, only for the admin socket.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NewPassword {
-    /// In the clear; must pass the policy.
+    /// In the clear; must satisfy the password policy.
     Plain(#[serde(serialize_with = "expose")] Secret<String>),
-    /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), kept as it is.
+    /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), stored as it is.
     Hash(String),
 }
 
-/// A change of an account.
+/// A change of an account by an administrator.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AccountChange {
@@ -82,11 +82,11 @@ pub enum AccountChange {
     Approve,
     /// Declines an account that is pending.
     Decline,
-    /// Disables an active account, and ends its sessions.
+    /// Disables an active account and ends its sessions.
     Disable,
     /// Enables a disabled account.
     Enable,
-    /// Lifts its lock.
+    /// Clears its failed attempts, and so its lock.
     Unlock,
     /// Replaces its groups.
     SetGroups(BTreeSet<String>),
@@ -99,7 +99,7 @@ fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok
 }
 
 impl AccountChange {
-    /// The event that records it.
+    /// Returns the kind of the event that records the change.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Approve => Kind::Approve,
@@ -113,7 +113,7 @@ impl AccountChange {
     }
 }
 
-/// The service.
+/// Creates, changes and deletes accounts for administrators.
 #[derive(Debug)]
 pub struct Accounts {
     store: Arc<dyn Store>,
@@ -158,7 +158,7 @@ impl Accounts {
         }
     }
 
-    /// Adds an account. `by` names who does it, for the record.
+    /// Creates an account. `by` is the actor in the audit log.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let account = self.prepare(new).await?;
         let created = by
@@ -170,7 +170,8 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Adds accounts in one step of the store, each of them or not. What became of each, in their order.
+    /// Creates accounts in one transaction, each independently of the others. Returns a result for each, in
+    /// their order.
     pub(super) async fn add_all(
         &self,
         wanted: Vec<Result<NewAccount, AccountError>>,
@@ -200,12 +201,12 @@ impl Accounts {
             }
             results.push(result);
         }
-        // More wait than the audit log has room for, unless they are written now.
+        // A batch may exceed the backlog of the audit log, unless it is written now.
         self.audit.flush().await;
         results
     }
 
-    /// The account as it will be kept.
+    /// Validates the request and hashes the password.
     async fn prepare(&self, new: NewAccount) -> Result<Account, AccountError> {
         let username = match new.username {
             Some(username) => username,
@@ -229,7 +230,7 @@ impl Accounts {
         })
     }
 
-    /// The account with this address, username or id.
+    /// Returns the account with this address, username or id.
     pub async fn find(&self, name: &str) -> Result<Account, AccountError> {
         let account = if let Ok(email) = name.parse::<Email>() {
             self.store.account_by_email(&email).await?
@@ -246,13 +247,13 @@ impl Accounts {
         account.ok_or_else(|| AccountError::NotFound(name.to_owned()))
     }
 
-    /// Up to `limit` accounts in the order they were made, from the one after `after`.
+    /// Returns up to `limit` accounts in the order of creation, after `after`.
     pub async fn list(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, AccountError> {
         Ok(self.store.accounts(after, limit).await?)
     }
 
-    /// Changes an account as it is, whatever else is changed at that moment. What its status leaves nothing to decide about is refused;
-    /// a decision that already holds changes nothing, is mailed to nobody and is not recorded.
+    /// Changes an account, safely against concurrent changes. Returns [`AccountError::Status`] for an invalid
+    /// transition. Idempotent: repeating the current status sends no mail and writes no audit event.
     pub async fn change(
         &self,
         name: &str,
@@ -263,8 +264,8 @@ impl Accounts {
         self.change_version(name, None, change, by, origin).await
     }
 
-    /// The same, for whoever decided by a version of the account: a change that depends on what was seen is refused if that is something
-    /// else by now ([`AccountError::Stale`]).
+    /// Like [`Self::change`], for a decision made from the version `seen`: a change that depends on a part
+    /// that differs by now is refused ([`AccountError::Stale`]).
     pub async fn change_version(
         &self,
         name: &str,
@@ -335,7 +336,7 @@ impl Accounts {
             let all = SessionsToEnd::Account(changed.id, None);
             self.sessions.end(all).await
         };
-        // It is done, though the store may have to be told again of the sessions.
+        // It is stored even if ending the sessions has to be retried: audited before the error is returned.
         if !held {
             self.note(kind, &changed, by, origin);
         }
@@ -343,7 +344,7 @@ impl Accounts {
         Ok(changed)
     }
 
-    /// Deletes an account; its username stays taken.
+    /// Deletes an account; its username stays reserved.
     pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let account = match self.find(name).await {
             Err(AccountError::Store(error)) => {
@@ -370,10 +371,11 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Ends all sessions of an account. How many there were.
+    /// Ends all sessions of an account and returns their number.
     ///
-    /// Sessions are ended before that is recorded: an audit log that cannot be written keeps nobody signed in. Where the log is
-    /// required, what could not be recorded is an error all the same ([`AccountError::Unrecorded`], S52).
+    /// Sessions end before the event is recorded, so that an audit log that cannot be written keeps no
+    /// session alive. Where the audit log is required, a failure to record is an error all the same
+    /// ([`AccountError::Unrecorded`], S52).
     pub async fn end_sessions(
         &self,
         of: &AccountName,
@@ -389,8 +391,8 @@ impl Accounts {
         Ok(ended)
     }
 
-    /// Ends one session, if it is of the account `of`, where one is named, and records it as [`Self::end_sessions`] does. How many
-    /// there were: one, or none if it is over or another account's.
+    /// Ends one session, with `of` only if that account owns it, and audits it like [`Self::end_sessions`].
+    /// Returns their number: 0 or 1.
     pub async fn end_session(
         &self,
         session: SessionId,
@@ -410,8 +412,8 @@ impl Accounts {
         Ok(ended)
     }
 
-    /// The groups that are meant, for accounts and for the invitations that make them: at most `MOST_GROUPS`, and without
-    /// blanks around a name, which no route could ask for.
+    /// Validates and trims group names of accounts and invitations: at most `MOST_GROUPS`, none with
+    /// surrounding blanks, which no route could name.
     pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
         if given.len() > MOST_GROUPS {
             return Err(AccountError::TooManyGroups);
@@ -429,7 +431,7 @@ impl Accounts {
         given.iter().map(named).collect()
     }
 
-    /// Refuses an account from a file that no other way in could have made.
+    /// Refuses an imported account that no other operation could have made.
     pub fn require_possible(account: &Account, signup: &SignupConfig) -> Result<(), AccountError> {
         if is_reserved(signup, &account.username) {
             return Err(AccountError::UsernameReserved(account.username.to_string()));
@@ -455,7 +457,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether anybody is in the administrators' group who may sign in.
+    /// Returns whether the administrators' group has an active member.
     pub async fn has_administrator(&self) -> Result<bool, StoreError> {
         self.store.group_has_active_members(&self.administrators).await
     }
@@ -478,7 +480,7 @@ impl Accounts {
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
-            // No administrator names anybody anew.
+            // Administrators do not rename accounts.
             EditError::TooManyUsernames => AccountError::FormerUsernames,
             EditError::Store(error) => AccountError::Store(error),
         })
@@ -517,19 +519,19 @@ impl Accounts {
     }
 }
 
-/// The account, if it was made.
+/// Turns the store's result into the account or an error.
 fn made(account: Account, created: CreateAccount) -> Result<Account, AccountError> {
     match created {
         CreateAccount::Created => Ok(account),
         CreateAccount::EmailTaken => Err(AccountError::EmailTaken(account.email)),
-        // Without an invitation none can be void.
+        // Without an invitation, none can be void.
         CreateAccount::UsernameTaken | CreateAccount::InvitationVoid => {
             Err(AccountError::UsernameTaken(account.username.to_string()))
         }
     }
 }
 
-/// What a change does to the record.
+/// What a change does to the stored account.
 enum Edit {
     Status(StatusChange),
     Groups(BTreeSet<String>),
@@ -546,10 +548,10 @@ impl Edit {
     }
 }
 
-/// A change on its way into the store, with all that it takes to apply it there.
+/// A change with all that applying it inside the transaction takes.
 struct PendingChange {
     edit: Edit,
-    /// The version that it was decided by, and what of that has to be as it was.
+    /// The version that it was decided from, and the parts of it that must be unchanged.
     seen: Option<(AccountVersion, &'static [AccountPart])>,
     approval: Approval,
     mailer: Arc<Mailer>,
@@ -558,7 +560,7 @@ struct PendingChange {
 }
 
 impl PendingChange {
-    /// What already holds is left as it is, whatever was seen.
+    /// Applies the change. One that already holds is no conflict, whatever version was seen.
     fn apply(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
         let before = account.clone();
         let mails = self.change(account);
@@ -582,7 +584,7 @@ impl PendingChange {
             Edit::Password(hash, at) => {
                 account.password_hash.clone_from(hash);
                 account.password_changed_at = *at;
-                // An address that nobody proved where it must be is nobody's.
+                // No mail to an address that is unverified where it must be verified.
                 if !self.approval.awaits_proof(account) {
                     return Ok(vec![self.mailer.mail_by_administrator(
                         &account.email,
@@ -596,7 +598,7 @@ impl PendingChange {
     }
 }
 
-/// The local part with `-` for every character that a username cannot have.
+/// Makes a username from the local part; `-` replaces characters that a username cannot have.
 fn default_username(email: &Email) -> Option<Username> {
     let name: String = email
         .local()

@@ -1,4 +1,4 @@
-//! One access key in memory.
+//! An active access key in memory, and the state that its replacements share.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -12,16 +12,17 @@ use super::DerivedKeyCache;
 use super::active_session::DualTime;
 use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, KeyUse, Principal, SecretKey, SignInMethod};
 
-/// A use is noted when the last one that was is so old: many requests with one key then share an unchanged line of
-/// the processor's cache.
+/// The least time between two noted uses, in milliseconds: concurrent requests with one key share an
+/// unchanged cache line.
 const NOTED_EVERY_MS: i64 = 1000;
 
-/// Of what a program calls itself so much is kept.
+/// How many characters of a client's `User-Agent` are kept.
 const CLIENT_LENGTH: usize = 256;
 
-/// An access key that is switched on and whose owner may sign in.
+/// An access key that is enabled and whose owner's account is active.
 ///
-/// It never changes: when the account or the key does, another takes its place and shares its life: it ends once for both.
+/// Immutable: a change of the account or of the key makes another `ActiveKey` that shares the `KeyState`,
+/// so that ending the key ends all of them.
 #[derive(Debug)]
 pub struct ActiveKey {
     id: AccessKeyId,
@@ -32,23 +33,22 @@ pub struct ActiveKey {
     life: Arc<KeyState>,
 }
 
-/// What goes on while a key is replaced by a newer form of itself.
+/// The state of a key that outlives replacements of its [`ActiveKey`].
 #[derive(Debug)]
 pub(super) struct KeyState {
-    /// When the key expires.
     expires: Option<DualTime>,
-    /// The owner as the newest form knows them.
+    /// The owner as of the newest `ActiveKey`.
     owner: ArcSwapOption<Principal>,
     noted_ms: AtomicI64,
-    /// The last use, if the store does not know of it yet.
+    /// The last use, unless it is stored.
     unstored: Mutex<Option<KeyUse>>,
-    /// Whether failures may be counted against it. After a start nobody knows.
+    /// Whether the store may hold failed attempts for it; unknown, so true, after a start.
     pub(super) may_have_failures: AtomicBool,
     ended: CancellationToken,
 }
 
 impl KeyState {
-    /// Of a key that expires then, if it does.
+    /// Creates the state of a key that expires at `expires`; `None`: never.
     pub(super) fn new(expires: Option<DualTime>) -> Self {
         Self {
             expires,
@@ -60,7 +60,7 @@ impl KeyState {
         }
     }
 
-    /// Of the same key, which serves again.
+    /// Creates the state of an ended key that is active again.
     pub(super) fn again(&self) -> Self {
         Self::new(self.expires)
     }
@@ -81,27 +81,27 @@ impl ActiveKey {
         }
     }
 
-    /// Its public half.
+    /// Its public id.
     pub fn id(&self) -> AccessKeyId {
         self.id
     }
 
-    /// Its secret half.
+    /// Its secret.
     pub fn secret(&self) -> &SecretKey {
         &self.secret
     }
 
-    /// What was derived from its secret half.
+    /// The signing keys derived from its secret.
     pub fn derived(&self) -> &DerivedKeyCache {
         &self.derived
     }
 
-    /// Its owner, as they were when this form of it was made.
+    /// Its owner as of the creation of this value.
     pub fn principal(&self) -> &Arc<Principal> {
         &self.principal
     }
 
-    /// Its owner as they are now, even where another form has taken its place.
+    /// Its owner as they are now, even if another `ActiveKey` has replaced this one.
     pub fn current_principal(&self) -> Arc<Principal> {
         let current = self.life.owner.load_full();
         current.unwrap_or_else(|| self.principal.clone())
@@ -112,22 +112,23 @@ impl ActiveKey {
         self.life.is_ended()
     }
 
-    /// Whether it may be used for a request with this method, on the route of this label.
+    /// Returns whether its scope covers a request with this method on the route of this label.
     pub fn may_use(&self, route: &str, method: &str) -> bool {
         self.scope.covers(route, method)
     }
 
-    /// Whether it may be used for some methods only.
+    /// Returns whether its scope names methods.
     pub fn limits_methods(&self) -> bool {
         !self.scope.methods.is_empty()
     }
 
-    /// Whether it may be used for some things only: then it signs nobody in.
+    /// Returns whether its scope is limited: such a key signs in no browser.
     pub fn is_limited(&self) -> bool {
         self.scope.is_limited()
     }
 
-    /// Ends when the key does, whatever ends it, expiry included: what a stream or an upgraded connection waits for.
+    /// Cancelled when the key ends for any reason, expiry included; streams and upgraded connections wait for
+    /// it.
     pub fn ended(&self) -> CancellationToken {
         self.life.ended.clone()
     }
@@ -136,12 +137,12 @@ impl ActiveKey {
         &self.life
     }
 
-    /// When it expires, if it does.
+    /// When it expires; `None`: never.
     pub(super) fn expires(&self) -> Option<DualTime> {
         self.life.expires
     }
 
-    /// Whether it has expired, by either clock: one that was set back makes no key last longer.
+    /// Returns whether it has expired by either clock: setting the wall clock back does not extend a key.
     pub(super) fn is_over(&self, now: DualTime) -> bool {
         self.expires().is_some_and(|end| end.has_come(now))
     }
@@ -166,7 +167,7 @@ impl ActiveKey {
 }
 
 impl KeyState {
-    /// The last use that the store does not know of yet.
+    /// The last use, unless it is stored.
     pub(super) fn unstored(&self) -> MutexGuard<'_, Option<KeyUse>> {
         self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
     }

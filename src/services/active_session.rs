@@ -1,4 +1,4 @@
-//! One session in memory.
+//! An active session in memory, and the two clocks that bound it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
 use crate::model::{AccessKeyId, Account, Principal, Session, TokenDigest};
 
-/// A use is noted when the last one that was is so old: many requests of one session then share an unchanged line of
-/// the processor's cache.
+/// The least time between two noted uses, in milliseconds: concurrent requests of one session share an
+/// unchanged cache line.
 const NOTED_EVERY_MS: i64 = 1000;
 
-/// Before every proof.
+/// No password check yet.
 const NEVER: i64 = i64::MIN;
 
-/// One moment by both clocks: the wall clock for people and the store, the monotonic one for how long a session lasts.
+/// A moment by two clocks: the wall clock for users and the store, the monotonic one for lifetimes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DualTime {
     wall: Timestamp,
@@ -40,7 +40,7 @@ impl DualTime {
         self.wall
     }
 
-    /// The moment at which the wall clock says this, if nobody sets it.
+    /// Returns the moment at which the wall clock will show `wall`, provided it is not set.
     pub(super) fn by_wall(self, wall: Timestamp) -> Self {
         let ahead = wall.as_millisecond().saturating_sub(self.wall.as_millisecond());
         Self {
@@ -49,44 +49,44 @@ impl DualTime {
         }
     }
 
-    /// Whether one of the clocks says that it is `now`, or later.
+    /// Returns whether `now` is at or after this moment by either clock.
     pub(super) fn has_come(self, now: Self) -> bool {
         self.elapsed_ms <= now.elapsed_ms || self.wall <= now.wall
     }
 
-    /// What the monotonic clock said, or would have said, at a moment of the past; one that is to come is now.
+    /// Returns the monotonic time of a past wall-clock time; a future one counts as now.
     fn elapsed_at(self, wall: Timestamp) -> i64 {
         let age = self.wall.as_millisecond().saturating_sub(wall.as_millisecond());
         self.elapsed_ms.saturating_sub(age.max(0))
     }
 }
 
-/// A session that lasts.
+/// A session that has not ended.
 #[derive(Debug)]
 pub struct ActiveSession {
     session: Session,
     principal: ArcSwap<Principal>,
-    /// By the monotonic clock, when it began and was last used.
+    /// Monotonic times of its start and last use.
     began: i64,
     last_seen: AtomicI64,
-    /// By the wall clock, when it was last used.
+    /// Wall-clock time of its last use.
     last_seen_ms: AtomicI64,
-    /// When its owner last proved to know the password, by the monotonic clock and by the wall clock; [`NEVER`] if they
-    /// did not.
+    /// When the password was last checked, by the monotonic and the wall clock; [`NEVER`] before the first
+    /// check.
     proved: AtomicI64,
     proved_ms: AtomicI64,
-    /// The last use that the store knows of.
+    /// The last use that is stored.
     stored_ms: AtomicI64,
     limits: SessionLimits,
     ended: CancellationToken,
 }
 
-/// When sessions end by themselves, in milliseconds.
+/// The lifetimes of sessions, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SessionLimits {
     idle: i64,
     absolute: i64,
-    /// When the access key expires that the session was begun with.
+    /// When the access key expires that the session was started with.
     key: Option<DualTime>,
 }
 
@@ -99,12 +99,12 @@ impl SessionLimits {
         }
     }
 
-    /// The same for a session whose access key expires then, if it does.
+    /// Limits for a session that was started with an access key that expires at `key`.
     pub(super) fn with_key(self, key: Option<DualTime>) -> Self {
         Self { key, ..self }
     }
 
-    /// The moment before which sessions were begun that are over now.
+    /// Returns the start before which a session is over by its absolute lifetime.
     pub(super) fn oldest(self, now: Timestamp) -> Timestamp {
         timestamp(now.as_millisecond().saturating_sub(self.absolute))
     }
@@ -128,22 +128,23 @@ impl ActiveSession {
         }
     }
 
-    /// Who signed in, as they are now.
+    /// The user as they are now.
     pub fn principal(&self) -> Arc<Principal> {
         self.principal.load_full()
     }
 
-    /// Its public name.
+    /// Its public id.
     pub fn id(&self) -> SessionId {
         self.session.id
     }
 
-    /// What is known of its token.
+    /// The digest of its token.
     pub fn digest(&self) -> TokenDigest {
         self.session.digest
     }
 
-    /// Ends with the session, whatever ends it, expiry included: what a stream or an upgraded connection waits for.
+    /// Cancelled when the session ends for any reason, expiry included; streams and upgraded connections wait
+    /// for it.
     pub fn ended(&self) -> CancellationToken {
         self.ended.clone()
     }
@@ -157,7 +158,7 @@ impl ActiveSession {
         self.session.ends_with(key)
     }
 
-    /// When its owner last proved to know the password.
+    /// When the password was last checked.
     pub fn reauthenticated_at(&self) -> Option<Timestamp> {
         let proved = self.proved_ms.load(Ordering::Relaxed);
         (proved != NEVER).then(|| timestamp(proved))
@@ -168,8 +169,8 @@ impl ActiveSession {
         self.proved.store(now.elapsed_ms, Ordering::Relaxed);
     }
 
-    /// How long ago its owner last proved to know the password, whatever the wall clock was set to since. A proof from
-    /// the future is none: the clock was set back.
+    /// Returns the time since the password was last checked, by the monotonic clock. `None` if the wall clock
+    /// was set back before that check.
     pub(super) fn since_reauthentication(&self, now: DualTime) -> Option<Duration> {
         self.reauthenticated_at().filter(|proved| *proved <= now.wall)?;
         let proved = self.proved.load(Ordering::Relaxed);
@@ -195,7 +196,7 @@ impl ActiveSession {
         self.session.account
     }
 
-    /// What the store should know of it.
+    /// The session as it should be stored.
     pub(super) fn session(&self) -> Session {
         Session {
             last_seen_at: timestamp(self.last_seen_ms.load(Ordering::Relaxed)),
@@ -204,7 +205,7 @@ impl ActiveSession {
         }
     }
 
-    /// When it ends unless it is used, by the wall clock as it was when it was last used.
+    /// When it expires unless it is used, by the wall clock as of its last use.
     pub fn expires_at(&self) -> Timestamp {
         let left = self
             .natural_end()
@@ -228,7 +229,7 @@ impl ActiveSession {
         }
     }
 
-    /// The last use, if the store does not know of it yet; it is taken to know from now on.
+    /// Returns the last use unless it is stored, and marks it as stored.
     pub(super) fn unstored_use(&self) -> Option<(TokenDigest, Timestamp)> {
         let seen = self.last_seen_ms.load(Ordering::Relaxed);
         let stored = self.stored_ms.swap(seen, Ordering::Relaxed);
@@ -240,7 +241,7 @@ impl ActiveSession {
             .store(Arc::new(principal(&self.session, account, self.limits)));
     }
 
-    /// Takes away the groups that are not among these.
+    /// Removes the groups that are not in `groups`.
     pub(super) fn restrict(&self, groups: &BTreeSet<String>) {
         let current = self.principal();
         if !current.groups.is_subset(groups) {
@@ -255,7 +256,7 @@ impl ActiveSession {
         self.ended.cancel();
     }
 
-    /// When it is over by itself, by the monotonic clock.
+    /// When it expires, by the monotonic clock.
     fn natural_end(&self) -> i64 {
         let last_seen = self.last_seen.load(Ordering::Relaxed);
         let absolute = self.began.saturating_add(self.limits.absolute);

@@ -1,4 +1,4 @@
-//! Who acts, why, and by what right.
+//! The actor of a change: name, reason and precondition.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::store::{Precondition, Store};
 /// The longest reason, in characters.
 const REASON_LENGTH: usize = 500;
 
-/// Whoever changes something. One that acts in a session acts by what the store says of it at that very moment: a
-/// session that was ended, an account that was disabled or left the group, changes nothing (S76).
+/// Who changes something. The store checks the precondition of an actor in a session inside the transaction:
+/// after its session ended, its account was disabled or left the group, it changes nothing (S76).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
     name: Option<String>,
@@ -20,7 +20,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Whoever runs the gateway: a command or a signal. Their right is that of the process.
+    /// The operator, through a command or a signal; has the rights of the process.
     pub fn operator(name: impl Into<String>) -> Self {
         Self {
             name: Some(name.into()),
@@ -29,7 +29,8 @@ impl Actor {
         }
     }
 
-    /// An administrator in a session, while the session lasts and the account is a member of the group.
+    /// An administrator in a session; valid while the session is active and the account is a member of
+    /// `group`.
     pub fn administrator(session: &ActiveSession, group: &str) -> Self {
         Self {
             name: Some(session.principal().email.to_string()),
@@ -41,8 +42,8 @@ impl Actor {
         }
     }
 
-    /// An account's owner in a session. `proved`: when the password was set that was asked for, if it was: the act is
-    /// void once another one serves (S77).
+    /// An account's owner in a session. `proved` is when the password that was checked had been set, if one
+    /// was checked: the act is void once another password is set (S77).
     pub fn owner(session: &ActiveSession, proved: Option<Timestamp>) -> Self {
         Self {
             name: None,
@@ -51,7 +52,7 @@ impl Actor {
         }
     }
 
-    /// The same with a reason; a blank one is none. It is kept on one line of at most 500 characters.
+    /// Adds a reason: one line of at most 500 characters; none if blank.
     #[must_use]
     pub fn because(self, reason: &str) -> Self {
         let line: String = reason
@@ -66,12 +67,12 @@ impl Actor {
         }
     }
 
-    /// What the record calls them; `None` for the account's owner.
+    /// The name in the audit log; `None` for the account's owner.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Whether it is the account's owner who acts on their own account.
+    /// Returns whether an account's owner acts on their own account.
     pub(super) fn is_owner(&self) -> bool {
         self.name.is_none()
     }
@@ -80,7 +81,7 @@ impl Actor {
         self.precondition.as_ref()
     }
 
-    /// The store, whose changing operations fail once what the actor acts by does not hold any more.
+    /// Returns a store whose changing operations fail once the actor's precondition no longer holds.
     pub(super) fn act_on(&self, store: &Arc<dyn Store>) -> Arc<dyn Store> {
         match self.precondition() {
             Some(precondition) => store.with_precondition(precondition.clone()),
@@ -88,7 +89,7 @@ impl Actor {
         }
     }
 
-    /// Why they do it, in their words.
+    /// The reason.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
     }

@@ -1,4 +1,4 @@
-//! What administrators look at: accounts among many, locks, mails that wait.
+//! Queries for administrators: accounts, locks, queued mails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +10,17 @@ use crate::model::{
 };
 use crate::store::{AccountFilter, AccountPage, Store, StoreError};
 
-/// Those that are not approved are counted so far.
+/// How many accounts awaiting approval are read to count those that lack nothing else.
 const COUNTED: usize = 1000;
 
-/// Mails that are read at a time, and how often, to find a page of some.
+/// Mails read at a time, and the most reads, to fill a page.
 const BATCH: usize = 500;
 const BATCHES: usize = 10;
 
-/// Locked accounts that are shown with their names.
+/// The most locked accounts that are returned.
 const SHOWN: usize = 200;
 
-/// The service.
+/// Runs the queries of administrators.
 #[derive(Debug)]
 pub struct AdminQueries {
     pub(super) store: Arc<dyn Store>,
@@ -31,27 +31,27 @@ pub struct AdminQueries {
 /// The locks that are in force.
 #[derive(Debug, Default)]
 pub struct LocksInForce {
-    /// Accounts and for how long, the longest first; no more than 200.
+    /// Accounts and the time left, the longest first; at most 200.
     pub accounts: Vec<(Account, Duration)>,
-    /// Access keys and for how long.
+    /// Access keys and the time left.
     pub access_keys: Vec<(AccessKeyId, Duration)>,
-    /// How many names that belong to nobody.
+    /// The number of locked names that no account has.
     pub unknown: usize,
 }
 
-/// Which mails are wanted: all that all of this is true of.
+/// A filter of queued mails; all given fields must match.
 #[derive(Clone, Debug, Default)]
 pub struct MailFilter {
-    /// The address has this in it, in any case.
+    /// A part of the address, in any case.
     pub to: String,
-    /// It says this, by [its name](crate::model::MailKind::as_str).
+    /// The mail's kind, by [its name](crate::model::MailKind::as_str).
     pub topic: Option<&'static str>,
-    /// Whether it failed for good.
+    /// Whether delivery failed permanently.
     pub failed: Option<bool>,
 }
 
 impl MailFilter {
-    /// Whether it lets a mail through.
+    /// Returns whether a mail matches.
     pub fn passes(&self, queued: &QueuedMail) -> bool {
         let to = &queued.mail.to;
         let text = self.to.to_lowercase();
@@ -62,17 +62,17 @@ impl MailFilter {
     }
 }
 
-/// Mails that were found.
+/// A page of queued mails.
 #[derive(Clone, Debug, Default)]
 pub struct MailPage {
     /// In the order they were enqueued.
     pub mails: Vec<QueuedMail>,
-    /// After what there may be more; none at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next: Option<MailId>,
 }
 
 impl AdminQueries {
-    /// Up to `limit` accounts that the filter lets through: see
+    /// Returns up to `limit` accounts that match: see
     /// [`find_accounts`](crate::store::AdminQueryStore::find_accounts).
     pub async fn find_accounts(
         &self,
@@ -83,7 +83,7 @@ impl AdminQueries {
         self.store.find_accounts(filter, after, limit).await
     }
 
-    /// How many accounts wait for approval and nothing else, of the first 1000 that are not approved.
+    /// Counts the accounts that lack only approval, among the first 1000 that await approval.
     pub async fn waiting(&self) -> Result<usize, StoreError> {
         let filter = AccountFilter {
             status: Some(AccountStatus::AwaitingApproval),
@@ -94,13 +94,13 @@ impl AdminQueries {
         Ok(page.accounts.iter().filter(waits).count())
     }
 
-    /// For how long an account is still locked.
+    /// Returns for how long an account is still locked; `None` if it is not.
     pub async fn locked_for(&self, account: &Account) -> Result<Option<Duration>, StoreError> {
         let subject = LockoutSubject::Account(account.id);
         self.store.locked_for(subject, self.lockout).await
     }
 
-    /// The locks that are in force.
+    /// Returns the locks in force.
     pub async fn locks(&self) -> Result<LocksInForce, StoreError> {
         let mut found = self.store.locks(self.lockout).await?;
         found.accounts.sort_by_key(|(_, left)| std::cmp::Reverse(*left));
@@ -117,9 +117,9 @@ impl AdminQueries {
         Ok(locks)
     }
 
-    /// Up to `limit` mails that wait or failed and that the filter lets through, from the one after `after`.
+    /// Returns up to `limit` queued or failed mails that match, after `after`.
     ///
-    /// What a call looks at is bounded: a page may be short, or empty, and still have a next one.
+    /// The work of a call is bounded: a page may be short, or empty, and still have a next one.
     pub async fn find_mails(
         &self,
         filter: &MailFilter,

@@ -1,4 +1,4 @@
-//! Approval: who is told that somebody waits, and what was decided.
+//! Account approval: notifies administrators and applies their decisions.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::model::{Account, AccountStatus, Decision, Mail, MailKind};
 use crate::store::{Store, StoreError};
 
-/// The part of signing up in which somebody else decides.
+/// Applies decisions on accounts and writes the mails about them.
 #[derive(Clone, Debug)]
 pub(super) struct Approval {
     store: Arc<dyn Store>,
@@ -33,9 +33,10 @@ impl Approval {
         }
     }
 
-    /// What tells the administrators that an account waits for them and for nothing else; nothing if it does not.
+    /// Returns the mails that tell the active administrators of an account that lacks only their approval;
+    /// none for other accounts, or while such mails are throttled.
     ///
-    /// Whoever makes an account, and whoever proves its address afterwards, lets these wait in the same step.
+    /// Callers enqueue them in the transaction that creates the account or verifies its address.
     pub(super) async fn requests(&self, account: &Account, origin: &Origin) -> Result<Vec<Mail>, StoreError> {
         if !self.awaits_only_approval(account) {
             return Ok(Vec::new());
@@ -57,17 +58,17 @@ impl Approval {
             .collect())
     }
 
-    /// Whether an administrator's decision is all that an account lacks.
+    /// Returns whether the account lacks only an administrator's decision.
     pub(super) fn awaits_only_approval(&self, account: &Account) -> bool {
         account.status == AccountStatus::AwaitingApproval && !self.awaits_proof(account)
     }
 
-    /// Whether its owner has to prove the address first.
+    /// Returns whether the owner has to verify the address first.
     pub(super) fn awaits_proof(&self, account: &Account) -> bool {
         self.verify_email && !account.email_verified
     }
 
-    /// What this administrator decides now.
+    /// A decision by this actor, as of now.
     pub(super) fn decision(&self, by: &Actor) -> Decision {
         Decision {
             by: by.name().unwrap_or_default().to_owned(),
@@ -76,8 +77,8 @@ impl Approval {
         }
     }
 
-    /// Has an account stand where an administrator decided, and says what to mail to its owner. Nothing is mailed to an address that is not
-    /// proven where addresses must be; what already holds is left as it is.
+    /// Applies a decision to an account and returns the mails to its owner: none to an address that is
+    /// unverified where it must be verified. Idempotent: a status that already holds is left as it is.
     pub(super) fn decide(
         &self,
         change: StatusChange,

@@ -1,4 +1,5 @@
-//! The record of authentication and administrative events: one JSON line each (S51), and the audit log in the store.
+//! The audit of authentication and administration: each event is a JSON line (S51) and a row of the store's
+//! audit log.
 
 mod event;
 mod group_sync;
@@ -22,12 +23,12 @@ use store_sink::StoreSink;
 pub use crate::model::AuditKind as Kind;
 pub use event::{Event, EventOutcome, Origin};
 
-/// An event could not be written, and `audit.mode` is "required".
+/// An event could not be recorded, and `audit.mode` is "required".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event could not be recorded")]
 pub struct AuditError;
 
-/// The record.
+/// Records events as lines and rows, and reads the audit log.
 #[derive(Debug)]
 pub struct Audit {
     lines: LineSink,
@@ -40,10 +41,10 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// The file's name that stands for standard error.
+    /// The file name that stands for standard error.
     pub const STANDARD_ERROR: &str = line_sink::STANDARD_ERROR;
 
-    /// Opens what lines are written to, and begins to keep the audit log of the store. Needs a tokio runtime.
+    /// Opens the sink of lines and starts the writer of the store's audit log. Needs a tokio runtime.
     pub(super) fn open(
         config: &AuditConfig,
         store: Arc<dyn Store>,
@@ -62,14 +63,14 @@ impl Audit {
         })
     }
 
-    /// Opens the file of lines again, at once.
+    /// Reopens the file of lines at once.
     pub fn reopen(&self) {
         self.reopening.request();
         self.lines.reopen();
     }
 
-    /// Records an event. A failure raises the log's alarm; where the record is required it is an error too, and the
-    /// event is on disk when this returns (S52). Where it is not, nobody waits for it.
+    /// Records an event. A failure is logged; if the audit log is required it is returned, and on success the
+    /// event is on disk (S52). Otherwise the row is written in the background.
     pub async fn record(&self, origin: &Origin, event: &Event) -> Result<(), AuditError> {
         let recorded = event.recorded(self.clock.now(), origin);
         let line = self.write_line(event, &recorded);
@@ -95,7 +96,8 @@ impl Audit {
         kept.and(synced)
     }
 
-    /// Where the record is required, writes what is about to be done: what cannot be recorded is then not done at all.
+    /// Records an event before the act if the audit log is required, so that an act that cannot be recorded
+    /// does not happen. Does nothing in best-effort mode.
     pub(super) async fn announce(&self, origin: &Origin, event: &Event) -> Result<(), AuditError> {
         match self.mode {
             AuditMode::BestEffort => Ok(()),
@@ -103,15 +105,15 @@ impl Audit {
         }
     }
 
-    /// Records an event about something that is done and stays done, whether or not it can be recorded: an alarm is
-    /// all that can be raised.
+    /// Records an event about an act that stays done whether or not it can be recorded: a failure is only
+    /// logged.
     pub fn note(&self, origin: &Origin, event: &Event) {
         let recorded = event.recorded(self.clock.now(), origin);
         let _ = self.write_line(event, &recorded);
         self.store(recorded);
     }
 
-    /// The number by which the line is waited for.
+    /// Returns the number by which [`LineSink::synced`] waits for the line.
     fn write_line(&self, event: &Event, recorded: &AuditEvent) -> Result<u64, AuditError> {
         self.lines.write(recorded).map_err(|error| {
             self.metrics.audit_lines_lost.increment();
@@ -126,7 +128,8 @@ impl Audit {
         }
     }
 
-    /// Reads the audit log, all that was recorded until now included: see [`read_audit`](crate::store::AuditStore::read_audit).
+    /// Reads the audit log, including all recorded so far: see
+    /// [`read_audit`](crate::store::AuditStore::read_audit).
     pub async fn read(
         &self,
         filter: AuditFilter,
@@ -138,12 +141,12 @@ impl Audit {
         self.store.read_audit(filter, order, after, limit).await
     }
 
-    /// Returns when all that was recorded is in the store.
+    /// Waits until all recorded events are in the store.
     pub async fn flush(&self) {
         self.log.flush().await;
     }
 
-    /// Writes what waits, and lets go of the store. What is recorded afterwards waits for [`Self::flush`].
+    /// Writes what is queued and stops the writer. Later events wait for [`Self::flush`].
     pub async fn stop(&self) {
         self.log.stop().await;
     }

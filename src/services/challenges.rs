@@ -1,7 +1,7 @@
-//! What the holder of an access key signs to sign in: good for two minutes, once.
+//! Challenges for signing in with an access key: valid for two minutes, once.
 //!
-//! A challenge says itself when it was made, under a code that only gateways over the same store can make. So none is
-//! remembered before it serves, however many are asked for, and it serves at whichever gateway it comes to.
+//! Challenges are stateless: a nonce and a timestamp under an HMAC whose key every gateway on this store
+//! derives.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::model::SignatureDigest;
 use crate::random::Random;
 use crate::secret::Secret;
 
-/// How long a challenge may be answered.
+/// How long a challenge is valid.
 pub(super) const LASTS: Duration = Duration::from_mins(2);
 
-/// The random part, and the moment in seconds.
+/// The lengths of the nonce and of the timestamp (seconds), in bytes.
 const NONCE: usize = 16;
 const SECONDS: usize = 8;
 
-/// Makes challenges, and knows its own.
+/// Issues and verifies challenges.
 #[derive(Debug)]
 pub(super) struct Challenges {
     key: Secret<[u8; 32]>,
@@ -32,12 +32,12 @@ pub(super) struct Challenges {
     random: Random,
 }
 
-/// A challenge that may be answered.
+/// A verified challenge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Challenge {
-    /// Tells it from all others.
+    /// Identifies the challenge, for replay protection.
     pub(super) digest: SignatureDigest,
-    /// From when on it is of no use by itself.
+    /// When it expires.
     pub(super) until: Timestamp,
 }
 
@@ -59,7 +59,7 @@ impl Challenges {
         URL_SAFE_NO_PAD.encode(text)
     }
 
-    /// Reads one that may still be answered.
+    /// Verifies a challenge; `None` if it is forged or expired.
     pub(super) fn read(&self, text: &str) -> Option<Challenge> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (said, code) = bytes.split_at_checked(NONCE + SECONDS)?;
@@ -68,7 +68,7 @@ impl Challenges {
         let made = Timestamp::from_second(seconds).ok()?;
         let until = made.checked_add(LASTS).ok()?;
         let now = self.clock.now();
-        // To the second: a challenge has no smaller parts.
+        // In seconds, the precision of the timestamp.
         let is_fresh = made.as_second() <= now.as_second() && now < until;
         is_fresh.then(|| Challenge {
             digest: SignatureDigest::of("sign-in challenge", said),
@@ -76,7 +76,7 @@ impl Challenges {
         })
     }
 
-    /// Keys of any length are taken, so there always is one.
+    /// Computes the HMAC. Never `None`: HMAC takes keys of any length.
     fn code(&self, said: &[u8]) -> Option<Hmac<Sha256>> {
         let mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).ok()?;
         Some(mac.chain_update(said))

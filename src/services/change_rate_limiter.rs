@@ -1,4 +1,4 @@
-//! How often the owner of an account changes what costs nothing to change.
+//! Rate limit of the changes that owners make to their account.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,25 +8,25 @@ use super::gcra::Gcra;
 use crate::clock::Clock;
 use crate::ids::AccountId;
 
-/// Changes that an account takes within [`WINDOW`]: more than anybody makes by hand, and few enough that neither the
-/// store nor whoever else changes the account feels them.
+/// The most changes of an account in a [`WINDOW`]: more than a user makes by hand, few enough for the store
+/// and for concurrent changes of the account.
 pub(super) const CHANGES: usize = 100;
 
 pub(super) const WINDOW: Duration = Duration::from_hours(1);
 
-/// Accounts that are remembered before it is looked for the first time which of them may be forgotten.
+/// How many accounts are in memory before the first sweep of expired ones.
 const REMEMBERED: usize = 1024;
 
-/// The owner changed the account so often that the next change has to wait.
+/// The owner has changed the account too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the account was changed too often")]
 pub struct TooManyChanges {
-    /// After which time there is room for one more.
+    /// The time until the next change is admitted.
     pub wait: Duration,
 }
 
-/// Counts the changes of each account by its owner. What an administrator does is not counted, nor is what ends
-/// something: signing out, revoking a key, another password.
+/// Limits the changes of each account by its owner (GCRA). Acts of administrators are not counted, nor is
+/// what ends something: signing out, revoking a key, changing the password.
 #[derive(Debug)]
 pub(super) struct ChangeRateLimiter {
     clock: Clock,
@@ -36,9 +36,9 @@ pub(super) struct ChangeRateLimiter {
 
 #[derive(Debug)]
 struct ChangeTable {
-    /// When the next change of each would be due if they came evenly.
+    /// The theoretical arrival time of each account's next change (GCRA).
     next: HashMap<AccountId, Duration>,
-    /// How many there are when those that are past are forgotten.
+    /// The number of accounts at which expired ones are swept.
     pruned_at: usize,
 }
 
@@ -54,7 +54,7 @@ impl ChangeRateLimiter {
         }
     }
 
-    /// Counts a change before it is made, however many are made at the same moment.
+    /// Counts a change before it is made, so that concurrent ones cannot exceed the limit.
     pub(super) fn admit(&self, account: AccountId) -> Result<(), TooManyChanges> {
         let now = self.clock.monotonic();
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);

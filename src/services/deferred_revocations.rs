@@ -1,4 +1,4 @@
-//! Shutting an account out though the store cannot keep that now.
+//! Account revocations during outages: in force in memory, retried until the store has them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use crate::ids::AccountId;
 use crate::model::{AccountStatus, AuditDetail, DetailKey};
 use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
-/// How often what the store could not keep is tried again.
+/// The interval between retries.
 const TRY_EVERY: Duration = Duration::from_secs(2);
 
-/// What is said of an act that the store could not keep.
+/// The note on the error of an act that is in force in memory only.
 pub(super) const HELD: &str = "it holds in memory from now on, and the store is told again until it agrees";
 
-/// The same of one on something that memory does not know either.
+/// The note on the error of an act on an account that memory does not know.
 pub(super) const NOT_HELD: &str = "nothing was changed; try again";
 
 const LAST_ADMINISTRATOR: &str = "it is the last active member of the administrators' group";
 
-/// The service: it holds accounts shut out in memory, and tells the store of them until that agrees.
+/// Revokes accounts in memory when the store fails, and retries in the background.
 #[derive(Debug)]
 pub struct DeferredRevocations {
     pub(super) pending: Arc<PendingRevocations>,
@@ -35,19 +35,19 @@ pub struct DeferredRevocations {
     pub(super) audit: Arc<Audit>,
 }
 
-/// What came of another try.
+/// The result of a retry.
 enum RetryOutcome {
-    /// The store keeps it now.
+    /// The store has the change.
     Kept,
-    /// It does not hold any more, for this reason.
+    /// The revocation is void, for this reason.
     Void(&'static str),
 }
 
 impl DeferredRevocations {
-    /// Shuts an account out in memory, because the store could not keep it for this reason. Not if the actor may not do
-    /// it: then the store said so, or memory does.
+    /// Revokes an account's access in memory, since the store failed with `error`; not if the store refused
+    /// the actor, or memory knows that it must.
     ///
-    /// The caller answers with the error that is returned: what the store did not keep is not done.
+    /// Returns the error to report: what the store does not have is not done.
     pub(super) async fn hold(
         &self,
         account: AccountName,
@@ -86,7 +86,7 @@ impl DeferredRevocations {
         error.with_note(HELD)
     }
 
-    /// Tells the store of accounts that are shut out in memory alone, until `stop`.
+    /// Retries pending account revocations periodically, until `stop`.
     pub async fn run_maintenance(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(TRY_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +105,7 @@ impl DeferredRevocations {
         }
     }
 
-    /// Tells the store once more of all that it does not know of.
+    /// Retries all pending account revocations once.
     pub(super) async fn try_again(&self) {
         for (id, shut_out) in self.pending.all_accounts() {
             let _turn = self.pending.turn.lock().await;

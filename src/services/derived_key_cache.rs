@@ -1,4 +1,4 @@
-//! Keys that were derived from a secret, each remembered by what it is for.
+//! A cache of the signing keys derived from an access key's secret.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use arc_swap::ArcSwap;
 
 use crate::secret::Secret;
 
-/// So many are remembered. A client signs for one day and a service or two at a time, and around midnight for two days.
+/// The capacity. A client signs for one day and a service or two at a time, and around midnight for two days.
 const AT_MOST: usize = 4;
 
-/// A scope that is longer is not remembered: it is nothing that clients send.
+/// The longest cached scope, in bytes; clients send shorter ones.
 const LONGEST_SCOPE: usize = 128;
 
-/// Keys derived from the secret of one access key; they are gone when that is. Read without a lock.
+/// Signing keys derived from the secret of one access key, dropped with it. Reading takes no lock.
 #[derive(Debug, Default)]
 pub struct DerivedKeyCache(ArcSwap<Vec<Arc<DerivedKey>>>);
 
@@ -23,15 +23,15 @@ struct DerivedKey {
 }
 
 impl DerivedKeyCache {
-    /// The key for this scope, if it is remembered.
+    /// Returns the key for this scope if it is cached.
     pub fn find(&self, scope: &str) -> Option<Secret<[u8; 32]>> {
         let known = self.0.load();
         let derived = known.iter().find(|derived| *derived.scope == *scope)?;
         Some(derived.key.clone())
     }
 
-    /// Remembers the key for this scope instead of the one that was remembered first. Only what proved right is to be
-    /// remembered: then nobody without the secret has a say in what is.
+    /// Caches the key for this scope and evicts the oldest. Callers cache only keys whose signature was
+    /// right, so that only a holder of the secret can fill the cache.
     pub fn remember(&self, scope: &str, key: &Secret<[u8; 32]>) {
         if scope.len() > LONGEST_SCOPE {
             return;

@@ -1,4 +1,4 @@
-//! What the links in mails do, and asking for them: proving an address, setting a new password.
+//! E-mail tokens: the links in mails that verify an address or reset a password.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,34 +24,34 @@ use crate::route::Page;
 use crate::secret::Secret;
 use crate::store::{ConsumeToken, SessionsToEnd, Store, StoreError, TokenEffect};
 
-/// How long a link works that an administrator handed over (S19).
+/// The lifetime of a reset link that an administrator hands over (S19).
 const HANDED_OVER: Duration = Duration::from_hours(1);
 
-/// Why a link did nothing.
+/// Why a link was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// It is used up, expired, superseded, or never was one.
+    /// The token is used, expired, superseded or unknown.
     #[error("the link is void")]
     Void,
-    /// Resetting is switched off.
+    /// `login.reset` is off.
     #[error("reset is switched off")]
     ResetDisabled,
-    /// Addresses need not be proven.
+    /// `signup.verify_email` is off.
     #[error("addresses need not be proven")]
     NothingToProve,
     /// Another account has the address meanwhile.
     #[error("another account has the address")]
     EmailTaken,
-    /// Fields of the form that are wrong, at least one.
+    /// The invalid fields of the form; never empty.
     #[error("{0:?}")]
     Invalid(Vec<(SignUpField, FieldError)>),
-    /// Too many passwords are being hashed.
+    /// The queue of the password hasher is full.
     #[error("too many passwords are being hashed")]
     Busy,
-    /// The event could not be recorded, and must be.
+    /// The event could not be recorded where the audit log is required.
     #[error("the event could not be recorded")]
     Unrecorded,
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -62,16 +62,16 @@ impl From<Busy> for LinkError {
     }
 }
 
-/// What a link that proves an address does.
+/// What a link verifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     /// The address.
     pub email: Email,
-    /// Whether the account moves to it.
+    /// Whether the account moves to this address.
     pub moves: bool,
 }
 
-/// The service.
+/// Sends and redeems the links in mails.
 #[derive(Debug)]
 pub struct EmailTokens {
     store: Arc<dyn Store>,
@@ -118,8 +118,8 @@ impl EmailTokens {
         }
     }
 
-    /// Asks for a link that sets a new password. Whether there is an account with the address is looked up when the
-    /// mail goes out, so that asking takes the same for every address (S18).
+    /// Enqueues a reset mail. Whether the address has an account is looked up at delivery, so that the
+    /// request takes as long for every address (S18).
     pub async fn forgot(&self, email: &str, origin: &Origin) -> Result<(), LinkError> {
         if !self.reset {
             return Err(LinkError::ResetDisabled);
@@ -130,7 +130,7 @@ impl EmailTokens {
         self.ask(&email, MailKind::Reset, origin).await
     }
 
-    /// Asks for the link that proves an address once more. `login` is the address, or a username where that signs in.
+    /// Enqueues another verification mail. `login` is the address, or a username with `login.username`.
     pub async fn send_again(&self, login: &str, origin: &Origin) -> Result<(), LinkError> {
         if !self.verify {
             return Err(LinkError::NothingToProve);
@@ -143,7 +143,7 @@ impl EmailTokens {
                     _ => return Err(error),
                 };
                 let named = self.store.account_by_username(&username).await?;
-                // An unknown name costs one event and one mail too (S18).
+                // An unknown name also costs one event and one mail (S18).
                 let email = named.map_or_else(|| parse(NOBODY), |account| Ok(account.email))?;
                 (username.to_string(), email)
             }
@@ -153,13 +153,13 @@ impl EmailTokens {
         self.ask(&email, MailKind::VerifyEmail, origin).await
     }
 
-    /// What a link would prove, if it is good; uses nothing up (S20).
+    /// Returns what a valid link would verify; does not consume it (S20).
     pub async fn confirmation(&self, token: &str) -> Result<Confirmation, LinkError> {
         let (_, good) = self.confirming(token).await?;
         Ok(good.into())
     }
 
-    /// Proves an address, or moves an account to one.
+    /// Consumes the link: verifies an address, or moves an account to one.
     pub async fn confirm(
         &self,
         token: &str,
@@ -203,12 +203,12 @@ impl EmailTokens {
         Ok((good.into(), next))
     }
 
-    /// Whether a link sets a new password, if it is good; uses nothing up (S20).
+    /// Checks a reset link without consuming it (S20).
     pub async fn resets(&self, token: &str) -> Result<(), LinkError> {
         self.reset_token(token).await.map(drop)
     }
 
-    /// Sets a new password, ends all sessions and lifts a lock (S12, S21). Nobody is signed in by that.
+    /// Sets a new password, ends all sessions and clears a lock (S12, S21). Does not sign in.
     pub async fn reset(
         &self,
         token: &str,
@@ -262,8 +262,8 @@ impl EmailTokens {
         Ok(())
     }
 
-    /// A link that sets a new password, for an administrator to hand over: whatever `login.reset` says, and beside the
-    /// one that is asked for by mail. When it ends.
+    /// Creates a reset link for an administrator to hand over, whatever `login.reset` is and beside a mailed
+    /// one. Returns the link and its expiry.
     pub async fn reset_link(
         &self,
         account: &Account,
@@ -307,7 +307,8 @@ impl EmailTokens {
         }
     }
 
-    /// Who proves an address waits for an administrator from then on, if they do at all.
+    /// Returns the mails that ask for approval once the address of `account` is verified; none if it is
+    /// already.
     async fn asks_for_approval(&self, account: &Account, origin: &Origin) -> Result<Vec<Mail>, StoreError> {
         if account.email_verified {
             return Ok(Vec::new());
@@ -319,7 +320,8 @@ impl EmailTokens {
         self.approval.requests(&proven, origin).await
     }
 
-    /// With reset off a link that an administrator handed over serves all the same, and nothing else is there.
+    /// Returns the token of a valid reset link. With `login.reset` off, only links from administrators are
+    /// valid.
     async fn reset_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let found = match self.valid_token(token).await {
             Ok((digest, token)) => match token.purpose {
@@ -335,7 +337,7 @@ impl EmailTokens {
         }
     }
 
-    /// A token that is kept and not expired, whatever the clock was set to.
+    /// Returns a token that is stored and not expired.
     async fn valid_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let digest = PlainToken::parse(token).ok_or(LinkError::Void)?.digest();
         let kept = self.store.token(digest).await?;
@@ -344,13 +346,14 @@ impl EmailTokens {
             .ok_or(LinkError::Void)
     }
 
-    /// The moment that it is now for a link.
+    /// The current time for a link: by its monotonic lifetime if this process issued it, else by the wall
+    /// clock.
     fn now_for(&self, token: &EmailToken) -> Timestamp {
         let own = self.mailer.lifetimes.now_for(&token.digest, token.expires_at);
         own.unwrap_or_else(|| self.clock.now())
     }
 
-    /// Nothing is known any more of whose link it was.
+    /// Audits a void link; whose it was is unknown.
     fn note_void<T>(&self, kind: Kind, outcome: &Result<T, LinkError>, origin: &Origin) {
         let reason = match outcome {
             Err(LinkError::Void) => "invalid-token",
@@ -387,7 +390,7 @@ impl From<EmailToken> for Confirmation {
     }
 }
 
-/// The account as it is after its link was used.
+/// Turns the store's result into the changed account or an error.
 fn consumed_by(outcome: ConsumeToken) -> Result<Account, LinkError> {
     match outcome {
         ConsumeToken::Consumed { after, .. } => Ok(*after),

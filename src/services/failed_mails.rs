@@ -1,4 +1,4 @@
-//! Mails that failed for good: an administrator may have them sent again.
+//! Permanently failed mails: counts them and queues them again.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::ids::MailId;
 use crate::model::{AuditDetail, DetailKey, MailState, QueuedMail};
 use crate::store::{MailOutcome, Store, StoreError};
 
-/// Mails that are looked at to count those that failed: the oldest, as these are.
+/// Mails read at a time, and the most, the oldest, that [`FailedMails::count`] looks at.
 const COUNTED: usize = 1000;
 
-/// The service.
+/// Counts failed mails and queues them again.
 #[derive(Debug)]
 pub struct FailedMails {
     store: Arc<dyn Store>,
@@ -30,14 +30,14 @@ impl FailedMails {
         }
     }
 
-    /// How many there are, of the 1000 oldest mails that wait or failed.
+    /// Counts the failed ones among the 1000 oldest mails in the queue.
     pub async fn count(&self) -> Result<usize, StoreError> {
         let mails = self.store.mails(None, COUNTED).await?;
         let failed = |queued: &&QueuedMail| matches!(queued.state, MailState::Failed(_));
         Ok(mails.iter().filter(failed).count())
     }
 
-    /// Has a mail sent again, with a link that is made then. Whether it had failed.
+    /// Queues a failed mail again, with a new link. Returns whether it had failed.
     pub async fn send_again(&self, id: MailId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
         match self.store.mail(id).await? {
             Some(failed) => self.send_once_more(&failed, by, origin).await,
@@ -45,7 +45,7 @@ impl FailedMails {
         }
     }
 
-    /// The same for all that `wanted` says. How many had failed.
+    /// Queues all failed mails again that `wanted` accepts, and returns their number.
     pub async fn send_all_again(
         &self,
         wanted: impl Fn(&QueuedMail) -> bool + Send + Sync,
@@ -131,7 +131,7 @@ mod tests {
         }
         let mails = world.store.mails(None, 10).await.unwrap();
         assert_eq!(mails.len(), 4);
-        // Cid's still waits.
+        // Cid's mail is still waiting.
         for kept in mails.iter().filter(|kept| kept.mail.to.local() != "cid") {
             let failed = MailOutcome::Failed {
                 at: world.clock.now(),

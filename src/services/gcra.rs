@@ -1,19 +1,20 @@
-//! So many at once, and more by and by.
+//! The generic cell rate algorithm (GCRA).
 
 use std::time::Duration;
 
-/// An allowance for what may come at any rate, without a count of what came: all that is kept of a sequence of events is
-/// when its next one would be due if they came evenly (the generic cell rate algorithm, ITU-T I.371).
+/// A rate limit with a burst. The state of a sequence of events is one time: when the next event would be due
+/// if they came evenly (the generic cell rate algorithm, ITU-T I.371).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gcra {
-    /// The time that an event takes from those after it.
+    /// The time between events at the sustained rate.
     interval: Duration,
-    /// How far ahead of time events may come.
+    /// How far ahead of that rate events may come.
     burst: Duration,
 }
 
 impl Gcra {
-    /// `at_once` events, and `by_and_by` more evenly over each `period`. Of either there is at least one.
+    /// Allows a burst of `at_once` events and a sustained rate of `by_and_by` events a `period`; each at
+    /// least 1.
     pub(super) fn new(at_once: usize, by_and_by: usize, period: Duration) -> Self {
         let interval = period.as_nanos() / by_and_by.max(1) as u128;
         let interval = Duration::from_nanos(u64::try_from(interval).unwrap_or(u64::MAX));
@@ -24,8 +25,8 @@ impl Gcra {
         }
     }
 
-    /// Admits an event at `now` and moves `next` on, or says how long it would have to wait. A sequence begins with
-    /// [`Duration::ZERO`], and is like a new one once `next` is past.
+    /// Admits an event at `now` and advances `next`, or returns the time to wait. A sequence starts with
+    /// [`Duration::ZERO`], and starts over once `next` is past.
     pub(super) fn admit(self, next: &mut Duration, now: Duration) -> Result<(), Duration> {
         let due = now.max(*next).saturating_add(self.interval);
         let latest = now.saturating_add(self.burst);

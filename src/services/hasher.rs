@@ -1,7 +1,7 @@
-//! bcrypt on a bounded pool.
+//! Password hashing (bcrypt) on a bounded thread pool.
 //!
-//! A hash takes a core for a quarter of a second. On threads of their own, fewer than there are cores, hashes never
-//! hold up requests; in a queue with an end they never pile up.
+//! A hash takes a core for a quarter of a second. The pool has fewer threads than there are cores, so that
+//! hashing does not delay requests, and a bounded queue.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,30 +16,30 @@ use crate::metrics::Metrics;
 use crate::model::Password;
 use crate::random::Random;
 
-/// The hashing queue is full: nothing was counted, try again.
+/// The hashing queue is full. The attempt was not counted and may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are being checked")]
 pub struct Busy;
 
-/// The pool.
+/// The thread pool and its queue.
 #[derive(Debug)]
 pub struct Hasher {
     pool: Arc<HashPool>,
 }
 
-/// A place in the queue, taken before an attempt is recorded; free again when its hash is done, or on drop.
+/// A place in the queue, taken before an attempt is counted; released when its hash is done, or on drop.
 #[derive(Debug)]
 pub struct HashPermit {
     pool: Arc<HashPool>,
     is_running: bool,
 }
 
-/// What a comparison said.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordCheck {
-    /// The password is the one that was hashed.
+    /// The password matches the hash.
     pub matches: bool,
-    /// The hash has a lower cost, or another form, than new ones get.
+    /// The hash has a lower cost or another form than new ones.
     pub outdated: bool,
 }
 
@@ -61,10 +61,10 @@ struct HashPool {
 }
 
 impl Hasher {
-    /// A pool of `threads` threads and a queue of `queue` places that hashes at `cost`, 4 to 31.
+    /// Creates a pool of `threads` threads and a queue of `queue` places; `cost` is that of bcrypt, 4 to 31.
     ///
     /// # Errors
-    /// A thread cannot be started.
+    /// A thread could not be started.
     pub fn new(cost: u32, threads: usize, queue: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
         let (jobs, receiver) = mpsc::channel();
         let receiver = Arc::new(Mutex::new(receiver));
@@ -84,7 +84,7 @@ impl Hasher {
         })
     }
 
-    /// A place in the queue.
+    /// Takes a place in the queue.
     pub fn place(&self) -> Result<HashPermit, Busy> {
         self.pool
             .free
@@ -100,13 +100,13 @@ impl Hasher {
         })
     }
 
-    /// How many hashes were computed since the start.
+    /// Returns the number of hashes computed since the start.
     pub fn hashes(&self) -> u64 {
         self.pool.metrics.hashes.value()
     }
 }
 
-/// Ends when the pool is dropped. Jobs do not panic.
+/// Runs jobs until the pool is dropped. Jobs do not panic.
 fn work(jobs: &Mutex<mpsc::Receiver<HashJob>>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -116,10 +116,10 @@ fn work(jobs: &Mutex<mpsc::Receiver<HashJob>>) {
 }
 
 impl HashPermit {
-    /// The hash of a new password, in the contract's stored form.
+    /// Hashes a new password, in the form that is stored.
     ///
     /// # Errors
-    /// [`Busy`] if the pool lost the job.
+    /// [`Busy`] if the hash could not be computed.
     pub async fn hash(self, password: Password) -> Result<String, Busy> {
         self.run(move |pool| pool.hash(&password))
             .await
@@ -127,14 +127,14 @@ impl HashPermit {
             .ok_or(Busy)
     }
 
-    /// Compares; without a hash against a dummy of the same cost, which never matches.
+    /// Compares a password with `hash`; without one, with a dummy of equal cost, which never matches.
     pub async fn verify(self, password: Password, hash: Option<String>) -> PasswordCheck {
         self.run(move |pool| pool.verify(&password, hash.as_deref()))
             .await
             .unwrap_or(PasswordCheck::NO)
     }
 
-    /// Costs what a comparison costs, for a password that cannot be one.
+    /// Takes as long as a comparison, for input that cannot be a password.
     pub async fn spend(self) {
         self.run(HashPool::spend).await;
     }
@@ -146,13 +146,13 @@ impl HashPermit {
         let (reply, answer) = oneshot::channel();
         let jobs = self.pool.jobs.clone();
         let job = Box::new(move || {
-            // Whoever asked may have gone while the job was waiting.
+            // The caller may have gone while the job was waiting.
             if reply.is_closed() {
                 return;
             }
             self.begin();
             let result = catch_unwind(AssertUnwindSafe(|| work(&self.pool)));
-            // The place is free before the answer is there.
+            // Releases the place before the result is sent.
             drop(self);
             if let Ok(result) = result {
                 reply.send(result).ok();
@@ -224,7 +224,7 @@ impl HashPool {
     }
 }
 
-/// Keeps the threads of a pool busy until it is dropped, so that a test decides when hashes go on.
+/// Blocks the threads of a pool until it is dropped, so that a test decides when hashing continues.
 #[cfg(test)]
 pub(super) struct PausedPool(Vec<(mpsc::Sender<()>, HeldJob)>);
 
@@ -242,7 +242,7 @@ impl Drop for PausedPool {
 
 #[cfg(test)]
 impl Hasher {
-    /// Places that are free.
+    /// The number of free places.
     pub(super) fn free(&self) -> usize {
         self.pool.free.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! What people type into forms, read as what it is to be, and what can be wrong with each field.
+//! Parses and validates form input, with the errors of each field.
 
 use super::{PasswordPolicy, PasswordRule};
 use crate::config::SignupConfig;
@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::secret::Secret;
 
-/// A field of the form.
+/// A field of the sign-up form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignUpField {
     /// `email`
@@ -28,51 +28,51 @@ pub enum SignUpField {
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldError {
-    /// Nothing was filled in.
+    /// The field is empty.
     Required,
-    /// Not an address.
+    /// Not an e-mail address.
     EmailMalformed,
     /// Over 254 characters.
     EmailTooLong,
     /// Another account has it.
     EmailTaken,
-    /// The account has it already.
+    /// The address is the one that the account has.
     EmailUnchanged,
     /// Under 2 or over 64 characters.
     UsernameLength,
-    /// A character that it cannot have.
+    /// A character that a username cannot have.
     UsernameCharacters,
-    /// Another account has it or had it, or it is reserved.
+    /// Another account has or had the username, or it is reserved.
     UsernameTaken,
     /// The password breaks a rule.
     Password(PasswordRule),
     /// Over 4096 bytes.
     PasswordTooLong,
-    /// A control character.
+    /// The password has a control character.
     PasswordControlCharacter,
-    /// The two are not alike.
+    /// The repetition differs.
     PasswordsDiffer,
-    /// Spent, expired, unknown, missing, or bound to another address.
+    /// The invitation is used, expired, unknown, missing, or bound to another address.
     InvitationVoid,
-    /// The terms must be agreed to.
+    /// The terms were not accepted.
     MustAgree,
 }
 
-/// Whether nobody can have the username (S53): it is reserved, differs from one that is by punctuation alone, or reads
-/// as the id of an account.
+/// Returns whether the username is reserved (S53): by the configuration, but for punctuation and case, or
+/// because it reads as an account's id.
 pub(super) fn is_reserved(config: &SignupConfig, username: &Username) -> bool {
     let spoken = spoken(username.as_str());
     let mut reserved = config.reserved_usernames.iter();
     username.as_str().parse::<AccountId>().is_ok() || reserved.any(|name| self::spoken(name) == spoken)
 }
 
-/// A name without its punctuation, in lower case.
+/// The name in lower case without punctuation.
 fn spoken(name: &str) -> String {
     let letters = name.chars().filter(|c| !matches!(c, '.' | '_' | '-'));
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The address that somebody typed.
+/// Parses an e-mail address.
 pub(super) fn parse_email(typed: &str) -> Result<Email, FieldError> {
     if typed.trim().is_empty() {
         return Err(FieldError::Required);
@@ -83,7 +83,7 @@ pub(super) fn parse_email(typed: &str) -> Result<Email, FieldError> {
     })
 }
 
-/// The username that somebody typed.
+/// Parses a username.
 pub(super) fn parse_username(typed: &str) -> Result<Username, FieldError> {
     if typed.trim().is_empty() {
         return Err(FieldError::Required);
@@ -94,17 +94,17 @@ pub(super) fn parse_username(typed: &str) -> Result<Username, FieldError> {
     })
 }
 
-/// The longest name, in characters.
+/// The longest display name, in characters.
 pub const LONGEST_NAME: usize = 100;
 
-/// Why it is not a name.
+/// The text is not a display name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a name has at most {LONGEST_NAME} characters that can be seen, on one line, and none that turns the direction of text"
 )]
 pub struct DisplayNameError;
 
-/// A name as it was typed, without blanks around it: none if nothing is left.
+/// Parses a display name and trims it; `None` if it is empty.
 pub(super) fn parse_display_name(typed: &str) -> Result<Option<String>, DisplayNameError> {
     let name = typed.trim();
     let is_hidden = !name.is_empty() && is_blank(name);
@@ -117,7 +117,8 @@ pub(super) fn parse_display_name(typed: &str) -> Result<Option<String>, DisplayN
     Ok(Some(name.to_owned()).filter(|name| !name.is_empty()))
 }
 
-/// The password, or everything that is wrong with it (S1, S2): alike at signup, change and reset.
+/// Parses a new password, or returns everything that is wrong with it (S1, S2). Sign-up, change and reset
+/// share it.
 pub(super) fn parse_new_password(
     policy: &PasswordPolicy,
     typed: &Secret<String>,

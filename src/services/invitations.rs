@@ -1,4 +1,4 @@
-//! Invitations.
+//! Invitations to sign up: create, mail, list, revoke.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,31 +17,31 @@ use crate::random::Random;
 use crate::route::Page;
 use crate::store::{Store, StoreError};
 
-/// Invitations to sign up.
+/// A request for invitations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewInvitations {
-    /// Whom they serve.
+    /// The recipients.
     pub invitees: Invitees,
-    /// The groups of the accounts that they make.
+    /// The groups of the accounts that sign up with them.
     pub groups: BTreeSet<String>,
-    /// How long they last.
+    /// Their lifetime.
     pub ttl: Duration,
 }
 
-/// Whom invitations serve.
+/// The recipients of invitations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Invitees {
-    /// Whoever has the link of one of so many.
+    /// That many invitations, each for any holder of its link.
     Anyone(u16),
-    /// These addresses, each by an invitation of its own.
+    /// An invitation for each of these addresses.
     Only(Vec<Email>),
-    /// The same; each is mailed there, and its link shown nowhere.
+    /// An invitation mailed to each of these addresses; its link is not shown.
     Mailed(Vec<Email>),
 }
 
 impl Invitees {
-    /// The addresses, if they serve any in particular.
+    /// Returns the addresses; none for [`Self::Anyone`].
     pub fn emails(&self) -> &[Email] {
         match self {
             Self::Anyone(_) => &[],
@@ -50,25 +50,25 @@ impl Invitees {
     }
 }
 
-/// An invitation that was made just now, with its link unless that was mailed.
+/// A new invitation, with its link unless it was mailed.
 #[derive(Clone, Debug)]
 pub struct IssuedInvitation {
     /// The invitation.
     pub invitation: Invitation,
-    /// The link.
+    /// The link; `None` if it was mailed.
     pub link: Option<String>,
 }
 
-/// Why nobody was invited.
+/// Why no invitation was created.
 #[derive(Debug, thiserror::Error)]
 pub enum InvitationError {
-    /// These have an account already: what was asked for is not what was meant.
+    /// These addresses have an account.
     #[error("{} already: nobody is invited", have_accounts(.0))]
     Known(Vec<Email>),
-    /// Groups that no account can be in.
+    /// Groups that an account cannot have.
     #[error(transparent)]
     Groups(#[from] AccountError),
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -79,7 +79,7 @@ fn have_accounts(emails: &[Email]) -> String {
     format!("{} {have} an account", names.join(", "))
 }
 
-/// The service.
+/// Creates, lists and revokes invitations.
 #[derive(Debug)]
 pub struct Invitations {
     store: Arc<dyn Store>,
@@ -105,8 +105,8 @@ impl Invitations {
         }
     }
 
-    /// Makes invitations to sign up, and mails them in the language of `origin` where that is asked for. Makes none if one of the addresses has
-    /// an account, and so no use for it.
+    /// Creates invitations, and mails those for [`Invitees::Mailed`] in the language of `origin`. Creates
+    /// none if an address has an account.
     pub async fn invite(
         &self,
         new: NewInvitations,
@@ -141,9 +141,9 @@ impl Invitations {
         Ok(issued)
     }
 
-    /// Makes an invitation. Its link is returned here and nowhere else.
+    /// Creates an invitation and returns its link, which is shown nowhere else.
     ///
-    /// One for the first administrator always has the administrators' group, whatever `groups` says.
+    /// A first administrator's invitation always has the administrators' group, whatever `groups` says.
     pub async fn create(
         &self,
         kind: InvitationKind,
@@ -181,7 +181,7 @@ impl Invitations {
         ))
     }
 
-    /// Those of the addresses that have an account.
+    /// Returns those of the addresses that have an account.
     async fn known(&self, emails: &[Email]) -> Result<Vec<Email>, StoreError> {
         let mut known = Vec::new();
         for email in emails {
@@ -192,7 +192,7 @@ impl Invitations {
         Ok(known)
     }
 
-    /// Mails an invitation to its address; the token of its link is replaced when the mail goes out.
+    /// Enqueues the mail of an invitation; its link gets a new token at delivery.
     async fn mail(&self, invitation: &Invitation, origin: &Origin) -> Result<(), StoreError> {
         let Some(email) = &invitation.email else {
             return Ok(());
@@ -202,7 +202,7 @@ impl Invitations {
         self.mailer.enqueue(vec![mail]).await
     }
 
-    /// Those that are good for something, oldest first.
+    /// Lists the valid invitations, oldest first.
     pub async fn list(&self) -> Result<Vec<Invitation>, StoreError> {
         let mut invitations = self.store.invitations().await?;
         invitations.retain(|invitation| self.mailer.now_for(invitation).is_some());
@@ -215,13 +215,14 @@ impl Invitations {
         Ok(invitations)
     }
 
-    /// Whether an invitation serves nobody any more though its time is not over: the first administrator's, once there is one.
+    /// Returns whether an invitation is void before it expires: a first administrator's, once there is an
+    /// administrator.
     pub async fn is_spent(&self, invitation: &Invitation) -> Result<bool, StoreError> {
         Ok(invitation.kind == InvitationKind::FirstAdministrator
             && self.store.group_has_active_members(&self.administrators).await?)
     }
 
-    /// Revokes one. Whether there was one.
+    /// Revokes an invitation and returns whether it existed.
     pub async fn revoke(&self, id: InvitationId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
         let known = self.store.invitations().await?;
         let Some(invitation) = known.into_iter().find(|known| known.id == id) else {
@@ -234,7 +235,7 @@ impl Invitations {
         Ok(revoked)
     }
 
-    /// What it gives and until when; to whom, if that is said.
+    /// Audits an act on an invitation, with its groups and its expiry.
     fn note(&self, kind: Kind, invitation: &Invitation, by: &Actor, origin: &Origin) {
         let who = invitation.email.as_ref().map_or("", Email::as_str);
         let detail = AuditDetail::of(DetailKey::Invitation, &invitation.id)

@@ -1,4 +1,4 @@
-//! Too many failures from one address, or too many of anything else that is limited by address.
+//! Rate limiter of client networks: failures, and whatever else is limited by address.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -13,26 +13,26 @@ use crate::request::Network;
 /// The window moves in steps of a twentieth.
 const SLICES: usize = 20;
 
-/// Networks that are counted at one time.
+/// The most networks in memory.
 const NETWORKS: usize = 16_384;
 
-/// When it makes sense to try again where only what is not decided yet takes all room.
+/// The wait that is returned when only pending attempts exceed the allowance.
 const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 
-/// What a failure cost the gateway. Where more networks fail than are counted, those that cost least are forgotten
-/// first: whoever guesses passwords is not forgotten for the sake of failures that anybody can cause at any rate.
+/// What a failure cost the gateway. When more networks fail than fit in memory, the cheapest are evicted
+/// first: a network that guesses passwords is not evicted by failures that clients can cause at any rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cost {
-    /// A look into a table.
+    /// A lookup.
     Lookup,
-    /// The hash of a password.
+    /// A password hash.
     Hash,
 }
 
-/// Counts failures of networks, each exactly, in bounded memory (4 MiB), whoever attacks from however many addresses.
-/// A network that did not fail is never refused.
+/// Counts the failures of each network exactly, in bounded memory (4 MiB), from however many addresses an
+/// attack comes. A network without failures is never refused.
 ///
-/// A failure counts for its whole window, to a twentieth, and never longer.
+/// A failure counts for the whole window, to a twentieth, and never longer.
 pub(super) struct IpRateLimiter {
     allowed: u32,
     slice: Duration,
@@ -43,15 +43,15 @@ pub(super) struct IpRateLimiter {
 #[derive(Default)]
 struct NetworkCounts {
     networks: HashMap<Network, Count>,
-    /// The same networks, those first that are forgotten first.
+    /// The networks in the order of eviction.
     order: BTreeSet<Rank>,
     /// The number of the current slice since the clock's start.
     current: u64,
-    /// What was begun and is not decided, of each network.
+    /// The pending attempts of each network.
     undecided: HashMap<Network, u32>,
 }
 
-/// Something that may turn out to be a failure. Until it is dropped it takes the room of one.
+/// A pending attempt; it counts as a failure until it is dropped.
 #[must_use]
 pub(super) struct PendingFailure<'a> {
     limit: &'a IpRateLimiter,
@@ -61,15 +61,15 @@ pub(super) struct PendingFailure<'a> {
 /// The failures of one network.
 #[derive(Clone, Copy, Default)]
 struct Count {
-    /// That of slice `n` is at `n % SLICES`.
+    /// The failures in slice `n`, at index `n % SLICES`.
     slices: [u32; SLICES],
-    /// What the failures cost.
+    /// The total cost of the failures.
     cost: u64,
     /// The slice of the last failure.
     last: u64,
 }
 
-/// By cost, and of those that cost the same, the one whose last failure is longest ago.
+/// The order of eviction: by cost, then by the slice of the last failure.
 type Rank = (u64, u64, Network);
 
 impl IpRateLimiter {
@@ -77,7 +77,7 @@ impl IpRateLimiter {
         Self::allowing(config.address_failures, config.address_window.0, clock)
     }
 
-    /// Allows so many in this window.
+    /// Allows this many failures in a sliding `window`.
     pub(super) fn allowing(allowed: u32, window: Duration, clock: Clock) -> Self {
         let steps = u32::try_from(SLICES).unwrap_or(1);
         Self {
@@ -88,8 +88,8 @@ impl IpRateLimiter {
         }
     }
 
-    /// Passes an address like [`Self::check`], and counts what it begins as a failure until that is decided: of many at
-    /// one moment no more pass than may fail (S78).
+    /// Like [`Self::check`], and starts a pending attempt, so that concurrent attempts cannot exceed the
+    /// allowance (S78).
     pub(super) fn begin(&self, address: Option<IpAddr>) -> Result<PendingFailure<'_>, Duration> {
         self.check(address)?;
         let network = address.map(Network::from);
@@ -106,7 +106,8 @@ impl IpRateLimiter {
         Ok(PendingFailure { limit: self, network })
     }
 
-    /// Passes an address whose failures are within the allowance; else says after which time it would pass.
+    /// Admits an address whose failures are within the allowance, or returns the time until it would be
+    /// admitted.
     pub(super) fn check(&self, address: Option<IpAddr>) -> Result<(), Duration> {
         let Some(network) = address.map(Network::from) else {
             return Ok(());
@@ -134,7 +135,7 @@ impl IpRateLimiter {
         Err((self.slice * steps).saturating_sub(into_slice))
     }
 
-    /// Counts a failure, or whatever else is limited.
+    /// Counts a failure, or another limited act.
     pub(super) fn failed(&self, address: Option<IpAddr>, cost: Cost) {
         if let Some(address) = address {
             self.counts_at(self.clock.monotonic()).add(address.into(), cost);
@@ -149,7 +150,7 @@ impl IpRateLimiter {
 }
 
 impl NetworkCounts {
-    /// Forgets what is older than the window. Looks at every network, once a slice.
+    /// Moves to slice `current` and forgets failures before the window. Visits every network, once a slice.
     fn advance(&mut self, current: u64) {
         if current <= self.current {
             return;
@@ -197,7 +198,7 @@ impl Count {
 }
 
 impl Cost {
-    /// A hash takes a fifth of a second, a look microseconds; a thousand of these are as bad as one of those.
+    /// A hash takes a fifth of a second, a lookup microseconds; a thousand lookups weigh as much as a hash.
     fn weight(self) -> u64 {
         match self {
             Self::Lookup => 1,
@@ -219,7 +220,7 @@ impl Drop for PendingFailure<'_> {
     }
 }
 
-/// Where a slice's count is.
+/// Returns the index of a slice.
 fn at(slice: u64) -> usize {
     usize::try_from(slice % SLICES as u64).unwrap_or(0)
 }
@@ -326,7 +327,7 @@ mod tests {
     #[test]
     fn whoever_fails_from_very_many_networks_gets_nobody_else_refused() {
         let (limit, _hand) = limit();
-        // A /53 has 2,048 networks.
+        // A /53 has 2,048 networks (/64).
         for number in 0..2048 {
             for _ in 0..3 {
                 limit.failed(Some(network(number)), Cost::Lookup);

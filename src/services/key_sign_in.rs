@@ -1,4 +1,4 @@
-//! Signing in with an access key.
+//! Sign-in with an access key: by signing a challenge, or with the secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,35 +17,35 @@ use crate::model::{Account, AuditDetail, DetailKey, SecretKey, TokenDigest};
 use crate::secret::Secret;
 use crate::store::{SessionsToEnd, StoreError};
 
-/// How the holder of a key proves to have its secret.
+/// The proof of having an access key's secret.
 #[derive(Debug)]
 pub enum KeyCredential {
-    /// By a signature of a challenge that was asked for.
+    /// A signature of a challenge (HMAC-SHA256).
     Signature {
         /// The challenge.
         challenge: String,
-        /// Lower-case hexadecimal digits.
+        /// Lower-case hexadecimal.
         signature: String,
-        /// For which host, with or without its port: a signature for one is of no use at another.
+        /// The host that was signed for, with and without its port: the signature is void for any other.
         hosts: [String; 2],
     },
-    /// By the secret itself.
+    /// The secret itself.
     Secret(Secret<String>),
 }
 
-/// Why somebody could not sign in with an access key.
+/// Why a sign-in with an access key was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySignInError {
-    /// The challenge is too old, or none.
+    /// The challenge is expired or malformed.
     #[error("the challenge is older than two minutes, or none")]
     Stale,
-    /// The challenge was answered before.
+    /// The challenge was used before.
     #[error("the challenge was answered before")]
     Answered,
-    /// The key is for some requests only.
+    /// The key's scope is limited, so that it cannot sign in.
     #[error("the access key is for some routes or methods only")]
     Limited,
-    /// For the reasons for which a password is refused.
+    /// A reason that sign-in with a password shares.
     #[error(transparent)]
     Refused(#[from] SignInError),
 }
@@ -67,7 +67,7 @@ impl From<StoreError> for KeySignInError {
     }
 }
 
-/// The service.
+/// Signs in with access keys.
 #[derive(Debug)]
 pub struct KeySignIn {
     keys: Arc<AccessKeys>,
@@ -96,13 +96,14 @@ impl KeySignIn {
         }
     }
 
-    /// Something to sign, and for how long that may be done.
+    /// Issues a challenge, with its lifetime.
     pub fn challenge(&self) -> (String, Duration) {
         (self.challenges.issue(), challenges::LASTS)
     }
 
-    /// Signs in. Failures are counted for the key (S9). `agrees`: to the terms as they are now, which is asked of whoever
-    /// agreed to others; the challenge has served then, and is answered anew with the agreement.
+    /// Signs in. Failures are counted for the key (S9). `agrees` accepts the current terms, which is required
+    /// if the account accepted others before; the challenge is used up then, and the next attempt takes a new
+    /// one.
     pub async fn with_key(
         &self,
         access_key: &str,
@@ -160,7 +161,7 @@ impl KeySignIn {
         self.begin(&key, account, origin, replaces).await
     }
 
-    /// The account of a key that serves, if it may sign in and has agreed to the terms.
+    /// Returns the account of a key if it may sign in and has accepted the terms.
     async fn admit(&self, key: &ActiveKey, agrees: bool, origin: &Origin) -> Result<Account, SignInError> {
         let account = self.sign_in.account(key.principal().account).await?;
         self.sign_in.agree(account, agrees, origin).await
@@ -178,12 +179,12 @@ impl KeySignIn {
             .begin(&account, SignInCredential::AccessKey(key), origin, replaces)
             .await;
         let (account, token, session) = match begun {
-            // The key was shut out in the meantime.
+            // The key was revoked or disabled meanwhile.
             Err(_) if key.has_ended() => return Err(SignInError::InvalidCredentials.into()),
             begun => begun?,
         };
         let end = SessionsToEnd::Token(session.digest());
-        // Whoever shut the key out in the meantime meant this too.
+        // A revocation of the key meanwhile covers this session.
         if key.has_ended() {
             self.sign_in.end(end).await?;
             return Err(SignInError::InvalidCredentials.into());

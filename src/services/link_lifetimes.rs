@@ -1,4 +1,4 @@
-//! How long links work that this process made, whatever the wall clock is set to meanwhile.
+//! Monotonic lifetimes of the links that this process issued, immune to changes of the wall clock.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,13 +9,14 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 
-/// Those that are over are forgotten whenever there are so many more.
+/// How many entries may be added between sweeps of expired ones.
 const ROOM: usize = 1024;
 
-/// One that is over for so long is over by any clock that was not more ahead when it was made.
+/// How long an entry is kept after its link expired. By then the wall clock agrees, unless it was further
+/// ahead when the link was issued.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
-/// When links end by the monotonic clock. Those from before a restart end by the wall clock alone.
+/// When links expire by the monotonic clock. Links from before a restart expire by the wall clock alone.
 #[derive(Debug)]
 pub(super) struct LinkLifetimes<K> {
     clock: Clock,
@@ -25,7 +26,7 @@ pub(super) struct LinkLifetimes<K> {
 #[derive(Debug)]
 struct Ends<K> {
     by_link: HashMap<K, Duration>,
-    /// How many there may be before it is looked which are over.
+    /// The number of entries at which expired ones are swept.
     room: usize,
 }
 
@@ -41,7 +42,7 @@ impl<K: Eq + Hash> LinkLifetimes<K> {
         }
     }
 
-    /// A link is made that works for so long.
+    /// Starts the lifetime of a link.
     pub(super) fn begin(&self, link: K, lasts: Duration) {
         let now = self.clock.monotonic();
         let mut ends = self.ends();
@@ -52,8 +53,8 @@ impl<K: Eq + Hash> LinkLifetimes<K> {
         }
     }
 
-    /// The moment that it is now for a link that ends at `expires_at`, if this process made it: so long before its end as
-    /// it still lasts.
+    /// Returns the current time for a link that expires at `expires_at`: earlier than that by its remaining
+    /// monotonic lifetime. `None` if this process did not issue it.
     pub(super) fn now_for(&self, link: &K, expires_at: Timestamp) -> Option<Timestamp> {
         let end = self.ends().by_link.get(link).copied()?;
         let left = end.saturating_sub(self.clock.monotonic());

@@ -1,4 +1,4 @@
-//! Lockout: too many failures for a name.
+//! Lockout of names after too many failures.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use crate::model::{LockoutPolicy, LockoutSubject};
 use crate::store::{AttemptOutcome, Store, StoreError};
 
-/// Counts attempts in the store, and lets those that would pass the allowance wait for those in flight.
+/// Counts attempts in the store; attempts beyond the allowance wait for those in flight.
 ///
-/// Every attempt is counted as a failure before it is evaluated, so that parallel guesses count (S10). Taken alone that
-/// would refuse the twelfth of many parallel *right* attempts; so an attempt that finds the name locked waits as long
-/// as others are being evaluated, any of which may yet clear the count.
+/// An attempt is counted as a failure before it is evaluated, so that parallel guesses count (S10). That
+/// alone would refuse the twelfth of many parallel *right* attempts; so an attempt that finds the name locked
+/// waits while others are being evaluated, any of which may clear the count.
 #[derive(Debug)]
 pub(super) struct Lockout {
     store: Arc<dyn Store>,
@@ -21,30 +21,31 @@ pub(super) struct Lockout {
     gates: Gates,
 }
 
-/// What [`Lockout::admit`] said.
+/// The result of [`Lockout::admit`].
 #[derive(Debug)]
 pub(super) enum AttemptDecision<P> {
-    /// Counted; may be evaluated, in this place.
+    /// Counted; to be evaluated with this permit.
     Evaluate(InFlight, P),
-    /// Locked for so long; must not be evaluated.
+    /// Locked for this time; must not be evaluated.
     Locked(Duration),
 }
 
-/// What [`Lockout::evaluate`] said.
+/// The result of [`Lockout::evaluate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AttemptResult {
     /// Right, and not locked.
     Passed,
-    /// Wrong, and counted; perhaps this one starts the lock.
+    /// Wrong, and counted.
     Failed {
-        /// Whether it does.
+        /// Whether this failure starts the lock.
         locks: bool,
     },
-    /// Locked for so long, right or wrong.
+    /// Locked for this time, right or wrong.
     Locked(Duration),
 }
 
-/// An attempt that is counted and not yet evaluated. Dropped without [`clear`](Self::clear), it was a failure.
+/// An attempt that is counted and not yet evaluated. Dropped without [`clear`](Self::clear), it was a
+/// failure.
 #[derive(Debug)]
 pub(super) struct InFlight {
     store: Arc<dyn Store>,
@@ -54,13 +55,13 @@ pub(super) struct InFlight {
 }
 
 impl Lockout {
-    /// Attempts of a name wait for each other if they have the same gates.
+    /// Attempts of a name wait for each other if they share `gates`.
     pub(super) fn new(store: Arc<dyn Store>, gates: Gates, policy: LockoutPolicy) -> Self {
         Self { store, policy, gates }
     }
 
-    /// Counts an attempt for this subject, unless it is locked. Before it is counted it takes a place where it can be
-    /// evaluated; while it waits for others of its name it has none, so that they do not keep other names waiting.
+    /// Counts an attempt for this subject, unless it is locked. Takes a permit from `place` before it counts;
+    /// an attempt that waits for others of its name holds none, so that it does not delay other names.
     pub(super) async fn admit<P, E: From<StoreError>>(
         &self,
         subject: LockoutSubject,
@@ -68,7 +69,8 @@ impl Lockout {
     ) -> Result<AttemptDecision<P>, E> {
         let gate = self.gates.enter(subject);
         loop {
-            // One attempt of a name is counted at a time, so that what is in flight is known when the store answers.
+            // One attempt of a name is counted at a time, so that the number in flight is known when the
+            // store responds.
             let counting = gate.gate.counting.lock().await;
             let place = place()?;
             let mut flights = gate.gate.flights.subscribe();
@@ -100,8 +102,8 @@ impl Lockout {
         }
     }
 
-    /// Judges a proof that costs nothing to check, so that a right one costs nothing to count. Those of one subject
-    /// are judged one after another: of many at one moment no more are told apart than the policy allows (S10).
+    /// Evaluates a proof that is cheap to check: a right one is not counted. Proofs of one subject are
+    /// evaluated one after another, so that concurrent ones reveal no more than the policy allows (S10).
     pub(super) async fn evaluate(
         &self,
         subject: LockoutSubject,
@@ -123,14 +125,14 @@ impl Lockout {
 }
 
 impl InFlight {
-    /// Forgets the failures and the lock: somebody proved that the name is theirs.
+    /// Clears the failures and the lock after a right proof.
     pub(super) async fn clear(self) -> Result<(), StoreError> {
         self.store.clear_attempts(self.gate.subject).await?;
         self.gate.gate.flights.send_modify(|flights| flights.cleared += 1);
         Ok(())
     }
 
-    /// Whether this attempt, if it fails, is the one that locks.
+    /// Returns whether this attempt, if it fails, starts the lock.
     pub(super) fn is_last(&self) -> bool {
         self.count > self.allowed
     }
@@ -142,7 +144,7 @@ impl Drop for InFlight {
     }
 }
 
-/// The subjects of which attempts are under way: as many as there are requests.
+/// The subjects with attempts under way; bounded by the number of requests.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gates(Arc<Mutex<HashMap<LockoutSubject, Arc<SubjectGate>>>>);
 
@@ -160,7 +162,7 @@ struct Flights {
     cleared: u64,
 }
 
-/// A use of a gate; the last one removes it.
+/// A use of a gate; dropping the last one removes the gate.
 #[derive(Debug)]
 struct GateUse {
     gates: Gates,
@@ -185,7 +187,7 @@ impl Gates {
 impl Drop for GateUse {
     fn drop(&mut self) {
         let mut gates = self.gates.lock();
-        // The map's and this one; more are only made under the lock.
+        // Two: the map's and this one. More are only made under the lock.
         if Arc::strong_count(&self.gate) == 2 {
             gates.remove(&self.subject);
         }
@@ -287,7 +289,7 @@ mod tests {
         for attempt in &mut waiting {
             assert!(futures_util::poll!(attempt).is_pending());
         }
-        // The one that is being counted has one, and no other.
+        // The attempt that is being counted holds the only permit.
         assert_eq!(places.available_permits(), 1, "it is free for other names");
         drop(held);
         for admitted in futures_util::future::join_all(waiting).await {

@@ -1,4 +1,4 @@
-//! The master keys: what wraps the store's data key, and is never in the store.
+//! Master keys, which encrypt the store's data key and are not in the store.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -17,20 +17,20 @@ use crate::secret::Secret;
 #[derive(Clone, Debug)]
 pub(super) struct MasterKey(Secret<[u8; 32]>);
 
-/// The master keys that the operator has, the active one first: the others only open what they once sealed.
+/// The operator's master keys, the active one first; the others only decrypt.
 #[derive(Clone, Debug)]
 pub(super) struct MasterKeys(Vec<MasterKey>);
 
-/// Why there are no master keys.
+/// Why master keys could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
-    /// The file or the variable cannot be read.
+    /// The file or the variable could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// It holds something else.
+    /// The text is no list of master keys.
     #[error("not a master key: 32 random bytes in base64, such as `openssl rand -base64 32` prints")]
     Malformed,
-    /// The file cannot be written.
+    /// The file could not be written.
     #[error("{path} cannot be written: {error}", path = .path.display())]
     Unwritable {
         /// The file.
@@ -45,7 +45,7 @@ impl MasterKey {
         Self(Secret::new(random.bytes()))
     }
 
-    /// What names the key and gives nothing of it away: half a SHA-256, in hex.
+    /// Identifies the key without revealing it: half a SHA-256, in hex.
     pub(super) fn fingerprint(&self) -> String {
         let digest: [u8; 32] = Sha256::new()
             .chain_update(b"vestibule master key\0")
@@ -60,7 +60,7 @@ impl MasterKey {
         self.0.expose()
     }
 
-    /// Any base64: what other programs print has `+`, `/` and padding.
+    /// Parses base64 in either alphabet, with or without padding.
     fn parse(word: &str) -> Option<Self> {
         let word = Secret::new(word.trim_end_matches('=').replace('+', "-").replace('/', "_"));
         let bytes = Secret::new(URL_SAFE_NO_PAD.decode(word.expose()).ok()?);
@@ -70,7 +70,7 @@ impl MasterKey {
 }
 
 impl MasterKeys {
-    /// Reads them. `None` if they are to be in a file that is not there.
+    /// Reads the keys. `None` if their file does not exist.
     pub(super) fn read(source: &SecretSource) -> Result<Option<Self>, MasterKeyError> {
         match source.resolve() {
             Ok(text) => Self::parse(text.expose()).map(Some),
@@ -79,7 +79,7 @@ impl MasterKeys {
         }
     }
 
-    /// Words in base64, the active key first; what follows a `#` on a line is not read.
+    /// Parses words of base64, the active key first; `#` begins a comment.
     fn parse(text: &str) -> Result<Self, MasterKeyError> {
         let keys: Option<Vec<MasterKey>> = text
             .lines()
@@ -93,19 +93,19 @@ impl MasterKeys {
         }
     }
 
-    /// What names them, the active one first.
+    /// Returns the fingerprints, the active key's first.
     pub(super) fn fingerprints(&self) -> Vec<String> {
         self.0.iter().map(MasterKey::fingerprint).collect()
     }
 
-    /// One new key, in a file that was not there.
+    /// Creates a key in a new file.
     pub(super) fn make(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let keys = Self(vec![MasterKey::new(random)]);
         keys.write(path)?;
         Ok(keys)
     }
 
-    /// The same with a new active one.
+    /// Returns these keys behind a new active one.
     #[must_use]
     pub(super) fn with_new(&self, random: &Random) -> Self {
         let mut keys = vec![MasterKey::new(random)];
@@ -113,17 +113,17 @@ impl MasterKeys {
         Self(keys)
     }
 
-    /// The key that seals.
+    /// The key that encrypts.
     pub(super) fn active(&self) -> Option<&MasterKey> {
         self.0.first()
     }
 
-    /// The key with this fingerprint.
+    /// Returns the key with this fingerprint.
     pub(super) fn find(&self, fingerprint: &str) -> Option<&MasterKey> {
         self.0.iter().find(|key| key.fingerprint() == fingerprint)
     }
 
-    /// Writes the file, for its owner alone: after a crash it is the old one or the new one, never a part.
+    /// Replaces the file, readable by its owner only; atomic and durable.
     pub(super) fn write(&self, path: &Path) -> Result<(), MasterKeyError> {
         self.write_whole(path)
             .map_err(|error| MasterKeyError::Unwritable {

@@ -1,7 +1,8 @@
-//! What the gateway can do for people: accounts, passwords, sessions, invitations, lockout, the record.
+//! Accounts and everything about them: sign-in, sign-up, sessions, access keys, invitations, lockout, mail,
+//! audit.
 //!
-//! Services know the model and the store; they never know HTTP. The pages, the signature schemes and the
-//! administrator's commands are all callers of the same few functions, so that no path has rules of its own.
+//! Services know the model and the store, never HTTP. Pages, signature schemes and the admin socket call the
+//! same functions, so that no caller has rules of its own.
 
 mod access_key_auth;
 mod access_keys;
@@ -97,20 +98,20 @@ pub use sessions::{SessionInfo, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
-/// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
+/// Filters and results of queries, which pages share with the store.
 pub use crate::store::{
     AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject, PreconditionError,
     StoreError,
 };
 
-/// All services, made once from the configuration and shared.
+/// All services, built from the configuration and shared.
 #[derive(Clone, Debug)]
 pub struct Services {
-    /// Accounts, as an administrator handles them.
+    /// Account administration.
     pub accounts: Arc<Accounts>,
-    /// What administrators look at.
+    /// Queries of administrators.
     pub admin_queries: Arc<AdminQueries>,
-    /// Mails that failed for good.
+    /// Permanently failed mails.
     pub failed_mails: Arc<FailedMails>,
     /// Invitations.
     pub invitations: Arc<Invitations>,
@@ -118,36 +119,36 @@ pub struct Services {
     pub sessions: Arc<Sessions>,
     /// Access keys.
     pub access_keys: Arc<AccessKeys>,
-    /// Accounts that are shut out though the store could not keep it.
+    /// Account revocations that the store does not have yet.
     pub revocations: Arc<DeferredRevocations>,
-    /// Proving oneself with the secret of an access key.
+    /// Verification of access keys' secrets.
     pub access_key_auth: Arc<AccessKeyVerifier>,
-    /// Signing in with an access key.
+    /// Sign-in with an access key.
     pub key_sign_in: Arc<KeySignIn>,
-    /// Signatures that served where they serve once.
+    /// Replay protection of signatures.
     pub replay_guard: Arc<ReplayGuard>,
-    /// Signing in with a password.
+    /// Sign-in with a password.
     pub sign_in: Arc<SignIn>,
-    /// What people do with their own account.
+    /// Account self-service.
     pub account_settings: Arc<AccountSettings>,
-    /// Making an account.
+    /// Sign-up.
     pub sign_up: Arc<SignUp>,
-    /// What the links in mails do.
+    /// Links in mails.
     pub email_tokens: Arc<EmailTokens>,
-    /// Mail.
+    /// The mail queue.
     pub mailer: Arc<Mailer>,
-    /// The record of authentication events.
+    /// Audit.
     pub audit: Arc<Audit>,
-    /// What a new password must be.
+    /// The rules for new passwords.
     pub password_policy: Arc<PasswordPolicy>,
-    /// The cookie that carries a session.
+    /// The session cookie.
     pub session_cookie: Arc<SessionCookie>,
-    /// The pool on which passwords are hashed.
+    /// Password hashing.
     pub hasher: Arc<Hasher>,
     shared: SharedServices,
 }
 
-/// What lasts as long as the program does, whatever the configuration becomes.
+/// What outlives a reload of the configuration.
 #[derive(Clone, Debug)]
 struct SharedServices {
     store: Arc<dyn Store>,
@@ -165,11 +166,11 @@ struct SharedServices {
     metrics: Arc<Metrics>,
 }
 
-/// Hashes that may wait or run at once (S6).
+/// The most hashes waiting or running (S6).
 const HASHING_QUEUE: usize = 256;
 
 impl Services {
-    /// Makes them all over one store.
+    /// Builds all services over one store.
     pub async fn new(
         config: &Config,
         store: Arc<dyn Store>,
@@ -266,15 +267,15 @@ impl Services {
         Ok(services)
     }
 
-    /// Has what lasts hold to another configuration from now on.
+    /// Applies a configuration to the shared services.
     pub fn apply_config(&self, config: &Config) {
         self.access_keys.reload(config);
         self.mailer.reload(config);
         self.sessions.reload(config);
     }
 
-    /// The same services under another configuration. Sessions, access keys, the record, the hashing pool and the
-    /// counts of addresses stay, and with them what the configuration says of them.
+    /// Builds the services of another configuration over the shared ones. Sessions, access keys, audit, the
+    /// hashing pool and the counts of addresses stay as they were configured.
     #[must_use]
     pub fn with_config(&self, config: &Config) -> Self {
         Self::build(self.shared.clone(), config)
@@ -379,13 +380,13 @@ fn lockout_policy(config: &Config) -> LockoutPolicy {
     }
 }
 
-/// Why the services cannot be made.
+/// Why the services could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ServicesError {
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The record cannot be opened.
+    /// The file of audit lines could not be opened.
     #[error("audit.file {path} cannot be opened: {error}", path = .path.display())]
     Audit {
         /// The file.
@@ -393,13 +394,13 @@ pub enum ServicesError {
         /// Why.
         error: std::io::Error,
     },
-    /// Mail cannot be sent as the configuration says.
+    /// The configuration of mail is not usable.
     #[error(transparent)]
     Mail(#[from] MailError),
-    /// Access keys cannot be decrypted.
+    /// The data key could not be decrypted.
     #[error(transparent)]
     SecretCipher(#[from] SecretCipherError),
-    /// The threads that hash passwords cannot be started.
+    /// The hashing threads could not be started.
     #[error("the threads that hash passwords cannot be started: {0}")]
     Hasher(std::io::Error),
 }

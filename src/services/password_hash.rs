@@ -1,4 +1,4 @@
-//! The stored forms of a password's hash.
+//! Stored forms of password hashes: bcrypt, behind SHA-384 for long passwords.
 
 use std::borrow::Cow;
 
@@ -10,31 +10,32 @@ use zeroize::Zeroizing;
 
 use crate::model::Password;
 
-/// Marks a hash of a password that is too long for bcrypt.
+/// The prefix of the hash of a password that is too long for bcrypt.
 const DIGESTED: &str = "{bcrypt-sha384}";
 
-/// The highest cost that is computed. Each step doubles the time: at 16 a comparison takes seconds, at 31 a day, and
-/// anybody who knows the account's name can ask for one.
+/// The highest accepted cost. Each step doubles the time: at 16 a comparison takes seconds, at 31 a day, and
+/// every client that knows the account's name can cause one.
 const MAX_COST: u32 = 16;
 
-/// bcrypt reads no further than this many bytes.
+/// The number of bytes that bcrypt reads.
 const BCRYPT_READS: usize = 72;
 
-/// A hash that can be compared with.
+/// A parsed hash.
 ///
-/// Passwords of up to 72 bytes are hashed by bcrypt alone, so that other programs can use the hash. Longer ones, which
-/// bcrypt would silently cut, go through SHA-384 first; base64 keeps NUL bytes, where bcrypt would end, out of it.
+/// Passwords of up to 72 bytes are hashed by bcrypt alone, so that other programs can use the hash. Longer
+/// ones, which bcrypt would silently truncate, go through SHA-384 first, in base64, since bcrypt ends at a
+/// NUL byte.
 #[derive(Debug)]
 pub(super) struct PasswordHash {
     digested: bool,
     current_version: bool,
     cost: u32,
-    /// In the spelling that the bcrypt crate reads.
+    /// In the spelling that the bcrypt crate accepts.
     canonical: String,
 }
 
 impl PasswordHash {
-    /// Reads a stored hash, or one from elsewhere: `$2a$`, `$2b$` or `$2y$` with a cost of 4 to [`MAX_COST`].
+    /// Parses a stored or imported hash: `$2a$`, `$2b$` or `$2y$` with a cost of 4 to [`MAX_COST`].
     pub(super) fn parse(stored: &str) -> Option<Self> {
         let (digested, text) = match stored.strip_prefix(DIGESTED) {
             Some(text) => (true, text),
@@ -44,7 +45,7 @@ impl PasswordHash {
         if !matches!(version, "$2a$" | "$2b$" | "$2y$") {
             return None;
         }
-        // Two digits: the crate would read a sign, which no other program does.
+        // Two digits: the crate would accept a sign, which no other program does.
         let [tens, units, b'$'] = text.as_bytes().get(4..7)? else {
             return None;
         };
@@ -61,7 +62,7 @@ impl PasswordHash {
         })
     }
 
-    /// The hash of a new password.
+    /// Hashes a new password.
     pub(super) fn compute(
         password: &Password,
         cost: u32,
@@ -72,15 +73,15 @@ impl PasswordHash {
         Ok(format!("{}{hash}", if digested { DIGESTED } else { "" }))
     }
 
-    /// Whether this is the password's hash. Always costs one bcrypt.
+    /// Returns whether this is the password's hash. Always costs one bcrypt.
     ///
-    /// A password that bcrypt would cut never matches a plain hash: it could be another password's.
+    /// A password that bcrypt would truncate never matches a plain hash: it could be another password's.
     pub(super) fn matches(&self, password: &Password) -> Result<bool, bcrypt::BcryptError> {
         let equal = bcrypt::verify(input(password, self.digested).as_slice(), &self.canonical)?;
         Ok(equal && is_long(password) == self.digested)
     }
 
-    /// Whether a new hash at this cost would be better.
+    /// Returns whether the hash should be replaced by one of this cost.
     pub(super) fn is_outdated(&self, cost: u32) -> bool {
         self.cost < cost || !self.current_version
     }
@@ -103,10 +104,10 @@ fn input(password: &Password, digested: bool) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(bytes.into_owned())
 }
 
-/// Clears the bits that the last characters of salt and hash have too many.
+/// Clears the unused low bits of the last characters of salt and hash.
 ///
-/// 22 characters hold 132 bits, a salt has 128; 31 hold 186, a hash has 184. Some programs leave random bits there,
-/// every implementation ignores them, and a strict base64 decoder refuses them.
+/// 22 characters hold 132 bits, a salt has 128; 31 hold 186, a hash has 184. Some programs leave random bits
+/// there, every implementation ignores them, and a strict base64 decoder refuses them.
 fn canonical(text: &str) -> Option<String> {
     const ALPHABET: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut bytes: [u8; 60] = text.as_bytes().try_into().ok()?;
@@ -164,7 +165,7 @@ mod tests {
         assert!(!hash(&long).matches(&password(&digest)).unwrap());
     }
 
-    /// Of the test vectors of Openwall's `crypt_blowfish`, in the public domain.
+    /// Test vectors of Openwall's `crypt_blowfish`, in the public domain.
     #[test]
     fn hashes_from_elsewhere_are_read() {
         for (text, stored) in [

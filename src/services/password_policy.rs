@@ -1,19 +1,19 @@
-//! What a new password must be.
+//! Rules for new passwords.
 
 use crate::config::PasswordPolicyName;
 use crate::model::{Email, Password, Username};
 
-/// Lower case, NFC, sorted by byte, one a line; `common_passwords.md` says where they come from.
+/// Common passwords in lower case, NFC, sorted by byte, one a line; `common_passwords.md` names the source.
 static COMMON: &str = include_str!("common_passwords.txt");
 
-/// A shorter local part occurs in passwords by chance. A username counts whatever its length: whoever chose one of two
-/// letters is asked for a password without them.
+/// The shortest local part that must not occur in a password; shorter ones occur by chance. A username counts
+/// at any length.
 const LOCAL_PART_FROM: usize = 4;
 
 /// A rule that a password breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PasswordRule {
-    /// Too short; at least so many characters.
+    /// Fewer characters than this.
     TooShort(usize),
     /// No letter.
     NoLetter,
@@ -21,33 +21,32 @@ pub enum PasswordRule {
     NoDigit,
     /// No special character.
     NoSpecial,
-    /// Among the common ones.
+    /// A common password.
     Common,
     /// Contains the account's address or username.
     Personal,
 }
 
-/// The policy.
+/// Validates new passwords.
 #[derive(Debug)]
 pub struct PasswordPolicy {
     name: PasswordPolicyName,
 }
 
 impl PasswordPolicy {
-    /// The policy with this name.
+    /// Creates the policy of this name.
     pub fn new(name: PasswordPolicyName) -> Self {
         Self { name }
     }
 
-    /// Which policy it is, for the page that explains it.
+    /// The policy's name, for the page that explains it.
     pub fn name(&self) -> PasswordPolicyName {
         self.name
     }
 
-    /// Every rule that the password breaks.
+    /// Returns every rule that the password breaks.
     ///
-    /// The address, its local part and the username count as contained in any case; the local part from four
-    /// characters.
+    /// The address, its local part (from four characters) and the username must not occur in it, in any case.
     pub fn validate(
         &self,
         password: &Password,
@@ -70,8 +69,8 @@ impl PasswordPolicy {
     }
 }
 
-/// A letter of any script is a letter. What is not an ASCII letter or digit is special, so that a letter of another
-/// script is both.
+/// A letter of any script counts as a letter. Whatever is not an ASCII letter or digit counts as special, so
+/// that a letter of another script is both.
 fn classic(text: &str) -> Vec<PasswordRule> {
     let lacks = |kind: fn(char) -> bool, rule| (!text.chars().any(kind)).then_some(rule);
     [
@@ -89,7 +88,7 @@ fn shorter_than(least: usize, text: &str) -> Option<PasswordRule> {
     (text.chars().count() < least).then_some(PasswordRule::TooShort(least))
 }
 
-/// A binary search over the text itself, which needs no set to be built and no memory beside it.
+/// A binary search in the text itself, without a set in memory.
 fn is_common(lower: &str) -> bool {
     let (mut rest, wanted) = (COMMON, lower.as_bytes());
     while !rest.is_empty() {

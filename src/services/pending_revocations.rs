@@ -1,4 +1,4 @@
-//! Acts that shut somebody out and that the store could not keep.
+//! Revocations in memory that the store does not have yet.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -11,44 +11,45 @@ use super::{Event, Origin};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, Decision};
 
-/// Accounts and access keys that were shut out while the store could not keep it. They are shut out in memory from
-/// that moment, and what was done is tried again until the store agrees; a restart before that forgets it, which is
-/// why whoever keeps them says so at the end.
+/// Revocations of accounts and access keys that the store failed to keep. They are in force in memory at once
+/// and retried until the store has them; a restart before that loses them, which the maintenance loops report
+/// when they stop.
 #[derive(Debug, Default)]
 pub(super) struct PendingRevocations {
     accounts: Mutex<Arrivals<AccountId, AccountRevocation>>,
     keys: Mutex<Arrivals<AccessKeyId, KeyRevocation>>,
-    /// Whoever decides about an account, or tries a decision again: a later decision is not undone by an earlier one.
+    /// Serialises decisions on an account with retries, so that a retry does not undo a later decision.
     pub(super) turn: tokio::sync::Mutex<()>,
 }
 
-/// What came for each key, with the number by which it first did.
+/// Entries with the order of their first insertion.
 #[derive(Debug)]
 struct Arrivals<K, T> {
     by_key: HashMap<K, (u64, T)>,
     next: u64,
 }
 
-/// What was done to an account.
+/// The revocation of an account.
 #[derive(Clone, Debug)]
 pub(super) struct AccountRevocation {
     pub(super) account: AccountName,
     pub(super) act: AccountAct,
-    /// The administrators' group as it was called then.
+    /// The name of the administrators' group at that time.
     pub(super) guarded: String,
     pub(super) event: Event,
     pub(super) origin: Origin,
 }
 
-/// How an account was shut out.
+/// How an account was revoked.
 #[derive(Clone, Debug)]
 pub(super) enum AccountAct {
     Disable(Decision),
-    /// With the time of the password that it was proved with, if it was: another one voids it (S77).
+    /// With the time at which the password that was checked had been set, if one was checked: another
+    /// password voids it (S77).
     Delete(Option<Timestamp>),
 }
 
-/// What was done to an access key.
+/// The revocation of an access key.
 #[derive(Clone, Debug)]
 pub(super) struct KeyRevocation {
     pub(super) is_revoked: bool,
@@ -61,7 +62,7 @@ impl PendingRevocations {
         self.accounts().get(&id).is_some()
     }
 
-    /// The account that is shut out and goes by this name.
+    /// Returns the revoked account of this name.
     pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
         let accounts = self.accounts();
         let mut held = accounts
@@ -79,7 +80,7 @@ impl PendingRevocations {
         self.keys().get(id).is_some_and(|key| key.is_revoked)
     }
 
-    /// Shuts an account out; what was done to it before is part of it, but for a deletion, which stays one.
+    /// Adds a revocation. It replaces an earlier one, unless that is a deletion.
     pub(super) fn add_account(&self, id: AccountId, revocation: AccountRevocation) {
         let mut accounts = self.accounts();
         let is_deleted = |known: &AccountRevocation| matches!(known.act, AccountAct::Delete(_));
@@ -88,7 +89,7 @@ impl PendingRevocations {
         }
     }
 
-    /// Shuts a key out; one that was revoked stays it.
+    /// Adds a revocation. It replaces an earlier one, unless that revoked the key for ever.
     pub(super) fn add_key(&self, id: AccessKeyId, revocation: KeyRevocation) {
         let mut keys = self.keys();
         if !keys.get(&id).is_some_and(|known| known.is_revoked) {
@@ -96,12 +97,12 @@ impl PendingRevocations {
         }
     }
 
-    /// The store knows of it, or it was taken back.
+    /// Removes a revocation that the store has, or that is void.
     pub(super) fn remove_account(&self, id: AccountId) {
         self.accounts().remove(&id);
     }
 
-    /// Another decision about the account's status is in the store; a deletion stays to be told.
+    /// Removes a disabling, since a later decision is in the store; a deletion stays.
     pub(super) fn remove_disabled(&self, id: AccountId) {
         let is_disabled = |revocation: &AccountRevocation| matches!(revocation.act, AccountAct::Disable(_));
         let mut accounts = self.accounts();
@@ -110,18 +111,18 @@ impl PendingRevocations {
         }
     }
 
-    /// The same of a key.
+    /// Removes the revocation of a key.
     pub(super) fn remove_key(&self, id: &AccessKeyId) {
         self.keys().remove(id);
     }
 
-    /// All of them, in the order in which they were first shut out: what was done last may not hold because of what was
-    /// done first, and not the other way round.
+    /// Returns all, in the order of their first insertion: an earlier act may void a later one, not the
+    /// reverse.
     pub(super) fn all_accounts(&self) -> Vec<(AccountId, AccountRevocation)> {
         self.accounts().in_order()
     }
 
-    /// The same of keys.
+    /// Returns all, in the order of their first insertion.
     pub(super) fn all_keys(&self) -> Vec<(AccessKeyId, KeyRevocation)> {
         self.keys().in_order()
     }
@@ -149,7 +150,7 @@ impl<K: Copy + Eq + Hash, T: Clone> Arrivals<K, T> {
         self.by_key.get(key).map(|(_, came)| came)
     }
 
-    /// In the place of what came for the key before, if anything did.
+    /// Inserts an entry; one that exists keeps its place in the order.
     fn insert(&mut self, key: K, came: T) {
         let number = self.by_key.get(&key).map_or(self.next, |(number, _)| *number);
         self.by_key.insert(key, (number, came));

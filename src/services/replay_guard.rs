@@ -1,4 +1,4 @@
-//! Signatures that served, on routes where a signature serves once (S36).
+//! Replay protection of signatures, on routes that accept each one once (S36).
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use jiff::Timestamp;
 use crate::model::SignatureDigest;
 use crate::store::{SpendSignature, Store, StoreError};
 
-/// Remembers them in the store, so that neither a restart nor another gateway forgets one.
+/// Claims signatures in the store, so that neither a restart nor another gateway accepts one again.
 #[derive(Debug)]
 pub struct ReplayGuard {
     store: Arc<dyn Store>,
 }
 
-/// Why a signature serves nobody.
+/// Why a signature was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// It served before.
+    /// The signature was used before.
     #[error("the signature served before")]
     SpentBefore,
-    /// No more can be remembered for now, so none is let through.
+    /// The store's table of signatures is full, so none is accepted for now.
     #[error("too many signatures served lately")]
     Full,
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -32,8 +32,8 @@ impl ReplayGuard {
         Self { store }
     }
 
-    /// Has a signature serve, if it did not yet: of many at one moment one does. It is remembered until it is of no
-    /// use by itself.
+    /// Claims a signature: of concurrent claims one succeeds. It is kept until `until`, when the signature
+    /// expires.
     pub async fn claim(&self, digest: SignatureDigest, until: Timestamp) -> Result<(), ReplayError> {
         match self.store.claim_signature(digest, until).await? {
             SpendSignature::Spent => Ok(()),
@@ -42,7 +42,7 @@ impl ReplayGuard {
         }
     }
 
-    /// Lets it serve once more: the application was not reached.
+    /// Releases a claim, since the request did not reach the application.
     pub async fn release(&self, digest: SignatureDigest) {
         if let Err(error) = self.store.release_signature(digest).await {
             tracing::warn!(%error, "a signature that did not serve stays spent");

@@ -1,7 +1,7 @@
 //! Encryption at rest of access keys' secrets (S39).
 //!
-//! Each secret is sealed with the data key, bound to its access key and account. The data key is in the store, sealed
-//! with a master key that is not: so another master key means one record to seal again.
+//! Each secret is encrypted with the data key and bound to its access key and account. The data key is in the
+//! store, encrypted with a master key that is not: a new master key takes one row to encrypt again.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -19,7 +19,7 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{Store, StoreError};
 
-/// The data key in memory, and where its master key is.
+/// Encrypts secrets with the data key, which is in memory.
 #[derive(Debug)]
 pub(super) struct SecretCipher {
     store: Arc<dyn Store>,
@@ -27,47 +27,47 @@ pub(super) struct SecretCipher {
     random: Random,
     data_key: Secret<[u8; 32]>,
     rotating: Mutex<()>,
-    /// The master keys as they were last read for use, by their fingerprints.
+    /// The fingerprints of the master keys as last read for use.
     known: std::sync::Mutex<Vec<String>>,
 }
 
-/// Why secrets cannot be sealed or opened.
+/// Why secrets cannot be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretCipherError {
-    /// The master key cannot be had.
+    /// The master key could not be read or written.
     #[error("store.master_key: {0}")]
     MasterKey(#[from] MasterKeyError),
-    /// The file is gone, and the store needs it.
+    /// The file of the master key is missing, and the store needs it. Holds the fingerprint.
     #[error(
         "store.master_key: the file is not there, and the store needs the master key {0}: put back the copy that you keep"
     )]
     Missing(String),
-    /// Another master key than the store's.
+    /// The master key is not the store's.
     #[error(
         "store.master_key: a wrong master key: the store needs {wanted}, and there is {found}; put back the right one"
     )]
     Wrong {
-        /// The fingerprint of the one that is needed.
+        /// The fingerprint of the key that is needed.
         wanted: String,
-        /// That of the one that is active.
+        /// The fingerprint of the active key.
         found: String,
     },
-    /// A new master key can be written only to a file.
+    /// The master key is not in a file, so that no new one can be written.
     #[error(
         "store.master_key is not in a file, so no new one can be written: put a new key before the old one, \
          restart the gateway, and run this again"
     )]
     NotInAFile,
-    /// What was sealed is not what is there.
+    /// Authentication of the ciphertext failed; holds what was to be decrypted.
     #[error("the {0} cannot be decrypted: the store's record is damaged; restore the store from a backup")]
     Damaged(String),
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl SecretCipher {
-    /// Opens the data key; makes it, and the master key's file, where there is neither.
+    /// Decrypts the data key. Creates it on a new store, and the master key's file if that is missing too.
     pub(super) async fn open(
         store: Arc<dyn Store>,
         source: SecretSource,
@@ -100,7 +100,7 @@ impl SecretCipher {
         })
     }
 
-    /// A key for another purpose, which the data key tells whoever has it, and which tells nothing of the data key.
+    /// Derives a subkey for a purpose from the data key with HMAC-SHA256 (one-way).
     pub(super) fn derive(&self, purpose: &str) -> Secret<[u8; 32]> {
         let mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.data_key.expose());
         Secret::new(mac.map_or([0; 32], |mac| {
@@ -108,7 +108,7 @@ impl SecretCipher {
         }))
     }
 
-    /// Seals a secret for its access key and account, and no other.
+    /// Encrypts a secret, bound to its access key and account.
     pub(super) fn seal(
         &self,
         secret: &SecretKey,
@@ -125,7 +125,7 @@ impl SecretCipher {
         .ok_or_else(|| SecretCipherError::Damaged(format!("secret of {id}")))
     }
 
-    /// The secret of an access key.
+    /// Decrypts the secret of an access key.
     pub(super) fn unseal(&self, key: &AccessKey) -> Result<SecretKey, SecretCipherError> {
         unseal(
             self.data_key.expose(),
@@ -137,9 +137,9 @@ impl SecretCipher {
         .ok_or_else(|| SecretCipherError::Damaged(format!("secret of {}", key.id)))
     }
 
-    /// Seals the data key with another master key: the active one if that is not what seals it now, else a new one,
-    /// which becomes active. Whatever step a crash comes after, the file holds the key that the store needs. The
-    /// fingerprint of the one that seals now.
+    /// Encrypts the data key with another master key and returns its fingerprint: with the active one if
+    /// another is in use, else with a new one, which becomes active. After a crash at any step, the file has
+    /// the key that the store needs.
     pub(super) async fn rotate(&self) -> Result<String, SecretCipherError> {
         let _alone = self.rotating.lock().await;
         let wrapped = self.store.data_key().await?.ok_or_else(changed)?;
@@ -162,8 +162,8 @@ impl SecretCipher {
         Ok(master)
     }
 
-    /// Whether the master keys are others than those that were last read for use, or cannot be read any more: what is
-    /// changed there is of no consequence before a restart.
+    /// Returns whether the configured master keys differ from those last read for use, or cannot be read.
+    /// Such a change takes effect at a restart.
     pub(super) fn is_changed(&self) -> bool {
         match MasterKeys::read(&self.source) {
             Ok(Some(keys)) => keys.fingerprints() != *self.known(),
@@ -176,7 +176,7 @@ impl SecretCipher {
     }
 }
 
-/// Whether the master key that the configuration names opens a data key from elsewhere.
+/// Checks that a configured master key decrypts the data key of an import.
 pub fn require_master_key(source: &SecretSource, wrapped: &WrappedDataKey) -> Result<(), SecretCipherError> {
     match MasterKeys::read(source)? {
         Some(keys) => unwrap(wrapped, &keys).map(drop),
@@ -184,8 +184,8 @@ pub fn require_master_key(source: &SecretSource, wrapped: &WrappedDataKey) -> Re
     }
 }
 
-/// Whether what the configuration names is a master key, or a file that is not there and made at first start. Where it is
-/// known which one the store needs, by its fingerprint, whether it is that.
+/// Checks that the source holds master keys, or is a missing file, which is created at the first start. With
+/// `wanted`, the fingerprint of the key that the store needs, checks that it holds that one.
 pub fn check_master_key(source: &SecretSource, wanted: Option<&str>) -> Result<(), SecretCipherError> {
     match (MasterKeys::read(source)?, wanted) {
         (Some(keys), Some(wanted)) if keys.find(wanted).is_none() => Err(SecretCipherError::Wrong {
@@ -240,7 +240,7 @@ fn wrapped_by(fingerprint: &str) -> Vec<u8> {
     [b"data-key\0", fingerprint.as_bytes()].concat()
 }
 
-/// The kind of record, the access key and the account, the last two of fixed length.
+/// The associated data of a secret: its kind, access key and account, the last two of fixed length.
 fn bound_to(id: AccessKeyId, account: AccountId) -> Vec<u8> {
     [b"access-key\0".as_slice(), id.as_bytes(), account.as_bytes()].concat()
 }

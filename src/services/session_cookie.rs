@@ -1,4 +1,4 @@
-//! The cookie that carries a session.
+//! The session cookie and the other cookies of the gateway.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -6,33 +6,33 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::SessionConfig;
 use crate::model::{PlainToken, TokenDigest};
 
-/// What a request presents.
+/// The session cookies of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PresentedCookie {
-    /// No session cookie, or one that cannot be a token.
+    /// None, or one that cannot be a token.
     None,
     /// One token.
     One(TokenDigest),
-    /// More than one session cookie: treated as signed out, both cleared (S27).
+    /// More than one: treated as signed out, all cleared (S27).
     Several,
 }
 
-/// Reads and writes the cookie.
+/// Reads, sets and strips the gateway's cookies.
 #[derive(Clone, Debug)]
 pub struct SessionCookie {
     name: String,
     language_name: String,
     notice_name: String,
-    /// `; Domain=`, if it is for more hosts than one.
+    /// `; Domain=…` if the cookie is shared by several hosts, else empty.
     domain: String,
     max_age: u64,
 }
 
 impl SessionCookie {
-    /// The cookie that the configuration describes.
+    /// Builds the cookies of the configuration.
     ///
-    /// The prefixes make browsers refuse a cookie of this name that was set without TLS, and with `__Host-` also one
-    /// that another host of the domain set (RFC 6265bis, section 4.1.3).
+    /// The prefixes make browsers refuse a cookie of this name that was set without TLS, and with `__Host-`
+    /// also one that another host of the domain set (RFC 6265bis, section 4.1.3).
     pub fn new(config: &SessionConfig) -> Self {
         let domain = config.cookie_domain.trim_start_matches('.');
         let (prefix, domain) = if domain.is_empty() {
@@ -50,22 +50,22 @@ impl SessionCookie {
         }
     }
 
-    /// Its whole name.
+    /// The full name of the session cookie.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name of the cookie that remembers the chosen language.
+    /// The name of the cookie for the chosen language.
     pub fn language_name(&self) -> &str {
         &self.language_name
     }
 
-    /// The name of the cookie that has the login page say what was done just before.
+    /// The name of the cookie for a notice on the next login page.
     pub fn notice_name(&self) -> &str {
         &self.notice_name
     }
 
-    /// What a request presents. On the path of every request: allocates nothing.
+    /// Reads the session cookies of a request. On the hot path: does not allocate.
     pub fn presented(&self, headers: &HeaderMap) -> PresentedCookie {
         let mut ours = headers
             .get_all(COOKIE)
@@ -89,22 +89,22 @@ impl SessionCookie {
         value
     }
 
-    /// `Set-Cookie` that removes it.
+    /// `Set-Cookie` that deletes the session cookie.
     pub fn clear(&self) -> HeaderValue {
         set_cookie(&self.name, "", &self.domain, 0)
     }
 
-    /// `Set-Cookie` that has the browser ask for pages in a language for a year. It is for one host.
+    /// `Set-Cookie` that keeps a language for a year, for this host only.
     pub fn set_language(&self, tag: &str) -> HeaderValue {
         set_cookie(&self.language_name, tag, "", 365 * 24 * 60 * 60)
     }
 
-    /// `Set-Cookie` that has the next login page say what was done, for so many seconds. It is for one host.
+    /// `Set-Cookie` with a notice for the next login page, for `max_age` seconds and this host only.
     pub fn set_notice(&self, notice: &str, max_age: u64) -> HeaderValue {
         set_cookie(&self.notice_name, notice, "", max_age)
     }
 
-    /// Removes the gateway's own cookies from what goes upstream (S33). Other cookies stay as they are, byte for byte.
+    /// Removes the gateway's cookies from a request to the upstream (S33). Other cookies stay byte for byte.
     pub fn strip(&self, headers: &mut HeaderMap) {
         let is_other = |piece: &&[u8]| !self.is_ours(pair(piece).0);
         replace(headers, &COOKIE, |value| {
@@ -120,18 +120,18 @@ impl SessionCookie {
         });
     }
 
-    /// Removes an upstream's attempts to set the gateway's own cookies (S33).
+    /// Removes the gateway's cookies from an upstream's `Set-Cookie` (S33).
     pub fn strip_set(&self, headers: &mut HeaderMap) {
         replace(headers, &SET_COOKIE, |value| {
             let cookie = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
-            // A cookie without a name would be sent back as its value, which could read as one of ours.
+            // A nameless cookie is sent back as its bare value, which could read as one of ours.
             let named = cookie.trim_ascii_start();
             let named = named.strip_prefix(b"=").unwrap_or(named);
             (!self.is_ours(pair(named).0)).then(|| value.clone())
         });
     }
 
-    /// Case apart from ours is none of ours to a browser, but may be to an application.
+    /// Ignores case: names in other case are other cookies to a browser, but perhaps not to an application.
     fn is_ours(&self, name: &[u8]) -> bool {
         [&self.name, &self.language_name, &self.notice_name]
             .iter()
@@ -139,14 +139,14 @@ impl SessionCookie {
     }
 }
 
-/// `Set-Cookie` with the attributes that every cookie of the gateway's has. A name or domain that cannot stand in a header
-/// makes an empty one: nobody is signed in by it.
+/// Builds `Set-Cookie` with the attributes of all our cookies. Empty, so without effect, if the name or
+/// domain cannot be in a header.
 fn set_cookie(name: &str, value: &str, domain: &str, max_age: u64) -> HeaderValue {
     let text = format!("{name}={value}; Path=/{domain}; Secure; HttpOnly; SameSite=Lax; Max-Age={max_age}");
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Name and value of one cookie (RFC 6265, section 5.2).
+/// Splits a cookie into name and value (RFC 6265, section 5.2).
 fn pair(cookie: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = match cookie.iter().position(|&b| b == b'=') {
         Some(equals) => (&cookie[..equals], &cookie[equals + 1..]),
@@ -155,7 +155,7 @@ fn pair(cookie: &[u8]) -> (&[u8], &[u8]) {
     (name.trim_ascii(), value.trim_ascii())
 }
 
-/// Puts what `keep` makes of each value of a header in its place; touches nothing if `keep` changes nothing.
+/// Replaces each value of a header by the result of `keep`; leaves the headers alone if nothing changes.
 fn replace(headers: &mut HeaderMap, name: &HeaderName, keep: impl Fn(&HeaderValue) -> Option<HeaderValue>) {
     let unchanged = |value: &HeaderValue| keep(value).as_ref() == Some(value);
     if headers.get_all(name).iter().all(unchanged) {

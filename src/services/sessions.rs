@@ -1,4 +1,4 @@
-//! Sessions: in memory for every request, in the store for a restart.
+//! Sessions: held in memory for requests, persisted in the store.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,32 +25,32 @@ use crate::model::{AccessKey, Account, AccountStatus, PlainToken, Session, SignI
 use crate::random::Random;
 use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
-/// How often sessions whose time is over are ended: their streams must end within 5 s (S28).
+/// How often expired sessions are ended: their streams must end within 5 s (S28).
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
-/// After how many sweeps uses are written back: every half minute.
+/// Sweeps between two writes of last uses: every half minute.
 const SWEEPS_A_WRITE: u32 = 15;
 
-/// A session, for a list.
+/// A session with what lists show beside the stored fields.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct SessionInfo {
-    /// What the store knows of it, as last seen.
+    /// The stored fields, with the current last use.
     #[serde(flatten)]
     pub session: Session,
-    /// Whose it is.
+    /// The e-mail address of its owner.
     pub email: String,
-    /// When it ends unless it is used.
+    /// When it expires unless it is used.
     pub expires_at: Timestamp,
 }
 
-/// What somebody signs in with.
+/// The credential of a sign-in.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SignInCredential<'a> {
     Password,
     AccessKey(&'a ActiveKey),
 }
 
-/// Whose sessions are found at start.
+/// The owner of a session that is loaded at the start.
 enum Owner {
     Active(Box<Account>),
     ShutOut,
@@ -59,8 +59,8 @@ enum Owner {
 
 /// All sessions.
 ///
-/// Memory is what counts while the gateway runs. A session that was ended but is still in the map serves nobody; the
-/// next sweep takes it out of the map and the store.
+/// Memory is authoritative while the gateway runs. An ended session in the map is refused; the next sweep
+/// removes it from the map and the store.
 #[derive(Debug)]
 pub struct Sessions {
     store: Arc<dyn Store>,
@@ -69,23 +69,23 @@ pub struct Sessions {
     random: Random,
     live: papaya::HashMap<TokenDigest, Arc<ActiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
-    /// Held from the reading of an account until its sessions have what was read: one for many accounts, and several
-    /// of them, so that a slow answer of the store holds up few.
+    /// Serialises refreshes of an account, sharded by account: held from reading the account until its
+    /// sessions are updated, so that a slow store delays few.
     refreshing: [tokio::sync::Mutex<()>; 64],
     /// Accounts whose sessions may have fewer groups than the store says.
     unsettled: Mutex<HashSet<AccountId>>,
     metrics: Arc<Metrics>,
-    /// Accounts that are shut out though the store does not know of it.
+    /// Account revocations that the store does not have yet.
     revocations: Arc<PendingRevocations>,
-    /// What may be swept from the store.
+    /// The time by which expired rows are removed from the store.
     settled: Mutex<SettledTime>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
 }
 
 impl Sessions {
-    /// Reads them from the store. Those whose time is over, or whose account may not sign in any more, are ended; so are
-    /// those that do not know the account's password, and those whose access key is gone, switched off or expired.
+    /// Loads the sessions from the store. Ends those that are expired, whose account may not sign in, that
+    /// predate the account's password, and whose access key is gone, disabled or expired.
     pub(super) async fn load(
         store: Arc<dyn Store>,
         config: &SessionConfig,
@@ -123,7 +123,7 @@ impl Sessions {
             let account = match owner {
                 Owner::Active(account) => Some(account),
                 Owner::ShutOut => None,
-                // What may have become of it cannot be known: its sessions serve nobody, and stay as they are.
+                // The account's state is unknown: its sessions are refused, and stay in the store.
                 Owner::Unreadable => continue,
             };
             let (digest, now) = (session.digest, sessions.moment());
@@ -136,7 +136,7 @@ impl Sessions {
                 })
                 .filter(|live| !live.is_over(now));
             let Some(live) = live else {
-                // Found again at the next start, if it stays.
+                // If it stays, the next start finds it again.
                 if let Err(error) = sessions.store.end_sessions(SessionsToEnd::Token(digest)).await {
                     tracing::warn!(%error, "a session that is over could not be removed");
                 }
@@ -147,7 +147,7 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// The access keys that are switched on, if any of these sessions was begun with one.
+    /// Returns the enabled access keys, if one of these sessions was started with a key.
     async fn keys_of(&self, sessions: &[Session]) -> Result<Vec<AccessKey>, StoreError> {
         if !sessions.iter().any(Session::is_of_key) {
             return Ok(Vec::new());
@@ -172,10 +172,10 @@ impl Sessions {
         }
     }
 
-    /// Holds to another configuration from now on: where addresses must be proven, sessions of accounts whose address is
-    /// not are ended (S17).
+    /// Applies a reloaded configuration. If addresses must be verified, ends the sessions of unverified
+    /// accounts (S17).
     pub(super) fn reload(&self, config: &Config) {
-        // First, so that a session that begins meanwhile is told, or found here.
+        // Stored first: a session that starts meanwhile reads it, or is found below.
         self.verified_only
             .store(config.signup.verify_email, Ordering::SeqCst);
         if config.signup.verify_email {
@@ -185,12 +185,12 @@ impl Sessions {
         }
     }
 
-    /// An error while sessions may have been ended elsewhere: then none of these is good.
+    /// Fails while another gateway may have ended sessions: then no session in memory may be trusted.
     pub fn require_store_lock(&self) -> Result<(), StoreError> {
         self.store.require_lock()
     }
 
-    /// The live session with this token, marked as used. No lock, no store.
+    /// Returns the active session with this token and marks it as used. Takes no lock and no store access.
     pub fn find(&self, digest: &TokenDigest) -> Option<Arc<ActiveSession>> {
         let now = self.moment();
         let session = self.lasting(digest, now)?;
@@ -198,12 +198,12 @@ impl Sessions {
         Some(session)
     }
 
-    /// The same, not marked as used.
+    /// Like [`Self::find`], without marking the session as used.
     pub fn peek(&self, digest: &TokenDigest) -> Option<Arc<ActiveSession>> {
         self.lasting(digest, self.moment())
     }
 
-    /// Notes that its owner proved just now to know the password of the account, if that still serves.
+    /// Records that the account's password was checked just now, unless it was changed since.
     pub(super) async fn mark_reauthenticated(
         &self,
         session: &ActiveSession,
@@ -218,7 +218,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Whether its owner proved to know the password in this last time.
+    /// Returns whether the password was checked `within` this time.
     pub fn is_proved(&self, session: &ActiveSession, within: Duration) -> bool {
         let age = session.since_reauthentication(self.moment());
         age.is_some_and(|age| age < within)
@@ -234,8 +234,8 @@ impl Sessions {
         Some(Arc::clone(session))
     }
 
-    /// Begins one, in place of the one that came with the sign-in (S27). `None` if the account, or the access key, was shut
-    /// out since it was read.
+    /// Starts a session, replacing the one of the sign-in request (S27). `None` if the account or the access
+    /// key was revoked since it was read.
     pub(super) async fn begin(
         &self,
         account: &Account,
@@ -265,7 +265,8 @@ impl Sessions {
         };
         let limits = self.limits.with_key(key.and_then(ActiveKey::expires));
         let live = Arc::new(ActiveSession::new(session.clone(), account, limits, moment));
-        // In memory first: whatever ends the account's sessions, or its key's, from now on ends this one too.
+        // In memory first: whatever ends the sessions of the account or the key from now on ends this one
+        // too.
         self.insert(&live);
         let is_unproven = self.verified_only.load(Ordering::SeqCst) && !account.email_verified;
         let is_key_shut_out = key.is_some_and(|key| self.revocations.has_key(&key.id()));
@@ -282,7 +283,7 @@ impl Sessions {
             self.remove(&replaced);
         }
         if live.is_over(moment) {
-            // Ended while it was being stored, perhaps before it was there to be found.
+            // It was ended while it was being stored, perhaps before the store could find it.
             self.store
                 .end_sessions(SessionsToEnd::Token(live.digest()))
                 .await?;
@@ -290,9 +291,9 @@ impl Sessions {
         Ok(Some((token, live)))
     }
 
-    /// Ends them: at once in memory, then in the store. How many there were.
+    /// Ends sessions, in memory at once, then in the store, and returns their number.
     ///
-    /// If the store cannot be told now, they serve nobody all the same, and it is told again until it agrees.
+    /// If the store fails, they are refused anyway, and the store is told again later.
     pub async fn end(&self, which: SessionsToEnd) -> Result<usize, StoreError> {
         let ending = self.matching(which);
         for session in &ending {
@@ -306,8 +307,9 @@ impl Sessions {
         Ok(stored.max(ending.len()))
     }
 
-    /// The same for an actor, in the store first: one that may not do it any more ends none. If the store cannot tell,
-    /// memory does, and the store is told until it agrees.
+    /// Ends sessions for an actor, in the store first: if the actor's precondition fails, none ends. If the
+    /// store fails, they end in memory, provided memory vouches for the actor, and the store is told again
+    /// later.
     pub(super) async fn end_by(&self, actor: &Actor, which: SessionsToEnd) -> Result<usize, StoreError> {
         let ending = self.matching(which);
         let stored = match actor.act_on(&self.store).end_sessions(which).await {
@@ -325,22 +327,22 @@ impl Sessions {
         Ok(stored.max(ending.len()))
     }
 
-    /// Takes out of memory what the store has ended.
+    /// Removes from memory the sessions that the store has ended.
     pub(super) fn forget(&self, which: SessionsToEnd) {
         for session in self.matching(which) {
             self.remove(&session);
         }
     }
 
-    /// Ends them in memory; whoever sweeps tells the store.
+    /// Ends sessions in memory; the next sweep ends them in the store.
     pub(super) fn end_in_memory(&self, which: SessionsToEnd) {
         for session in self.matching(which) {
             session.end();
         }
     }
 
-    /// Tells the store now that the session with this token has ended, if it still has to be told: signing out again is
-    /// no more done than it was the first time.
+    /// Ends in the store now a session that memory has ended, if that is still to be done: a repeated
+    /// sign-out must not succeed before the store has it.
     pub async fn settle(&self, digest: &TokenDigest) -> Result<(), StoreError> {
         let session = self.live.pin().get(digest).cloned();
         if let Some(session) = session.filter(|session| session.is_over(self.moment())) {
@@ -350,7 +352,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// The account by this name, if it has a session: for when the store cannot tell.
+    /// Returns the account of this name if it has a session; used when the store is unavailable.
     pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
         let live = self.live.pin();
         let mut accounts = live
@@ -359,7 +361,8 @@ impl Sessions {
         accounts.find(|account| name.fits(account))
     }
 
-    /// Whether the actor may act by what memory says of the session and its account, for when the store cannot tell.
+    /// Returns whether the actor's precondition holds by the session in memory; used when the store is
+    /// unavailable.
     pub(super) fn vouch_for(&self, actor: &Actor) -> bool {
         let Some(precondition) = actor.precondition() else {
             return true;
@@ -372,10 +375,10 @@ impl Sessions {
         })
     }
 
-    /// Gives the sessions of an account its groups, names and address as the store has them; ends them if it may not
-    /// sign in any more. Of changes at one moment the last in the store is the one that stays, whichever comes by here
-    /// last. Where the store does not answer, `account` may be older than what they have: they lose what it lacks and
-    /// gain nothing, until the store answers.
+    /// Updates the sessions of an account to its stored groups, names and address; ends them if the account
+    /// is not active. The account is read here, so that of concurrent changes the last in the store wins. If
+    /// the store is unavailable, `account` may be outdated: the sessions lose the groups that it lacks and
+    /// gain none, until the store responds.
     pub async fn refresh(&self, account: &Account) {
         if let Err(error) = self.try_refresh(account.id).await {
             tracing::warn!(%error, account = %account.id, "its sessions have no more groups than are known for sure until the store answers");
@@ -383,7 +386,7 @@ impl Sessions {
         }
     }
 
-    /// The same; an error if the store does not answer, and then nothing is changed.
+    /// Like [`Self::refresh`]; if the store is unavailable, changes nothing and fails.
     pub(super) async fn try_refresh(&self, id: AccountId) -> Result<(), StoreError> {
         let [.., last] = id.as_bytes();
         let turn = usize::from(*last) % self.refreshing.len();
@@ -409,7 +412,7 @@ impl Sessions {
         }
     }
 
-    /// Asks the store again for accounts of which it could not tell.
+    /// Refreshes the accounts that the store could not read before.
     async fn settle_accounts(&self) {
         let unsettled: Vec<AccountId> = self.unsettled().iter().copied().collect();
         for id in unsettled {
@@ -423,7 +426,7 @@ impl Sessions {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those of an account, or all; newest first.
+    /// Lists the sessions of an account, or all, newest first.
     pub fn list(&self, account: Option<AccountId>) -> Vec<SessionInfo> {
         let now = self.moment();
         let which = account.map_or(SessionsToEnd::All, |id| SessionsToEnd::Account(id, None));
@@ -441,7 +444,7 @@ impl Sessions {
         list
     }
 
-    /// Writes back when sessions were used, and ends those whose time is over, until `stop`.
+    /// Writes last uses to the store, and ends expired sessions, until `stop`.
     pub async fn run_maintenance(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -471,7 +474,7 @@ impl Sessions {
         }
     }
 
-    /// Takes out what is over.
+    /// Ends expired sessions and removes them.
     async fn sweep(&self) {
         let now = self.moment();
         let over: Vec<_> = self
@@ -481,7 +484,8 @@ impl Sessions {
             .filter(|live| live.is_over(now))
             .cloned()
             .collect();
-        // Their streams end now, whatever the store says; they stay in the map until the store has forgotten them.
+        // Streams end now, even if the store fails; the sessions stay in the map until the store has removed
+        // them.
         for session in &over {
             session.end();
         }
@@ -489,7 +493,7 @@ impl Sessions {
             let which = SessionsToEnd::Token(session.digest());
             match self.store.end_sessions(which).await {
                 Ok(_) => self.remove(session),
-                // A row that is damaged stands in no other's way.
+                // A corrupt row does not keep the others.
                 Err(StoreError::Corrupt(error)) => {
                     tracing::warn!(error, session = %session.id(), "a session that is over could not be removed");
                 }
@@ -579,7 +583,7 @@ impl Sessions {
     }
 }
 
-/// Says whose sessions are ended though the store could not keep it for this reason.
+/// Logs whose sessions ended only in memory, and adds a note to the error.
 fn untold(ended: &[Arc<ActiveSession>], error: StoreError) -> StoreError {
     for (account, (email, sessions)) in by_owner(ended) {
         tracing::error!(
@@ -593,7 +597,7 @@ fn untold(ended: &[Arc<ActiveSession>], error: StoreError) -> StoreError {
     error.with_note(HELD)
 }
 
-/// Their owners' addresses, and how many each has.
+/// Returns each owner's address and number of sessions.
 fn by_owner(sessions: &[Arc<ActiveSession>]) -> BTreeMap<AccountId, (String, usize)> {
     let mut owners = BTreeMap::new();
     for session in sessions {
@@ -603,7 +607,8 @@ fn by_owner(sessions: &[Arc<ActiveSession>]) -> BTreeMap<AccountId, (String, usi
     owners
 }
 
-/// Whether it began, or was proved, with the password that the account has now. Where that was not kept, the clock tells.
+/// Returns whether the session began, or was reauthenticated, with the account's current password; judged by
+/// time for rows without `password_changed_at`.
 fn knows_password(session: &Session, account: &Account) -> bool {
     let since = account.password_changed_at;
     if let Some(known) = session.password_changed_at {
@@ -612,8 +617,8 @@ fn knows_password(session: &Session, account: &Account) -> bool {
     session.created_at >= since || session.proved_at.is_some_and(|proved| proved >= since)
 }
 
-/// How long a session lasts at most, which may end with its access key; `None` if that is not among `keys`. Of one whose
-/// key was not kept any key of its account may be it.
+/// Returns the limits of a session, which may end with its access key; `None` if its key is not among `keys`.
+/// For a row without the key's id, any key of its account counts.
 fn limits_with_key(
     limits: SessionLimits,
     session: &Session,
@@ -630,8 +635,8 @@ fn limits_with_key(
     Some(limits.with_key(end.map(|end| now.by_wall(end))))
 }
 
-/// A session as it is taken from the store. What lies in the future was written while the clock was ahead: such a use or
-/// proof is taken for none, and a session that begins there has no known age, so it is over.
+/// Corrects a stored session. A time in the future was written while the clock was ahead: such a use or
+/// reauthentication is dropped, and a session that began there has no known age, so it is over (`None`).
 fn believed(session: Session, now: DualTime) -> Option<Session> {
     let is_believed = |at: &Timestamp| !clock::is_ahead(*at, now.wall());
     if !is_believed(&session.created_at) {

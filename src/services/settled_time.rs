@@ -1,4 +1,4 @@
-//! What is past for certain, though the wall clock may be wrong for a while.
+//! A lower bound of the wall clock, for deletions that cannot be undone.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,16 +7,17 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 
-/// For so long a clock that goes ahead is not followed: as long as any signature lasts that serves once.
+/// How long a clock that goes ahead is not trusted: the longest lifetime of a signature that is accepted
+/// once.
 const DOUBT: Duration = Duration::from_hours(7 * 24);
 
-/// The latest moment that is past by every reading of the wall clock in this last time. What is removed for good because
-/// its time is over is removed by this: a clock that was ahead for a minute would have removed what still serves, or
-/// what is remembered so that it does not serve again (S36).
+/// The latest time that is past by all readings of the wall clock within [`DOUBT`]. Expired rows are deleted
+/// by it: a clock that is ahead for a minute must delete neither what is still valid nor what prevents a
+/// replay (S36).
 #[derive(Debug)]
 pub(super) struct SettledTime {
-    /// By the monotonic clock, when the wall clock was read, and by how many seconds it was ahead of that. Each is less
-    /// ahead than those that follow.
+    /// Readings: the monotonic time, and the seconds by which the wall clock was ahead of it; the latter
+    /// increase.
     readings: VecDeque<(Duration, i64)>,
 }
 
@@ -29,7 +30,7 @@ impl SettledTime {
         settled
     }
 
-    /// Reads the clock once more.
+    /// Reads the clock and returns the settled time.
     pub(super) fn read(&mut self, clock: &Clock) -> Timestamp {
         let (elapsed, wall) = (clock.monotonic(), clock.now());
         let seconds = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX);

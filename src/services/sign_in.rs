@@ -1,4 +1,4 @@
-//! Signing in with a name and a password.
+//! Sign-in with a password, reauthentication and sign-out.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -25,18 +25,18 @@ mod error;
 
 pub use error::SignInError;
 
-/// Somebody signed in.
+/// A successful sign-in.
 #[derive(Debug)]
 pub struct SignedIn {
     /// Who.
     pub account: Account,
-    /// What goes into the cookie.
+    /// The token for the cookie.
     pub token: PlainToken,
     /// The session.
     pub session: Arc<ActiveSession>,
 }
 
-/// The service.
+/// Signs in, reauthenticates and signs out.
 #[derive(Debug)]
 pub struct SignIn {
     pub(super) store: Arc<dyn Store>,
@@ -54,12 +54,12 @@ pub struct SignIn {
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// Whom a typed name means.
+/// The account that a typed name refers to.
 struct LoginTarget {
     account: Option<Account>,
-    /// Whose failures are counted, however they are named (S9).
+    /// The subject of the lockout; the account's, under whichever of its names (S9).
     subject: LockoutSubject,
-    /// For the record.
+    /// The name in the audit log.
     who: String,
 }
 
@@ -70,17 +70,17 @@ impl LoginTarget {
     }
 }
 
-/// Somebody knows the password of an account.
+/// A successful password check.
 struct VerifiedPassword {
     account: Account,
     password: Password,
-    /// The hash that is kept of it is not of today's cost and form.
+    /// The stored hash is not of the current cost and form.
     outdated: bool,
 }
 
 impl SignIn {
-    /// Signs in. `login` is an e-mail address, or a username where `login.username`. `agrees`: to the terms as they are
-    /// now, which is asked of whoever agreed to others.
+    /// Signs in. `login` is an e-mail address, or with `login.username` a username. `agrees` accepts the
+    /// current terms, which is required if the account accepted others before.
     pub async fn with_password(
         &self,
         login: &str,
@@ -96,7 +96,7 @@ impl SignIn {
         result
     }
 
-    /// Where a sign-in is counted.
+    /// The counter of this outcome.
     pub(super) fn counter(&self, refused: Option<&SignInError>) -> &Counter {
         match refused {
             None => &self.metrics.sign_ins_succeeded,
@@ -144,8 +144,8 @@ impl SignIn {
         })
     }
 
-    /// Whether whoever uses a session knows its account's password. Counts like a sign-in (S9), and is noted
-    /// with the session.
+    /// Checks the password of the session's account and marks the session as reauthenticated. Failures count
+    /// like those of a sign-in (S9).
     pub async fn reauthenticate(
         &self,
         session: &ActiveSession,
@@ -179,7 +179,7 @@ impl SignIn {
         Ok(account)
     }
 
-    /// Signs out.
+    /// Ends the session.
     pub async fn sign_out(&self, session: &ActiveSession, origin: &Origin) -> Result<(), SignInError> {
         self.sessions.end(SessionsToEnd::Token(session.digest())).await?;
         let event = Event::success(Kind::SignOut, session.principal().email.as_str())
@@ -191,7 +191,7 @@ impl SignIn {
             .map_err(|_| SignInError::Unrecorded)
     }
 
-    /// Counts and records a refusal. Only a wrong name or password counts against the address.
+    /// Audits a refusal. Only a wrong name or password counts against the address.
     async fn refuse(&self, event: Event, origin: &Origin, error: SignInError) -> SignInError {
         if matches!(error, SignInError::InvalidCredentials) {
             self.addresses.failed(origin.address, Cost::Hash);
@@ -246,9 +246,9 @@ impl SignIn {
         self.begin(&account, with, origin, replaces).await
     }
 
-    /// Known and unknown names, good and impossible passwords all take this way: one place, one counted attempt, one
-    /// hash (S5). The place comes before the count, so that a full queue counts nothing; an attempt that waits for
-    /// others of its name has none.
+    /// Checks a password. Known and unknown names take equal work: one permit, one counted attempt, one hash
+    /// (S5); only a password over the limit is refused at once. The permit comes before the count, so that a
+    /// full queue counts nothing; an attempt that waits for others of its name holds none.
     async fn verify(
         &self,
         named: &LoginTarget,
@@ -260,7 +260,7 @@ impl SignIn {
             Err(PasswordError::TooLong) => return Err(SignInError::InvalidCredentials),
             Err(PasswordError::Empty | PasswordError::ControlCharacter) => None,
         };
-        // Whatever has a place may fail, and so takes the room of a failure of its address until it is decided (S78).
+        // With a permit, the attempt counts as a failure of its address until it is decided (S78).
         let place = || {
             let undecided = self.addresses.begin(origin.address);
             let undecided = undecided.map_err(SignInError::RateLimited)?;
@@ -296,7 +296,7 @@ impl SignIn {
         })
     }
 
-    /// Stores a hash of today's cost and form (S4). If it cannot be done now, the next sign-in will.
+    /// Stores a hash of the current cost and form (S4). On failure, the next sign-in does.
     async fn upgrade(&self, account: &Account, password: Password) {
         let Ok(place) = self.hasher.place() else { return };
         let Ok(password_hash) = place.hash(password).await else {
@@ -315,8 +315,7 @@ impl SignIn {
         }
     }
 
-    /// Begins the session of somebody who proved to be the owner of an account, in place of the one that came with the
-    /// sign-in.
+    /// Starts a session for the proven owner of an account, replacing the one of the sign-in request.
     pub(super) async fn begin(
         &self,
         account: &Account,
@@ -340,7 +339,8 @@ impl SignIn {
         }
         let confirmed = async {
             let account = self.confirm(account).await?;
-            // What was read may be old by now, and the session must not begin with it.
+            // The account may have changed since it was read, and the session must not start with the old
+            // one.
             self.sessions.try_refresh(account.id).await?;
             Ok(account)
         };
@@ -353,7 +353,7 @@ impl SignIn {
         }
     }
 
-    /// Whoever signs in may be somebody else than was signed in before.
+    /// Audits the end of the replaced session, whose user may be another.
     fn note_replaced(&self, former: &ActiveSession, by: &ActiveSession, origin: &Origin) {
         let detail = AuditDetail::of(DetailKey::Session, &former.id()).and(DetailKey::ReplacedBy, &by.id());
         let event = Event::success(Kind::SessionEnd, former.principal().email.as_str());
@@ -361,8 +361,8 @@ impl SignIn {
         self.audit.note(origin, &event);
     }
 
-    /// The account as it is now that the session stands. Whoever shut it out or changed its password while the
-    /// password was being hashed ended its sessions before this one began, or is seen here.
+    /// Reads the account again once the session exists. A revocation or a change of password during hashing
+    /// either ended this session with the account's others, or is seen here.
     async fn confirm(&self, read: &Account) -> Result<Account, SignInError> {
         let current = self.store.account(read.id).await?;
         let current = current
@@ -372,7 +372,7 @@ impl SignIn {
         Ok(current)
     }
 
-    /// Whether somebody who proves to be the owner of an account may sign in, and without agreeing to new terms.
+    /// Returns whether the proven owner of an account may sign in without accepting new terms.
     pub fn admits(&self, account: &Account) -> Result<(), SignInError> {
         self.policy.check(account)?;
         if self.terms.are_outstanding(account) {
@@ -381,7 +381,7 @@ impl SignIn {
         Ok(())
     }
 
-    /// The account of a key that serves.
+    /// Returns the account of an accepted key, if it may sign in.
     pub(super) async fn account(&self, id: AccountId) -> Result<Account, SignInError> {
         let account = self.store.account(id).await?;
         let account = account.ok_or(SignInError::InvalidCredentials)?;
@@ -389,13 +389,13 @@ impl SignIn {
         Ok(account)
     }
 
-    /// Ends a session that was begun and cannot stand.
+    /// Ends a session that was started and cannot be kept.
     pub(super) async fn end(&self, which: SessionsToEnd) -> Result<(), StoreError> {
         self.sessions.end(which).await.map(drop)
     }
 
-    /// Keeps that somebody who proved to be the owner of `account` agrees to the terms as they are now, if they have to.
-    /// Refuses an account that was given another password since.
+    /// Stores that the proven owner of `account` accepts the current terms, if that is required. Refuses an
+    /// account whose password changed since.
     pub(super) async fn agree(
         &self,
         account: Account,
@@ -412,7 +412,7 @@ impl SignIn {
             .detail(AuditDetail::of(DetailKey::Version, &agreement.version));
         let proved = account.password_changed_at;
         let edited = edit_and_mail(&self.store, &self.guarded, account.id, move |account| {
-            // The account that comes back is taken for the one whose password was proved (S77).
+            // The returned account must still be the one whose password was checked (S77).
             if account.password_changed_at != proved {
                 return Err(StoreError::from(PreconditionError::PasswordChanged).into());
             }
@@ -431,7 +431,7 @@ impl SignIn {
     }
 }
 
-/// What was typed may be of any length.
+/// Cuts a typed name, which may have any length.
 fn shortened(who: &str) -> String {
     who.chars().take(Email::MAX_LENGTH).collect()
 }

@@ -1,15 +1,15 @@
-//! Which accounts may sign in: one rule for passwords, access keys and whatever else proves who somebody is (S17).
+//! Which accounts may sign in: one rule for every credential (S17).
 
 use crate::model::{Account, AccountStatus};
 
-/// The rule, as the operator configured it.
+/// The rule as configured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SignInPolicy {
     /// `signup.verify_email`
     pub(super) verified_only: bool,
 }
 
-/// Why an account that proved itself may not sign in.
+/// Why an account may not sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ineligible {
     /// Its address is not verified.
@@ -21,7 +21,7 @@ pub(super) enum Ineligible {
 }
 
 impl SignInPolicy {
-    /// Whether it may.
+    /// Returns an error unless the account may sign in.
     pub(super) fn check(self, account: &Account) -> Result<(), Ineligible> {
         match account.status {
             AccountStatus::Disabled => Err(Ineligible::Disabled),

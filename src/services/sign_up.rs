@@ -1,4 +1,4 @@
-//! Making an account for oneself.
+//! Sign-up: creates accounts for visitors and holders of invitations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::random::Random;
 use crate::secret::Secret;
 use crate::store::{CreateAccount, Store, StoreError};
 
-/// What somebody filled in.
+/// A submitted sign-up form.
 #[derive(Debug)]
 pub struct SignUpForm {
     /// The address.
@@ -31,28 +31,28 @@ pub struct SignUpForm {
     pub username: String,
     /// The password.
     pub password: Secret<String>,
-    /// The password again.
+    /// The password, repeated.
     pub password_confirm: Secret<String>,
     /// The token of an invitation.
     pub invitation: Option<String>,
-    /// Whether they agreed to the terms.
+    /// Whether the terms were accepted.
     pub agree: bool,
 }
 
-/// What comes next for a new account.
+/// What a new account has to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SignUpNext {
-    /// Signing in.
+    /// Sign in.
     Login,
-    /// Opening the mailed link.
+    /// Open the mailed link.
     Verify,
-    /// Waiting for an administrator.
+    /// Wait for an administrator.
     Approval,
 }
 
 impl SignUpNext {
-    /// What comes next for an account: its owner proves the address first, then an administrator decides.
+    /// Returns the next step: the owner verifies the address first, then an administrator decides.
     pub(super) fn of(account: &Account, verify_email: bool) -> Self {
         if verify_email && !account.email_verified {
             Self::Verify
@@ -64,31 +64,31 @@ impl SignUpNext {
     }
 }
 
-/// Why there is no account.
+/// Why no account was created.
 #[derive(Debug, thiserror::Error)]
 pub enum SignUpError {
-    /// Signup is switched off.
+    /// `signup.mode` is "closed".
     #[error("signup is closed")]
     Closed,
-    /// Fields that are wrong, at least one.
+    /// The invalid fields; never empty.
     #[error("{0:?}")]
     Invalid(Vec<(SignUpField, FieldError)>),
-    /// Too many from this address.
+    /// Too many attempts from this address. Holds the time to wait.
     #[error("too many from one address")]
     RateLimited(Duration),
-    /// Too many passwords are being hashed.
+    /// The queue of the password hasher is full.
     #[error("too many passwords are being hashed")]
     Busy,
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The event could not be recorded, and must be.
+    /// The event could not be recorded where the audit log is required.
     #[error("the event could not be recorded")]
     Unrecorded,
 }
 
 impl SignUpError {
-    /// Its name in the record.
+    /// The reason in the audit log.
     fn reason(&self) -> &'static str {
         match self {
             Self::Closed => "signup-closed",
@@ -119,7 +119,7 @@ impl From<Busy> for SignUpError {
     }
 }
 
-/// The service.
+/// Creates accounts from sign-up forms.
 #[derive(Debug)]
 pub struct SignUp {
     pub(super) store: Arc<dyn Store>,
@@ -136,15 +136,15 @@ pub struct SignUp {
     pub(super) config: SignupConfig,
 }
 
-/// What became of a form without mistakes.
+/// The result of a valid form.
 enum SignUpResult {
-    /// An account, and by which invitation.
+    /// A new account, and the invitation that was used.
     New(Box<Account>, Option<InvitationId>),
-    /// None: somebody has the address, and is told by mail.
+    /// No account: the address has one, whose owner is told by mail.
     Known(Email),
 }
 
-/// A form without mistakes.
+/// A valid form.
 struct ValidSignUp {
     email: Email,
     username: Username,
@@ -152,7 +152,8 @@ struct ValidSignUp {
 }
 
 impl SignUp {
-    /// Makes an account. Where addresses are verified, an address that has one is answered alike (S18).
+    /// Creates an account. If addresses are verified, an address that has an account gets an equal result
+    /// (S18).
     pub async fn sign_up(&self, form: SignUpForm, origin: &Origin) -> Result<SignUpNext, SignUpError> {
         let made = self.try_sign_up(form, origin).await;
         let counter = match &made {
@@ -182,7 +183,7 @@ impl SignUp {
                 let event = Event::failure(Kind::SignUp, email.as_str(), "email-taken");
                 self.audit.note(origin, &event);
             }
-            // Said already, by the record itself.
+            // The audit log has reported it already.
             Err(SignUpError::Unrecorded) => {}
             Err(error) => {
                 if error.is_void_invitation() {
@@ -199,7 +200,7 @@ impl SignUp {
         result
     }
 
-    /// The invitation that a link carries, if it is still good; uses nothing up.
+    /// Returns the invitation of a link if it is valid; does not consume it.
     pub async fn invitation(&self, token: &str) -> Result<Option<Invitation>, StoreError> {
         let Some(token) = PlainToken::parse(token) else {
             return Ok(None);
@@ -208,7 +209,7 @@ impl SignUp {
         Ok(invitation.filter(|invitation| self.mailer.now_for(invitation).is_some()))
     }
 
-    /// Whether people may make accounts themselves.
+    /// The mode of sign-up.
     pub fn mode(&self) -> SignupMode {
         self.config.mode
     }
@@ -231,10 +232,10 @@ impl SignUp {
             .and_then(|invitation| invitation.email.as_ref());
         let serves = bound.is_none_or(|bound| parse_email(&form.email).map_or(true, |email| email == *bound));
         if !serves || (must_have && invitation.is_none()) {
-            // Before anything is looked up: without an invitation nothing is told of addresses and usernames.
+            // Before any lookup: without an invitation, nothing about addresses and usernames is disclosed.
             return Err(void_invitation());
         }
-        // Whoever holds the first administrator's link is told plainly, and needs no verification.
+        // The holder of the first administrator's link gets plain errors and needs no verification.
         let hides_addresses = self.config.verify_email && !first_administrator;
         let valid = self.validate(form, hides_addresses).await?;
         if hides_addresses && let Some(holder) = self.store.account_by_email(&valid.email).await? {
@@ -260,7 +261,7 @@ impl SignUp {
             language: origin.language.clone(),
             ..Account::new(id, valid.username, valid.email, password_hash, now)
         };
-        // One that ran out meanwhile is void in the store.
+        // One that expired meanwhile is void in the store.
         let used_at = invitation.as_ref().map_or(now, |invitation| {
             self.mailer.now_for(invitation).unwrap_or(invitation.expires_at)
         });
@@ -296,8 +297,7 @@ impl SignUp {
         Err(SignUpError::Invalid(vec![error]))
     }
 
-    /// Everything that can be known without hashing, for all fields at once. What is true in the end is decided when
-    /// the account is created.
+    /// Validates all fields before anything is hashed. Uniqueness is decided when the account is created.
     async fn validate(&self, form: &SignUpForm, hides_addresses: bool) -> Result<ValidSignUp, SignUpError> {
         let mut errors = Vec::new();
         let email = parse_email(&form.email)
@@ -341,7 +341,8 @@ impl SignUp {
         }
     }
 
-    /// Before there is an account: one that nobody recorded could not be taken back, its name being used up.
+    /// Writes the audit event before creating the account, because usernames are never reused and creation
+    /// cannot be rolled back.
     async fn announce(
         &self,
         origin: &Origin,
@@ -354,9 +355,9 @@ impl SignUp {
             .map_err(|_| SignUpError::Unrecorded)
     }
 
-    /// A signup with an address that has an account, where addresses are verified: the answer is that of a new account
-    /// after the same work (S18), and the mail tells the owner. One hash and one write, as for a new account; also where
-    /// the client's share of mails is spent.
+    /// Handles a sign-up with an address that has an account, if addresses are verified: equal result and
+    /// equal work as for a new account, one hash and one write (S18), also when the client's quota of mails
+    /// is used up. The mail tells the account's owner.
     async fn notify_holder(
         &self,
         holder: &Account,

@@ -1,13 +1,13 @@
-//! The terms: whether somebody has agreed to them as they are now.
+//! Terms of service: their version, and who has to accept it.
 
 use crate::clock::Clock;
 use crate::config::SignupConfig;
 use crate::model::{Account, Agreement};
 
-/// The terms that are in force.
+/// The terms in force.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    /// Whether there are any: `signup.terms_url` or `signup.privacy_url`.
+    /// Whether `signup.terms_url` or `signup.privacy_url` is set.
     exist: bool,
     /// `signup.terms_version`
     version: String,
@@ -23,12 +23,13 @@ impl Terms {
         }
     }
 
-    /// Whether there are any.
+    /// Returns whether there are terms.
     pub(super) fn exist(&self) -> bool {
         self.exist
     }
 
-    /// Whether an account has to agree before it signs in: to a version that it has not agreed to last.
+    /// Returns whether an account has to accept the terms before it signs in: the version that it accepted
+    /// last is another.
     pub(super) fn are_outstanding(&self, account: &Account) -> bool {
         let last = account.agreements.last();
         self.exist
@@ -36,7 +37,7 @@ impl Terms {
             && last.is_none_or(|agreement| agreement.version != self.version)
     }
 
-    /// What is kept of an agreement to them that is made now, if there are any.
+    /// Returns an agreement to the current version, as of now; `None` without terms.
     pub(super) fn agreement(&self) -> Option<Agreement> {
         self.exist.then(|| Agreement {
             version: self.version.clone(),

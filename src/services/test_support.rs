@@ -1,4 +1,4 @@
-//! Services over a store, with a clock that the test moves, for the tests of services.
+//! A test environment: services over a real store, with a manual clock.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::store::{AuditFilter, AuditOrder, Store};
 pub(super) const EMAIL: &str = "ann@example.com";
 pub(super) const PASSWORD: &str = "Tr0ub4dor&3";
 
-/// A hash costs a millisecond at this cost.
+/// At this cost a hash takes a millisecond.
 const COST: u32 = 4;
 
 const THREADS: usize = 2;
@@ -41,7 +41,7 @@ impl TestEnv {
         Self::with(|_| {}).await
     }
 
-    /// A world whose configuration says something of its own.
+    /// Creates an environment with a changed configuration.
     pub(super) async fn with(say: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::default();
@@ -70,19 +70,19 @@ impl TestEnv {
         }
     }
 
-    /// A world with an account, `EMAIL` with `PASSWORD`.
+    /// Creates an environment with the account `EMAIL`, password `PASSWORD`.
     pub(super) async fn with_ann(say: impl FnOnce(&mut Config)) -> Self {
         let world = Self::with(say).await;
         world.add(EMAIL, &[]).await;
         world
     }
 
-    /// The same store under services that were started anew, and hash at another cost.
+    /// Services restarted over the store, with another hashing cost.
     pub(super) async fn restarted(&self, cost: u32) -> Services {
         services(&self.config, &self.store, &self.clock, cost).await
     }
 
-    /// What is kept, as a gateway finds it that starts when the machine's clock says `wall`.
+    /// Reopens the store as a gateway that starts when the wall clock says `wall`.
     pub(super) async fn reopened(self, wall: Timestamp) -> Self {
         let Self {
             services,
@@ -126,7 +126,7 @@ impl TestEnv {
             .unwrap()
     }
 
-    /// Has the account stand there, however it got there, and end what it may not go on with.
+    /// Sets the status directly, and refreshes the account's access keys.
     pub(super) async fn set_status(&self, status: AccountStatus) {
         let account = self.account(EMAIL).await;
         let changed = Account {
@@ -141,7 +141,7 @@ impl TestEnv {
         sign_in(&self.services, login, password).await
     }
 
-    /// Fails to sign in so often.
+    /// Fails to sign in `times` times.
     pub(super) async fn fail(&self, login: &str, times: usize) {
         for n in 0..times {
             let result = self.sign_in(login, "wrong").await;
@@ -156,12 +156,12 @@ impl TestEnv {
         self.services.hasher.hashes()
     }
 
-    /// Stops hashing until the answer is dropped.
+    /// Stops hashing until the returned value is dropped.
     pub(super) fn hold_hashing(&self) -> PausedPool {
         self.services.hasher.hold(THREADS)
     }
 
-    /// The mails that were written into the outbox, oldest first.
+    /// The mails in the file transport's folder, oldest first.
     pub(super) fn outbox(&self) -> Vec<PathBuf> {
         let Ok(folder) = std::fs::read_dir(self.folder.path().join("outbox")) else {
             return Vec::new();
@@ -171,7 +171,7 @@ impl TestEnv {
         mails
     }
 
-    /// What is recorded, the newest first.
+    /// The audit events, newest first.
     pub(super) async fn events(&self) -> Vec<AuditEvent> {
         let filter = AuditFilter::default();
         let read = self
@@ -242,7 +242,7 @@ pub(super) fn form(email: &str, username: &str, password: &str) -> SignUpForm {
     }
 }
 
-/// Nothing can be written to the record, and it must be.
+/// Requires the audit log, and makes its file unwritable.
 pub(super) fn unwritable_audit_log(config: &mut Config) {
     config.audit.file = PathBuf::from("/dev/full");
     config.audit.mode = AuditMode::Required;

@@ -1,4 +1,4 @@
-//! An explanation, for people.
+//! Formats an explanation as text.
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,14 @@ use crate::proxy::{
 };
 use crate::text::Texts;
 
-/// Lines under names.
+/// Labelled lines.
 #[derive(Default)]
 struct Sheet(String);
 
 impl Sheet {
-    /// A line; those without a name go on with the one before.
+    /// Appends a line; without a name, it continues the one before.
     fn line(&mut self, name: &str, text: &str) {
-        // Writing into a string does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(self.0, "{name:<10}{}", printable(text));
     }
 
@@ -177,7 +177,7 @@ fn response(answered: &ResponseSummary) -> String {
     text
 }
 
-/// Names in lines that a terminal shows whole.
+/// Joins names into lines of the width of a terminal.
 fn wrapped(names: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for name in names {
@@ -239,7 +239,7 @@ fn recent_lines(sheet: &mut Sheet, recent: &RecentRequest) {
     sheet.lines("meaning", meaning(slug));
 }
 
-/// What a kind of refusal tells an operator.
+/// What a kind of refusal means, for operators.
 fn meaning(slug: &str) -> Option<String> {
     let texts = Texts::built_in().ok()?;
     let text = texts.find(texts.language("en")?, &format!("problem.{slug}.operator"))?;

@@ -1,4 +1,4 @@
-//! A file of addresses to invite.
+//! Reads the addresses to invite from a CSV file.
 
 use std::io;
 use std::path::Path;
@@ -7,11 +7,11 @@ use crate::cli::output::Failure;
 use crate::cli::standard_stream;
 use crate::model::Email;
 
-/// How many addresses one command invites.
+/// The most addresses of one command.
 pub(super) const MOST: usize = 1000;
 
-/// The addresses in the first column of a CSV file. A first line that names the column is passed over; so are empty lines.
-/// Nobody is invited if one of them is not an address.
+/// Reads the first column of a CSV file, without its heading and empty lines. Fails if one cell is no
+/// address.
 pub(super) fn read(file: &Path) -> Result<Vec<Email>, Failure> {
     let name = standard_stream::input_name(file);
     let text = standard_stream::open_input(file).and_then(io::read_to_string);

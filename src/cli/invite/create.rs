@@ -1,4 +1,4 @@
-//! `vestibule invite create`
+//! `vestibule invite create`: creates invitations.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -93,7 +93,7 @@ impl Create {
     }
 }
 
-/// Who is invited by mail, a line each.
+/// A line for each mailed invitation.
 fn mailed(invitations: &[InvitationView], runs: bool) -> String {
     let said = if runs {
         "is invited by mail"
@@ -107,7 +107,7 @@ fn mailed(invitations: &[InvitationView], runs: bool) -> String {
     lines.join("\n")
 }
 
-/// A link a line, behind its address if there are several addresses.
+/// A line for each link, behind its address if there are several addresses.
 fn links(invitations: &[InvitationView]) -> String {
     let first = invitations.first().and_then(|first| first.email.as_ref());
     let are_for_several = invitations.iter().any(|other| other.email.as_ref() != first);

@@ -1,4 +1,4 @@
-//! `vestibule store backup`
+//! `vestibule store backup`: exports to a new file and verifies it.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Backup {
 }
 
 impl Backup {
-    /// It has its name, or is on standard output, only when all of it was read again and is what was written.
+    /// The file gets its name, or goes to standard output, only after it was read back and found equal.
     pub(super) async fn run(
         self,
         client: &AdminClient,

@@ -1,4 +1,4 @@
-//! `vestibule store export`
+//! `vestibule store export`: exports the store.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -63,7 +63,7 @@ async fn write(
     Ok(summary)
 }
 
-/// What is said of a file to programs.
+/// The JSON of an exported file.
 pub(super) fn described(path: &Path, summary: &Summary) -> serde_json::Value {
     json!({
         "file": path,
@@ -73,7 +73,7 @@ pub(super) fn described(path: &Path, summary: &Summary) -> serde_json::Value {
     })
 }
 
-/// Writes an export as it comes to what has this name.
+/// Writes an export to `to`, which has this name in messages.
 pub(super) async fn copy(
     export: &mut admin_client::ExportSource,
     name: &impl Display,

@@ -1,4 +1,4 @@
-//! `vestibule store import`
+//! `vestibule store import`: fills a new store.
 
 use std::io::BufReader;
 use std::path::PathBuf;

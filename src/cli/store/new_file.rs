@@ -1,4 +1,4 @@
-//! A file that gets its name when it is whole.
+//! Files that get their name when they are complete.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -15,22 +15,22 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::output::{Failure, mention};
 use crate::system_user::SystemUser;
 
-/// What the name of an unfinished file begins and ends with, where it needs one.
+/// Prefix and suffix of the hidden name of an unfinished file.
 const PREFIX: &str = ".vestibule-";
 const SUFFIX: &str = ".unfinished";
 
-/// A file that gets its name when it is whole; its owner's alone from the first byte (S54).
+/// A file that gets its name when it is complete; readable by its owner only, from the first byte (S54).
 ///
-/// Until then it has none, so that nothing is left of it however the process ends. Where the file system cannot do that
-/// (NFS), it has a hidden one, which goes with a failure, with SIGINT or SIGTERM, and what a kill leaves with the
-/// next command that writes into the folder.
+/// Until then it has no name, so that nothing is left of it however the process ends. Where the file system
+/// cannot do that (NFS), it has a hidden name, which is removed on failure, SIGINT and SIGTERM, and after a
+/// kill by the next command that writes to the folder.
 #[derive(Debug)]
 pub(super) struct NewFile {
     pub(super) file: File,
     unfinished: Option<UnfinishedFile>,
 }
 
-/// The hidden name of a file that is being written, which is locked meanwhile.
+/// The hidden name of an unfinished file, which is locked meanwhile.
 #[derive(Debug)]
 struct UnfinishedFile {
     path: TempPath,
@@ -38,7 +38,7 @@ struct UnfinishedFile {
 }
 
 impl NewFile {
-    /// The same, where no file may be replaced.
+    /// Like [`Self::beside`], but fails if the file exists.
     pub(super) fn in_nobodys_place(path: &Path) -> Result<Self, Failure> {
         if path.symlink_metadata().is_ok() {
             return Err(unwritable(&path.display(), &io::ErrorKind::AlreadyExists.into()));
@@ -46,7 +46,7 @@ impl NewFile {
         Self::beside(path)
     }
 
-    /// In the folder of the file that it is to be. Needs a tokio runtime.
+    /// Creates the file in the folder of its final path. Needs a tokio runtime.
     pub(super) fn beside(path: &Path) -> Result<Self, Failure> {
         let folder = folder_of(path);
         remove_unfinished(folder);
@@ -69,7 +69,7 @@ impl NewFile {
             let mut options = File::options();
             let options = options.read(true).write(true).create_new(true).mode(0o600);
             let file = options.open(path)?;
-            // Where files cannot be locked, nobody removes what is left either.
+            // Where files cannot be locked, leftovers are not removed either.
             let _ = file.try_lock();
             Ok(file)
         })?;
@@ -84,7 +84,7 @@ impl NewFile {
         })
     }
 
-    /// Has it take its place, or that of a file that is there where it may.
+    /// Gives the file its name, replacing an existing file if that is allowed.
     pub(super) fn put(self, path: &Path, may_replace: bool) -> Result<(), Failure> {
         let put = || {
             self.file.sync_all()?;
@@ -94,7 +94,7 @@ impl NewFile {
                     link(&self.file, path)?;
                     return File::open(folder_of(path))?.sync_all();
                 }
-                // No system call puts a file without a name into the place of another.
+                // No system call gives a nameless file the name of an existing one.
                 None => unfinished()
                     .make_in(folder_of(path), |hidden| link(&self.file, hidden))?
                     .into_temp_path(),
@@ -110,7 +110,7 @@ impl NewFile {
     }
 }
 
-/// Why a file, or standard output, could not be written, and what to do.
+/// The failure to write a file or standard output, with advice.
 pub(super) fn unwritable(name: &impl Display, error: &io::Error) -> Failure {
     let advice = match error.kind() {
         io::ErrorKind::AlreadyExists => {
@@ -129,7 +129,7 @@ pub(super) fn unwritable(name: &impl Display, error: &io::Error) -> Failure {
     Failure::failed(format!("{name} cannot be written: {error}; {advice}"))
 }
 
-/// What a process left that was killed: nobody has it locked.
+/// Removes files of killed processes, which hold no lock any more.
 fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -149,7 +149,7 @@ fn remove_unfinished(folder: &Path) {
     }
 }
 
-/// Ends the process at a signal as it would end anyhow, without the file.
+/// On a signal, removes the file and ends the process as the signal would.
 fn remove_on_signal(path: &Path) -> io::Result<AbortOnDropHandle<()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -171,12 +171,12 @@ fn unfinished() -> Builder<'static, 'static> {
     builder
 }
 
-/// A path of a file that has none of its own: open(2), `O_TMPFILE`.
+/// A path of a nameless file: open(2), `O_TMPFILE`.
 fn descriptor(file: &File) -> PathBuf {
     Path::new("/proc/self/fd").join(file.as_raw_fd().to_string())
 }
 
-/// Gives a file without a name this one, if nothing has it.
+/// Gives a nameless file this name; fails if it exists.
 fn link(file: &File, path: &Path) -> io::Result<()> {
     rustix::fs::linkat(CWD, descriptor(file), CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
 }

@@ -1,4 +1,4 @@
-//! `vestibule store salvage`
+//! `vestibule store salvage`: writes what is readable of a damaged store to a new file.
 
 use std::env;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::store::{self, Losses};
 
-/// Losses that people are told one by one.
+/// The most losses that are listed.
 const TOLD: usize = 10;
 
 #[derive(Debug, Args)]
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Salvage {
 }
 
 impl Salvage {
-    /// Writes to standard output itself, and then says on standard error what was lost.
+    /// With standard output, writes the file there itself and the losses on standard error.
     pub(super) async fn run(
         self,
         client: &AdminClient,
@@ -58,7 +58,7 @@ impl Salvage {
     }
 }
 
-/// Writes what can be read, as it comes, to what has this name.
+/// Writes the readable records to `to`, which has this name in messages.
 async fn copy(
     salvage: &mut store::Salvage,
     name: &impl Display,

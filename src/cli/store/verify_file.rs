@@ -1,4 +1,4 @@
-//! Reading an export or a backup from its first line to its last.
+//! Verifies an export or a backup by reading all of it.
 
 use std::fmt::Display;
 use std::io::{BufReader, Read};
@@ -32,7 +32,7 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> 
     CommandOutput::new(&document, text)
 }
 
-/// What is in a file that is whole, and is called this.
+/// Reads a file of this name in messages; fails unless it is complete.
 pub(super) fn read(name: &impl Display, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
     let wrong = |error| Failure::failed(format!("{name}:{error}"));
     let mut reader = RecordReader::begin(BufReader::new(file)).map_err(wrong)?;

@@ -1,4 +1,4 @@
-//! `vestibule user import`
+//! `vestibule user import`: imports accounts from an htpasswd file.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -18,17 +18,16 @@ use crate::cli::table::printable;
 use crate::control::{Command, CommandError, HtpasswdLines};
 use crate::services::HtpasswdLine;
 
-/// Lines that are added in one step: so many that the store is written seldom, and so few that people who sign in
-/// meanwhile do not notice.
+/// Lines in one request: enough that the store is written rarely, few enough not to delay sign-ins meanwhile.
 const TOGETHER: usize = 500;
 
-/// Parts that are under way at one time: one is read and answered while another is written.
+/// Concurrent requests: one is read and sent while another is written.
 const IN_FLIGHT: usize = 2;
 
-/// Bytes of the longest line: an address, a hash, and room.
+/// The longest line in bytes: an address, a hash, and room.
 const LONGEST: u64 = 4096;
 
-/// Refused lines that people are told one by one.
+/// The most refused lines that are listed.
 const TOLD: usize = 20;
 
 #[derive(Debug, Args)]
@@ -44,8 +43,8 @@ pub(in crate::cli) struct UserImport {
 }
 
 impl UserImport {
-    /// Reads the whole file first: where a line is none, nothing is added. What it takes in memory does not grow with the
-    /// file, unless all of it is to be printed.
+    /// Imports the file, after checking all of it: a malformed line refuses it as a whole. Memory use does
+    /// not grow with the file, unless everything is printed.
     pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
         let path = &self.htpasswd;
         let unreadable = |error| Failure::failed(format!("{} cannot be read: {error}", path.display()));
@@ -57,7 +56,7 @@ impl UserImport {
         }
         let none = self.check(&file, client, &mut outcome)?;
         if outcome.refused_count > 0 {
-            // The gateway refuses them too, and has it on record.
+            // Sent to the gateway, which refuses and audits them too.
             client.note(Command::ImportLines(none), &self.reason).await;
             let message = format!(
                 "{} of {} lines of {} are none of an htpasswd file with bcrypt hashes; nothing was imported",
@@ -100,7 +99,8 @@ impl UserImport {
         outcome.into_output(path)
     }
 
-    /// Refuses what no gateway would take, whatever accounts there are. The first lines of that kind.
+    /// Counts and keeps the lines that no gateway would accept, whatever accounts exist. Returns the first of
+    /// them.
     fn check(
         &self,
         file: &File,
@@ -137,16 +137,16 @@ impl UserImport {
     }
 }
 
-/// The lines of a file, one at a time.
+/// Reads a file line by line.
 struct LineReader<'f> {
     file: BufReader<&'f File>,
-    /// The number of the last one.
+    /// The number of the last line.
     number: usize,
-    /// Bytes that were read.
+    /// The bytes read so far.
     read: u64,
 }
 
-/// Why a line cannot be read.
+/// Why a line could not be read.
 #[derive(Debug, thiserror::Error)]
 enum LineError {
     #[error("{0}")]
@@ -172,7 +172,7 @@ impl<'f> LineReader<'f> {
         }
     }
 
-    /// The next line, with its line break.
+    /// Returns the next line, with its line break.
     fn next(&mut self) -> Result<Option<String>, LineError> {
         let mut line = Vec::new();
         let count = (&mut self.file).take(LONGEST + 1).read_until(b'\n', &mut line)?;
@@ -188,7 +188,7 @@ impl<'f> LineReader<'f> {
         Ok(Some(line))
     }
 
-    /// The next lines; without text at the end.
+    /// Returns the next lines; without text at the end.
     fn batch(&mut self) -> Result<HtpasswdLines, LineError> {
         let first = self.number + 1;
         let mut text = String::new();
@@ -200,7 +200,7 @@ impl<'f> LineReader<'f> {
     }
 }
 
-/// What became of the lines so far.
+/// The results so far.
 struct ImportTally {
     verbose: bool,
     keeps_all: bool,

@@ -1,4 +1,4 @@
-//! `vestibule user list`
+//! `vestibule user list`: lists accounts.
 
 use clap::Args;
 
@@ -63,7 +63,7 @@ impl List {
         CommandOutput::new(&list, text)
     }
 
-    /// A page may be short, or empty, and still have a next one.
+    /// Collects pages; one may be short, or empty, and still have a next one.
     async fn find(&self, client: &AdminClient) -> Result<AccountList, Failure> {
         let most = self.limit.map_or(usize::MAX, |limit| limit as usize);
         let waiting = self.waiting.then_some(AccountStatus::AwaitingApproval);

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::control::{ClientError, SocketClient};
 
-/// A socket whose commands are answered with who asked.
+/// A socket that responds to commands with their actor.
 struct Running {
     folder: TempDir,
     stop: CancellationToken,
@@ -37,10 +37,10 @@ impl Running {
         self.folder.path().join("admin.sock")
     }
 
-    /// What it answers to these bytes, when no more come but the connection stays open.
+    /// The response to these bytes while the connection stays open.
     async fn answer_to(&self, bytes: &[u8]) -> Result<Value, CommandError> {
         let mut stream = UnixStream::connect(self.path()).await.unwrap();
-        // Refused before it is read to its end: then the rest cannot be written.
+        // The server may refuse before it has read everything: then the rest cannot be written.
         let _ = stream.write_all(bytes).await;
         let mut line = Vec::new();
         stream.read_to_end(&mut line).await.unwrap();

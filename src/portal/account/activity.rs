@@ -1,4 +1,4 @@
-//! `/.auth/account/activity`: who signed in to my account of late, and who tried to.
+//! `/.auth/account/activity`: the account's recent sign-ins and attempts.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -12,7 +12,7 @@ use crate::portal::user_agent::{Device, device};
 use crate::route::AccountPage;
 use crate::services::{AuditFilter, AuditOrder, AuditPage, AuditSubject};
 
-/// So many are shown.
+/// The most events that are shown.
 const SHOWN: usize = 20;
 
 #[derive(Serialize)]
@@ -20,14 +20,14 @@ struct SignInDocuments<'a> {
     sign_ins: Vec<SignInDocument<'a>>,
 }
 
-/// A sign-in or an attempt at one, as the account's owner reads it.
+/// A sign-in, or an attempt at one.
 #[derive(Serialize)]
 struct SignInDocument<'a> {
     time: String,
     event: &'static str,
     success: bool,
     reason: Option<&'a str>,
-    /// The access key, where it was one.
+    /// The access key, if one was used.
     access_key: Option<String>,
     address: Option<String>,
     user_agent: Option<&'a str>,

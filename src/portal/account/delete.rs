@@ -1,4 +1,4 @@
-//! `/.auth/account/delete`
+//! `/.auth/account/delete`: deletes the account.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -27,7 +27,7 @@ pub(in crate::portal) fn get(cx: &SignedInRequest<'_>) -> Response<Bytes> {
     form(cx, StatusCode::OK, Errors::new(), None)
 }
 
-/// `current_password`
+/// Fields: `current_password`.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> Response<Bytes> {
     let (password, origin) = (fields.secret(CURRENT_PASSWORD), cx.origin());
     let settings = &cx.services.account_settings;

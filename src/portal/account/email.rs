@@ -1,4 +1,4 @@
-//! `/.auth/account/email`: moving the account to another address.
+//! `/.auth/account/email`: moves the account to another address.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,14 +15,14 @@ use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
 use crate::route::AccountPage;
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &["email", CURRENT_PASSWORD];
 
 #[derive(Default, Serialize)]
 struct EmailView<'a> {
     email: &'a str,
     pending: Option<PendingEmailView>,
-    /// What was done, in words.
+    /// The text of what was done, by its key.
     done: Option<&'static str>,
     errors: Errors,
     alert: Option<ErrorSummary>,
@@ -35,7 +35,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, &find_account(cx).await?))
 }
 
-/// `email`, `current_password`; or `change` "cancel", for the change that is pending
+/// Fields: `email`, `current_password`; or `change` "cancel", which cancels the pending change.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
     let (settings, session, origin) = (&cx.services.account_settings, cx.user.session, cx.origin());
     if fields.text("change") == "cancel" {

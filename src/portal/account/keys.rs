@@ -1,4 +1,4 @@
-//! `/.auth/account/keys`: what programs prove themselves with.
+//! `/.auth/account/keys`: the account's access keys.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::route::AccountPage;
 use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
 
-/// For how many days a key may be made; 0: until it is revoked.
+/// The lifetimes of a new key that are offered, in days; 0: until it is revoked.
 const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
 
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct KeysView<'a> {
     alert: Option<ErrorSummary>,
 }
 
-/// What a form asks for.
+/// What the form does.
 enum KeyAction {
     Create,
     RevokeOlder,
@@ -45,10 +45,12 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     show(cx, None, None).await
 }
 
-/// `change`: "disable", "enable" or "revoke" for `access_key`; "revoke-older" for those older than the password; without it `name` and `days` of a new one.
+/// Fields: `change` "disable", "enable" or "revoke" with `access_key`; "revoke-older", for keys older than
+/// the password; without `change`, `name` and `days` of a new key.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
     let asked = KeyAction::of(&fields).ok_or(Problem::NotFound)?;
-    // Whoever finds an open browser may switch a key off, and gets none; whoever has a key does nothing to another.
+    // In an unlocked browser, keys can be disabled and revoked without the password, but none created or
+    // enabled. A session that an access key started changes no key without it.
     let gives = matches!(
         asked,
         KeyAction::Create | KeyAction::Change(_, AccessKeyChange::Enable)
@@ -121,7 +123,7 @@ async fn show(
     Ok(page(cx, keys, created, refused))
 }
 
-/// `refused` is the name that was typed, and why there is no key of it.
+/// `refused`: the name that was typed, and why no key was created.
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     keys: Vec<AccessKeyInfo>,
@@ -178,7 +180,7 @@ impl KeyAction {
     }
 }
 
-/// For how long, by the number of days that was sent.
+/// Parses a lifetime in days; zero: until the key is revoked.
 fn ttl(days: &str) -> Option<Duration> {
     let days = if days.is_empty() {
         0

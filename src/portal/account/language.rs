@@ -1,4 +1,4 @@
-//! `/.auth/account/language`: in which language mails speak to me, and pages in this browser.
+//! `/.auth/account/language`: the language of mails, and of pages in this browser.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -34,7 +34,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, find_account(cx).await?.language.as_deref()))
 }
 
-/// `language`
+/// Fields: `language`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields) -> PageResult {
     let texts = &cx.renderer.texts;
     let chosen = |lang: &Lang| texts.tag(*lang) == fields.text("language");

@@ -1,4 +1,4 @@
-//! `/.auth/account` and below: what people do with their own account. One file a page.
+//! `/.auth/account` and below: account self-service. One file a page.
 
 pub(super) mod activity;
 pub(super) mod delete;
@@ -42,7 +42,7 @@ static NAV: NavSection = NavSection {
     ],
 };
 
-/// Each page's `get`, or `post` with the fields of the form that was sent.
+/// Calls the page's `get`, or its `post` with the form's fields.
 pub(super) async fn dispatch(
     page: AccountPage,
     cx: &SignedInContext<'_>,
@@ -64,7 +64,7 @@ pub(super) async fn dispatch(
         (AccountPage::Keys, None) => keys::get(cx).await,
         (AccountPage::Keys, Some(fields)) => keys::post(cx, fields).await,
         (AccountPage::Activity, None) => activity::get(cx).await,
-        // The route lets no form get there.
+        // The route refuses this method before.
         (AccountPage::Activity, Some(_)) => Err(Problem::MethodNotAllowed.into()),
         (AccountPage::Language, None) => language::get(cx).await,
         (AccountPage::Language, Some(fields)) => language::post(cx, &fields).await,
@@ -73,12 +73,12 @@ pub(super) async fn dispatch(
     }
 }
 
-/// Where a page stands among the others.
+/// The page's place in the navigation.
 const fn place(page: AccountPage) -> NavItem {
     NAV.at(Page::Account(page))
 }
 
-/// The page that says what was done.
+/// The page's URL, with what was done.
 fn done(page: AccountPage, what: &str) -> String {
     with_query(page.path(), &[("done", what)])
 }
@@ -88,7 +88,7 @@ async fn find_account(cx: &SignedInContext<'_>) -> Result<Account, PageError> {
     Ok(found.await?)
 }
 
-/// Makes a change that takes the current password; without one it is refused before anything is asked of a service.
+/// Runs a change that takes the current password; refuses an empty one before a service is called.
 async fn submit_form<T>(
     cx: &RequestContext<'_>,
     password: &Secret<String>,
@@ -100,7 +100,7 @@ async fn submit_form<T>(
     change.await.map_err(|error| form_refusal(cx, error))
 }
 
-/// What is wrong with the field that is to blame, or with the whole.
+/// Turns an error into messages of fields, or a refusal of the whole form.
 pub(super) fn form_refusal(cx: &RequestContext<'_>, error: AccountSettingsError) -> FormRefusal {
     let counted = |field, text, most: usize| {
         let message = fill(cx.text(text), &[("count", &most.to_string())]);
@@ -129,7 +129,7 @@ impl From<AccountSettingsError> for PageError {
     }
 }
 
-/// What is answered where no field is to blame.
+/// The refusal for an error that no field explains.
 fn refusal_of(error: &AccountSettingsError) -> Refusal {
     match error {
         AccountSettingsError::Password(_)
@@ -147,7 +147,7 @@ fn refusal_of(error: &AccountSettingsError) -> Refusal {
     }
 }
 
-/// What is answered to whoever changes their account more often than anybody needs to.
+/// The refusal of an owner who changes the account too often.
 fn too_often(TooManyChanges { wait }: &TooManyChanges) -> Refusal {
     Refusal::new(Problem::RateLimited)
         .hinting(Hint::ChangedOften)

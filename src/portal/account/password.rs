@@ -1,4 +1,4 @@
-//! `/.auth/account/password`
+//! `/.auth/account/password`: changes the password.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,7 +15,7 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::route::AccountPage;
 use crate::services::PasswordForm;
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &[CURRENT_PASSWORD, "password", "password_confirm"];
 
 #[derive(Default, Serialize)]
@@ -34,7 +34,7 @@ pub(in crate::portal) fn get(cx: &SignedInRequest<'_>) -> Response<Bytes> {
     page(cx, StatusCode::OK, view)
 }
 
-/// `current_password`, `password`, `password_confirm`
+/// Fields: `current_password`, `password`, `password_confirm`.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> Response<Bytes> {
     let form = PasswordForm {
         current: fields.secret(CURRENT_PASSWORD),

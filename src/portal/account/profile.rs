@@ -1,4 +1,4 @@
-//! `/.auth/account`: who I am, and what to call me.
+//! `/.auth/account`: the account's data; changes the display name.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -16,7 +16,7 @@ use crate::refusal::Problem;
 use crate::route::AccountPage;
 use crate::services::{AccessKeyInfo, AccountSettingsError};
 
-/// The page, as programs read it.
+/// The page as JSON.
 #[derive(Serialize)]
 struct ProfileDocument {
     #[serde(flatten)]
@@ -27,7 +27,7 @@ struct ProfileDocument {
 #[derive(Serialize)]
 struct ProfileView<'a> {
     account: AccountView,
-    /// As it was typed.
+    /// As typed.
     name: &'a str,
     agreed: Option<&'a Agreement>,
     older_keys: Vec<AccessKeyView>,
@@ -40,7 +40,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     show(cx, None).await
 }
 
-/// `name`
+/// Fields: `name`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields) -> PageResult {
     let (settings, name) = (&cx.services.account_settings, fields.text("name"));
     match settings.change_name(cx.user.session, name, &cx.origin()).await {
@@ -59,7 +59,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields) -> PageResul
     }
 }
 
-/// `refused` is a name that was typed and cannot be one, and why.
+/// `refused`: an invalid name that was typed, and its messages.
 async fn show(cx: &SignedInContext<'_>, refused: Option<(&str, Errors)>) -> PageResult {
     let account = find_account(cx).await?;
     let older_keys = if cx.renderer.login.iam {

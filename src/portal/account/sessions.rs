@@ -1,4 +1,4 @@
-//! `/.auth/account/sessions`: where I am signed in.
+//! `/.auth/account/sessions`: the account's sessions; ends them.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -25,14 +25,15 @@ struct SessionsView<'a> {
     ended: bool,
 }
 
-/// `after`
+/// Parameters: `after`.
 pub(super) fn get(cx: &SignedInContext<'_>) -> Response<Bytes> {
     page(cx, &cx.services.sessions.list(Some(cx.user.principal.account)))
 }
 
-/// `session`: the id of one, or `which`: "others"; `current_password` of whoever signed in with an access key.
+/// Fields: `session`, an id, or `which` "others"; `current_password`, required in a session that an access
+/// key started.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
-    // Whoever has a key signs themselves out, and nobody else without the password.
+    // A session that an access key started ends itself without the password, but no other session.
     let this = cx.user.session.id().to_string();
     let signs_out = fields.text("which") != "others" && fields.text("session") == this;
     if !signs_out && !is_trusted(cx) {

@@ -1,4 +1,4 @@
-//! `/.auth/account/username`: another username, where `login.change_username` allows it.
+//! `/.auth/account/username`: changes the username, if `login.change_username` allows it.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -15,14 +15,14 @@ use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
 use crate::route::AccountPage;
 
-/// The order of the form.
+/// The fields of the form, in their order.
 const ORDER: &[&str] = &["username", CURRENT_PASSWORD];
 
 #[derive(Serialize)]
 struct UsernameView<'a> {
     current: &'a str,
     former: &'a [Username],
-    /// As it was typed.
+    /// As typed.
     username: &'a str,
     saved: bool,
     errors: Errors,
@@ -33,7 +33,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, &find_account(cx).await?))
 }
 
-/// `username`, `current_password`
+/// Fields: `username`, `current_password`.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
     let password = fields.secret(CURRENT_PASSWORD);
     let (username, origin) = (fields.text("username"), cx.origin());

@@ -1,4 +1,4 @@
-//! `/.auth/admin/account?id=`: one account.
+//! `/.auth/admin/account?id=`: an account, with its sessions.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -20,12 +20,12 @@ use crate::secret::Secret;
 /// The fields of the page's forms, in their order.
 const ORDER: &[&str] = &["groups", "confirm"];
 
-/// What the page says of what was just asked.
+/// The result of a form on the page.
 #[derive(Default)]
 pub(in crate::portal) struct PageMessage<'a> {
-    /// A link to hand over, which is shown once.
+    /// A reset link to hand over, shown once.
     pub(in crate::portal) link: Option<&'a Secret<String>>,
-    /// Why nothing was done.
+    /// Why the form was refused.
     pub(in crate::portal) refused: Option<FormRefusal>,
 }
 
@@ -33,7 +33,7 @@ pub(in crate::portal) struct PageMessage<'a> {
 struct AccountPageView<'a> {
     account: &'a AccountDetails,
     groups: String,
-    /// Addresses have to be proven.
+    /// Whether addresses must be verified.
     proving: bool,
     locked_minutes: Option<u64>,
     sessions: Vec<SessionRow<'a>>,
@@ -45,7 +45,7 @@ struct AccountPageView<'a> {
     alert: Option<ErrorSummary>,
 }
 
-/// `id`: an id, an address or a username; `after`, for its sessions.
+/// Parameters: `id`, an id, an address or a username; `after`, for the sessions.
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let account = cx.services.accounts.find(&cx.parameter("id")).await?;
     show(cx, account, PageMessage::default()).await
@@ -74,7 +74,7 @@ pub(in crate::portal) fn page(
         };
         return form(cx, StatusCode::OK, &view);
     };
-    // What others changed is no mistake in the form.
+    // A conflicting change by another administrator is not an error of a field.
     let order = if refused.refusal.problem == Problem::Conflict {
         &[]
     } else {
@@ -122,7 +122,7 @@ impl<'a> AccountPageView<'a> {
     }
 }
 
-/// What was done, in words.
+/// The key of the text for what was done.
 fn done(action: &str) -> Option<&'static str> {
     Some(match action {
         "approve" => "admin.done-approve",

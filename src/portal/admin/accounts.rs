@@ -1,4 +1,4 @@
-//! `/.auth/admin/accounts`: accounts among many.
+//! `/.auth/admin/accounts`: searches accounts.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -14,7 +14,7 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::route::AdminPage;
 use crate::services::{AccountFilter, AccountPage};
 
-/// What is looked for, as it was asked.
+/// The search, as typed.
 #[derive(Default, Serialize)]
 pub(in crate::portal) struct Search {
     pub(in crate::portal) q: String,
@@ -31,11 +31,11 @@ struct AccountsView<'a> {
     deleted: bool,
     errors: Errors,
     alert: Option<ErrorSummary>,
-    /// Addresses have to be proven.
+    /// Whether addresses must be verified.
     proving: bool,
 }
 
-/// `q`, `status`, `group`, `after`
+/// Parameters: `q`, `status`, `group`, `after`.
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let named = cx.parameter("status");
     let search = Search {
@@ -85,7 +85,7 @@ pub(in crate::portal) fn page(
     show(cx, StatusCode::OK, &view)
 }
 
-/// A state that is none.
+/// Refuses an unknown status.
 fn refused(cx: &SignedInRequest<'_>, search: &Search) -> Response<Bytes> {
     let known: Vec<&str> = AccountStatus::ALL
         .iter()
@@ -112,7 +112,7 @@ fn show(
 }
 
 impl<'a> AccountsView<'a> {
-    /// Nothing was found.
+    /// The view without results.
     fn empty(cx: &SignedInRequest<'_>, search: &'a Search) -> Self {
         Self {
             search,

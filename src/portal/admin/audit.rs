@@ -1,4 +1,4 @@
-//! `/.auth/admin/audit`: what happened.
+//! `/.auth/admin/audit`: searches and exports the audit log.
 
 use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
@@ -24,18 +24,19 @@ const ORDER: &[&str] = &["who", "event", "outcome", "from", "until"];
 
 const OUTCOMES: &[&str] = &["success", "failure"];
 
-/// Events in one file, the newest: some megabytes. `vestibule audit --lines` has no such bound.
+/// The most events in an exported file, the newest: some megabytes. `vestibule audit --lines` has no such
+/// limit.
 const MOST: usize = 10_000;
 
-/// Events that are read together.
+/// Events in one read.
 const TOGETHER: usize = 1_000;
 
-/// What is looked for, as it was asked.
+/// The search, as typed.
 #[derive(Default, Serialize)]
 pub(in crate::portal) struct AuditSearch {
-    /// An address, a username or an id: about whom, or by whom.
+    /// The subject or actor: an address, a username or an id.
     pub(in crate::portal) who: String,
-    /// The same in the link of an account's page.
+    /// Like `who`; links from an account's page use it.
     pub(in crate::portal) account: String,
     pub(in crate::portal) event: String,
     pub(in crate::portal) outcome: String,
@@ -49,13 +50,13 @@ struct AuditView<'a> {
     kinds: &'static [AuditKind],
     found: AuditEventList,
     next: Option<String>,
-    /// Where the same is a file.
+    /// The URL of the export.
     lines: String,
     errors: Errors,
     alert: Option<ErrorSummary>,
 }
 
-/// `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export`: "lines"
+/// Parameters: `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export` "lines".
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let text = |name: &str| cx.parameter(name).trim().to_owned();
     let search = AuditSearch {
@@ -85,8 +86,8 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, &search, found))
 }
 
-/// The events as a file, a JSON document a line, the oldest first, as the command has them; `who`: the name that is
-/// looked for. Where the record is required, nothing leaves that is not recorded.
+/// Exports events as a file of JSON lines, the oldest first, like the command. `who` is the name that is
+/// searched for. Where the audit log is required, an export that cannot be audited fails.
 async fn export(cx: &SignedInContext<'_>, who: Option<&str>, filter: AuditFilter) -> PageResult {
     let (audit, mut lines, mut after) = (&cx.services.audit, Vec::new(), None);
     loop {
@@ -121,7 +122,7 @@ impl AuditSearch {
             .find(|name| !name.is_empty())
     }
 
-    /// The page with what is looked for, and one parameter more.
+    /// The page's URL with the search and one more parameter.
     fn query(&self, name: &str, value: &str) -> String {
         let parameters = [
             ("who", &*self.who),
@@ -136,7 +137,7 @@ impl AuditSearch {
     }
 }
 
-/// What is looked for but for whom, or what cannot be understood of it: nothing is left out silently.
+/// Parses the search but for its subject; refuses what it cannot parse, rather than ignoring it.
 fn filter(cx: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, Errors> {
     let mut errors = Errors::new();
     if !search.who.is_empty() && !search.account.is_empty() {
@@ -216,7 +217,7 @@ pub(in crate::portal) fn page(
 }
 
 impl<'a> AuditView<'a> {
-    /// Nothing was found.
+    /// The view without results.
     fn empty(search: &'a AuditSearch) -> Self {
         Self {
             wanted: search,
@@ -230,7 +231,7 @@ impl<'a> AuditView<'a> {
     }
 }
 
-/// A moment, or a day in UTC: its beginning, or its end.
+/// Parses a time, or a day in UTC, whose start or `end` it returns.
 fn moment(typed: &str, end: bool) -> Option<Timestamp> {
     if let Ok(moment) = typed.parse() {
         return Some(moment);

@@ -1,4 +1,4 @@
-//! What a form of `/.auth/admin/account` does.
+//! The form of `/.auth/admin/account`: changes the account.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,9 @@ use crate::route::AdminPage;
 use crate::services::{AccountChange, AccountError, AccountPart, AccountVersion, Actor, LinkError};
 use crate::text::fill;
 
-/// `account`: an id, an address or a username; `action`; `reason`; `version` of the account as it was shown; for "set-groups" `groups`, with commas; for
-/// "end-session" `session`, an id; for "delete" `confirm`.
+/// Fields: `account`, an id, an address or a username; `action`; `reason`; `version` of the account as it was
+/// shown; for "set-groups" `groups`, separated by commas; for "end-session" `session`, an id; for "delete"
+/// `confirm`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
     let action = fields.text("action");
@@ -79,13 +80,13 @@ async fn delete(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     }
 }
 
-/// The account's page, with what was done.
+/// The URL of the account's page, with what was done.
 fn shown(account: AccountId, action: &str) -> String {
     let id = account.to_string();
     with_query(AdminPage::Account.path(), &[("id", &id), ("done", action)])
 }
 
-/// Makes a link that sets a new password, which is shown once.
+/// Creates a reset link and shows it once.
 async fn hand_over_link(cx: &SignedInContext<'_>, name: &str, by: &Actor) -> PageResult {
     let account = cx.services.accounts.find(name).await?;
     let links = &cx.services.email_tokens;
@@ -143,7 +144,7 @@ async fn refused(cx: &SignedInContext<'_>, name: &str, refusal: FormRefusal) -> 
     account::show(cx, account, message).await
 }
 
-/// What was changed since a page showed the account, and what it is now.
+/// Messages for what changed since the page showed the account, with its values now.
 fn stale(cx: &RequestContext<'_>, parts: &[AccountPart], account: &Account) -> Errors {
     let message = |part: &AccountPart| {
         let (text, value) = match part {
@@ -167,7 +168,7 @@ fn stale(cx: &RequestContext<'_>, parts: &[AccountPart], account: &Account) -> E
     parts.iter().map(message).collect()
 }
 
-/// Groups as they are typed, with commas.
+/// Parses groups that are separated by commas.
 pub(super) fn groups(typed: &str) -> BTreeSet<String> {
     typed
         .split(',')

@@ -1,4 +1,4 @@
-//! `/.auth/admin/invitations`: who may make an account.
+//! `/.auth/admin/invitations`: creates, lists and revokes invitations.
 
 mod form;
 
@@ -40,8 +40,8 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     show(cx, StatusCode::OK, &form).await
 }
 
-/// `action`: "revoke" with `invitation`, else none or "create", and `email`, `groups` with commas, `days`, `count`,
-/// `send`; `reason`.
+/// Fields: `action` "revoke" with `invitation`; or none or "create", with `email`, `groups` separated by
+/// commas, `days`, `count`, `send`; `reason`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     match fields.text("action") {
         "revoke" => return revoke(cx, fields, by).await,
@@ -70,7 +70,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         let to = with_query(AdminPage::Invitations.path(), &[("done", "send")]);
         return Ok(cx.see_other(&to));
     }
-    // Their links are shown once.
+    // The links are shown once.
     let form = InvitationsView {
         links: issued.into_iter().filter_map(|issued| issued.link).collect(),
         ..empty(cx)
@@ -83,7 +83,7 @@ async fn revoke(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     let id = id.map_err(|_| Problem::NotFound)?;
     let invitations = &cx.services.invitations;
     let was_there = invitations.revoke(id, by, &cx.origin()).await?;
-    // One that was used in the meantime is as good as revoked, for a browser that shows the list.
+    // In a browser, which shows the list, an invitation used meanwhile is as good as revoked.
     if !was_there && cx.wants_json() {
         return Err(Problem::NotFound.into());
     }
@@ -91,7 +91,7 @@ async fn revoke(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     Ok(cx.nothing_or_see_other(&to))
 }
 
-/// The form without an error.
+/// The form without errors.
 fn empty(cx: &SignedInContext<'_>) -> InvitationsView {
     InvitationsView {
         can_send: cx.services.mailer.reaches_people(),

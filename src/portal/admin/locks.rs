@@ -1,4 +1,4 @@
-//! `/.auth/admin/locks`: who is locked out for now.
+//! `/.auth/admin/locks`: the locks in force.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};

@@ -1,4 +1,4 @@
-//! `/.auth/admin/mails`: what waits to be sent, and what could not be.
+//! `/.auth/admin/mails`: queued and failed mails; sends failed ones again.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -16,12 +16,12 @@ use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
 use crate::services::{Actor, MailFilter, MailPage};
 
-/// What is looked for, as it was asked.
+/// The search, as typed.
 #[derive(Default, Serialize)]
 pub(in crate::portal) struct MailSearch {
     to: String,
     topic: String,
-    /// "waiting" or "failed"
+    /// "waiting" or "failed".
     state: String,
 }
 
@@ -59,15 +59,15 @@ struct MailsView<'a> {
     search: &'a MailSearch,
     topics: &'static [&'static str],
     again: bool,
-    /// What all at once came to.
+    /// The message after sending all again.
     all_again: Option<String>,
-    /// One of those that are shown failed.
+    /// Whether one of the listed mails failed.
     failed: bool,
     found: MailList,
     next: Option<String>,
 }
 
-/// `to`, `topic`, `state`, `after`
+/// Parameters: `to`, `topic`, `state`, `after`.
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let search = MailSearch {
         to: cx.parameter("to").trim().to_owned(),
@@ -80,8 +80,8 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, &search, found))
 }
 
-/// `mail`: the id of one that failed; or `which`: "all" of those that failed, among them that `to`, `topic` and `state`
-/// let through; `reason`
+/// Fields: `mail`, the id of a failed mail; or `which` "all", for the failed mails that match `to`, `topic`
+/// and `state`; `reason`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (failed, origin) = (&cx.services.failed_mails, cx.origin());
     if fields.text("which") == "all" {

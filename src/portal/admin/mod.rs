@@ -1,4 +1,4 @@
-//! `/.auth/admin` and below: what administrators see and decide. One file a page.
+//! `/.auth/admin` and below: administration. One file a page.
 
 pub(super) mod account;
 pub(super) mod accounts;
@@ -38,11 +38,11 @@ static NAV: NavSection = NavSection {
     ],
 };
 
-/// Rows of a page.
+/// Rows on a page.
 const A_PAGE: usize = 50;
 
-/// Each page's `get`, or `post` with the fields of the form that was sent. A change needs a proof of the password that
-/// is not old.
+/// Calls the page's `get`, or its `post` with the form's fields. A change requires a recent check of the
+/// password.
 pub(super) async fn dispatch(
     page: AdminPage,
     cx: &SignedInContext<'_>,
@@ -53,7 +53,7 @@ pub(super) async fn dispatch(
         if !is_shown_after(&fields) {
             return Ok(change(page, cx, &fields).await);
         }
-        // A program is shown the page at once.
+        // A program gets the page at once.
         if !cx.wants_json() {
             return Ok(cx.see_other(&cx.place()));
         }
@@ -71,7 +71,7 @@ pub(super) async fn dispatch(
     }
 }
 
-/// Does what a form asks for.
+/// Calls the page's `post` and audits a refusal.
 async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> Response<Bytes> {
     let by =
         Actor::administrator(cx.user.session, &cx.renderer.administrators).because(fields.text("reason"));
@@ -79,7 +79,7 @@ async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> R
         AdminPage::Account => change::post(cx, fields, &by).await,
         AdminPage::Invitations => invitations::post(cx, fields, &by).await,
         AdminPage::Mails => mails::post(cx, fields, &by).await,
-        // They take the password alone.
+        // Their forms only carry the password.
         AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
             let mut response = cx.refuse(&Refusal::new(Problem::MethodNotAllowed));
             let allow = HeaderValue::from_static("GET, HEAD");
@@ -92,7 +92,7 @@ async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> R
     response
 }
 
-/// Records an act that was refused, whatever refused it; one that was done is recorded where it is done.
+/// Audits an act that was refused, at whatever stage; acts that were executed are audited where they are.
 async fn note_refused(
     page: AdminPage,
     cx: &SignedInContext<'_>,
@@ -120,11 +120,11 @@ async fn note_refused(
     cx.services.audit.note(&cx.origin(), &event);
 }
 
-/// In the extensions of a response that is an error though the act was done.
+/// An extension of error responses whose act was executed.
 #[derive(Clone, Copy)]
 struct ActDone;
 
-/// What a form asks for; `None` if that is nothing that anybody does.
+/// The act of a form; `None` if it is unknown.
 fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
     Some(match (page, fields.text("action")) {
         (AdminPage::Account, "approve") => Kind::Approve,
@@ -144,7 +144,7 @@ fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
 }
 
 impl From<AccountError> for PageError {
-    /// What is answered where no field is to blame.
+    /// The refusal for an error that no field explains.
     fn from(error: AccountError) -> Self {
         Self::Refused(match error {
             AccountError::NotFound(_) => Refusal::new(Problem::NotFound),
@@ -155,7 +155,7 @@ impl From<AccountError> for PageError {
     }
 }
 
-/// Where a page stands among the others.
+/// The page's place in the navigation.
 pub(super) const fn place(page: AdminPage) -> NavItem {
     NAV.at(Page::Admin(match page {
         AdminPage::Account => AdminPage::Accounts,
@@ -163,12 +163,13 @@ pub(super) const fn place(page: AdminPage) -> NavItem {
     }))
 }
 
-/// What is wrong with a form that asks for what nobody does.
+/// The message for an unknown action.
 fn unknown_action(cx: &RequestContext<'_>) -> Errors {
     cx.field_error("action", "admin.action-unknown")
 }
 
-/// What is said of a filter's value that is none of those; a page has them in a list.
+/// The message for an unknown value of a filter; lists the `known` ones for programs, since the page offers
+/// them.
 fn none_of(cx: &RequestContext<'_>, known: &[&str]) -> String {
     if !cx.wants_json() {
         return cx.text("admin.not-in-list").to_owned();

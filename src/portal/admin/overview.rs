@@ -1,4 +1,4 @@
-//! `/.auth/admin`: what is going on.
+//! `/.auth/admin`: an overview in numbers.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -9,17 +9,16 @@ use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::signed_in::SignedInRequest;
 use crate::route::AdminPage;
 
-/// What the page shows.
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "counts end in `_count` in JSON")]
 pub(in crate::portal) struct Overview {
-    /// People who are signed in, each counted once for each of their sessions.
+    /// Active sessions.
     pub(in crate::portal) session_count: usize,
-    /// Accounts that wait for approval.
+    /// Accounts that lack only approval.
     pub(in crate::portal) waiting_count: usize,
-    /// Accounts that are locked.
+    /// Locked accounts, at most 200.
     pub(in crate::portal) locked_count: usize,
-    /// Mails that failed for good.
+    /// Failed mails among the 1000 oldest in the queue.
     pub(in crate::portal) failed_mail_count: usize,
 }
 

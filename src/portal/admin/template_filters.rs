@@ -1,11 +1,11 @@
-//! The texts for what the administrators' pages show by its name.
+//! Template filters of the administrators' pages: texts for events and reasons.
 
 use minijinja::Environment;
 use minijinja::value::Value;
 
 use crate::model::{AuditDetail, DetailKey, legible};
 
-/// Reasons that have a text of their own.
+/// The keys of the texts for reasons.
 const REASONS: &[&str] = &[
     "reason.invalid-credentials",
     "reason.not-verified",
@@ -31,7 +31,7 @@ const REASONS: &[&str] = &[
     "reason.not-written",
 ];
 
-/// Adds filters that turn a name into the key of its text.
+/// Adds the filters.
 pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
     templates.add_filter("reason", reason);
     templates.add_filter("facts", facts);
@@ -39,7 +39,7 @@ pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
     templates.add_filter("legible", shown);
 }
 
-/// The facts of an event's detail, each with the key of its text; none where it is a text of another kind.
+/// The facts of an event's detail, each with the key of its text; empty if the detail is free text.
 fn facts(detail: &str) -> Vec<Value> {
     let Some(detail) = AuditDetail::read(detail) else {
         return Vec::new();
@@ -57,12 +57,12 @@ fn facts(detail: &str) -> Vec<Value> {
     detail.facts().map(fact).collect()
 }
 
-/// What somebody else chose, with what is not seen of it.
+/// Makes invisible characters in input of other users visible.
 fn shown(text: &str) -> String {
     legible(text).into_owned()
 }
 
-/// The system user whose command did something; none if it was somebody on a page.
+/// The system user whose command did it; `None` if the actor is no command.
 fn uid(by: &str) -> Option<String> {
     let uid = by.strip_prefix("command (uid ")?.strip_suffix(')')?;
     uid.parse::<u32>().ok().map(|uid| uid.to_string())
@@ -72,7 +72,7 @@ fn fact_text(fact: DetailKey) -> String {
     format!("fact.{}", fact.as_str().replace(' ', "-"))
 }
 
-/// Why something was refused: a problem's slug, or one of the log's own.
+/// The key of the text for a reason: a problem's slug, or one of the audit log's own.
 fn reason(name: Option<&str>) -> &'static str {
     let known = REASONS.iter().find(|key| key.strip_prefix("reason.") == name);
     known.copied().unwrap_or("reason.other")

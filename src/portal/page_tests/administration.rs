@@ -1,4 +1,4 @@
-//! The pages for administrators.
+//! States of the administrators' pages.
 
 use super::members::{account, live_session, sessions};
 use super::*;

@@ -1,4 +1,4 @@
-//! Signing in with an access key.
+//! States of the sign-in with an access key.
 
 use super::*;
 use crate::portal::login_access_key::{self, KeyLoginView};

@@ -1,4 +1,4 @@
-//! The pages of mailed links.
+//! States of the pages of mailed links.
 
 use super::*;
 use crate::portal::flash::FlashMessage;

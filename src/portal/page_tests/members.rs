@@ -1,4 +1,4 @@
-//! The pages for those who are signed in.
+//! States of the pages for signed-in users.
 
 use super::*;
 use crate::api::{AccessKeyView, CreatedAccessKey};

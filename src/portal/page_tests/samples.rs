@@ -1,4 +1,4 @@
-//! What pages are given, for the trial of an operator's templates.
+//! Writes the samples from which the operator's templates are checked.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::portal::templates;
 
-/// A site whose pages are what they would have been made from.
+/// A renderer whose pages are the data that they are rendered from.
 fn site_of_samples() -> PageRenderer {
     let mut site = site();
     site.templates.add_function(

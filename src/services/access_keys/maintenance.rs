@@ -1,4 +1,4 @@
-//! What is done about access keys from time to time.
+//! Background maintenance of access keys: expiry, retries of revocations, last uses.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use crate::ids::AccountId;
 use crate::services::active_session::DualTime;
 use crate::store::SessionsToEnd;
 
-/// How often keys whose time is over are ended, and changes that the store could not tell of are looked at again.
+/// How often expired keys are ended, and what the store failed at is tried again.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
-/// After how many sweeps uses are written back: every half minute.
+/// Sweeps between two writes of last uses: every half minute.
 const SWEEPS_A_WRITE: u32 = 15;
 
 impl AccessKeys {
-    /// Writes back when keys were used, and ends what goes on with keys whose time is over, until `stop`.
+    /// Writes last uses to the store, and ends expired keys with their streams and sessions, until `stop`.
     pub async fn run_maintenance(&self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(SWEEP_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -42,7 +42,7 @@ impl AccessKeys {
         }
     }
 
-    /// Tells the store once more of keys that are shut out in memory alone.
+    /// Retries in the store the revocations that only memory holds.
     pub(super) async fn store_revocations(&self) {
         for (id, shut_out) in self.revocations.all_keys() {
             let _turn = self.revocations.turn.lock().await;
@@ -58,7 +58,7 @@ impl AccessKeys {
                 Ok(changed) => {
                     tracing::warn!(key = %id, "the store knows now that an access key was shut out");
                     self.revocations.remove_key(&id);
-                    // One that is gone was revoked, or went with its account.
+                    // A key that is gone was revoked, or deleted with its account.
                     if let Some(key) = changed {
                         self.audit.note(&shut_out.origin, &shut_out.event);
                         self.refresh(key.account).await;
@@ -80,7 +80,7 @@ impl AccessKeys {
                 let begun = SessionsToEnd::AccessKey(key.principal().account, key.id());
                 self.sessions.end_in_memory(begun);
             } else if key.has_ended() {
-                // The clock was ahead for a while.
+                // The clock was ahead for a while: the key has not expired after all.
                 anew.insert(key.principal().account);
             }
         }
@@ -108,7 +108,7 @@ impl AccessKeys {
         let live = self.live.pin();
         for (id, stored) in uses {
             if let Some(key) = live.get(&id) {
-                // A later use is still to be stored.
+                // A use that came meanwhile is still to be stored.
                 key.life().unstored().take_if(|unstored| *unstored == stored);
             }
         }

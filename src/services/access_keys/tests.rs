@@ -140,7 +140,7 @@ async fn the_last_use_is_listed_at_once_and_stored_in_time() {
     let live = keys.find(&key.id).unwrap();
     world.hand.advance(Duration::from_secs(5));
     keys.used(&live, Some([192, 0, 2, 7].into()), &"x".repeat(300));
-    // Within the second nothing is noted again.
+    // Within a second no other use is noted.
     keys.used(&live, None, "other");
     let listed = keys.list(None).await.unwrap().remove(0);
     let last_use = listed.key.last_use.unwrap();

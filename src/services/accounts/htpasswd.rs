@@ -1,4 +1,4 @@
-//! Accounts from an htpasswd file.
+//! Import of accounts from an htpasswd file.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,14 @@ use crate::model::{Account, Email, Username};
 use crate::services::password_hash::PasswordHash;
 use crate::services::{Actor, Origin};
 
-/// What became of one line of a file.
+/// The result of one line.
 #[derive(Debug)]
 pub struct ImportedLine {
     /// Its number, from 1.
     pub number: usize,
-    /// The name on it.
+    /// The name on the line.
     pub name: String,
-    /// The account that it made.
+    /// The account that was created, or the error.
     pub result: Result<Account, AccountError>,
 }
 
@@ -26,8 +26,8 @@ pub struct HtpasswdLine<'l> {
 }
 
 impl<'l> HtpasswdLine<'l> {
-    /// Reads a line; none if it is empty, or a comment. A byte order mark, which editors put before the first one, is
-    /// dropped.
+    /// Parses a line; `None` if it is empty or a comment. Drops a byte order mark, which editors put before
+    /// the first line.
     pub fn read(line: &'l str) -> Option<Self> {
         let text = line.trim_start_matches('\u{feff}').trim();
         if text.is_empty() || text.starts_with('#') {
@@ -37,13 +37,13 @@ impl<'l> HtpasswdLine<'l> {
         Some(Self { name, text })
     }
 
-    /// The name on it.
+    /// The name on the line.
     pub fn name(self) -> &'l str {
         self.name
     }
 
-    /// The account that it asks for. A name with an `@` is an e-mail address. Any other is a username, whose address is
-    /// made with the host of `public_url`.
+    /// Turns the line into a request. A name with an `@` is an address; another is a username, whose address
+    /// gets `host`, that of `public_url`.
     pub fn account(self, host: &str) -> Result<NewAccount, AccountError> {
         let (name, hash) = self.text.split_once(':').ok_or(AccountError::NotALine)?;
         let (address, username) = if name.contains('@') {
@@ -66,8 +66,8 @@ impl<'l> HtpasswdLine<'l> {
 }
 
 impl Accounts {
-    /// Adds an account for every line of an htpasswd file, or of a part of one that begins with the line of this number:
-    /// in one step of the store. A line that is refused does not stop those after it.
+    /// Creates an account for each line of `text` in one transaction. `first` is the number of the first
+    /// line, since a file comes in parts. A refused line does not stop those after it.
     pub async fn import_htpasswd(
         &self,
         text: &str,

@@ -1,4 +1,4 @@
-//! Shutting accounts out whom the store cannot look up, or cannot keep as shut out.
+//! Account revocation during outages: accounts that the store cannot look up or change.
 
 use super::{AccountError, Accounts};
 use crate::services::account_name::{AccountName, TypedName};
@@ -8,7 +8,8 @@ use crate::services::{Actor, Origin};
 use crate::store::StoreError;
 
 impl Accounts {
-    /// The account by this name; where the store cannot tell, as memory knows it: its sessions can be ended all the same.
+    /// Returns the account of this name; from memory if the store is unavailable, since its sessions can be
+    /// ended anyway.
     pub async fn locate(&self, name: &str) -> Result<AccountName, AccountError> {
         match self.find(name).await {
             Err(AccountError::Store(error)) => self.recall(name).ok_or_else(|| not_held(error)),
@@ -16,7 +17,7 @@ impl Accounts {
         }
     }
 
-    /// Shuts an account out in memory that the store could not look up for this reason.
+    /// Revokes in memory an account that the store could not look up because of `error`.
     pub(super) async fn shut_out_named(
         &self,
         name: &str,
@@ -47,7 +48,7 @@ impl Accounts {
         held.await.into()
     }
 
-    /// What memory knows of an account: the names of those who have a session or an access key, or are shut out already.
+    /// Looks an account up in memory: among sessions, access keys and pending revocations.
     fn recall(&self, name: &str) -> Option<AccountName> {
         let name = TypedName::of(name);
         let (sessions, keys) = (&self.sessions, &self.access_keys);

@@ -1,8 +1,8 @@
-//! What an administrator can decide about an account's status, and when.
+//! Transitions of an account's status.
 
 use crate::model::AccountStatus;
 
-/// A decision about an account's status.
+/// An administrator's decision on a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::services) enum StatusChange {
     Approve,
@@ -12,10 +12,10 @@ pub(in crate::services) enum StatusChange {
 }
 
 impl StatusChange {
-    /// Where an account stands afterwards that stands at `before`: there already, if what was decided holds. `None` where there is nothing of
-    /// the kind to decide.
+    /// Returns the status after the decision; `before` if it already holds; `None` for an invalid transition.
     ///
-    /// Only an account that was let in can be disabled, so that enabling it lets nobody in whom nobody approved.
+    /// Only an active account can be disabled, so that enabling never admits an account that was not
+    /// approved.
     pub(in crate::services) fn on(self, before: AccountStatus) -> Option<AccountStatus> {
         match (self, before) {
             (
@@ -31,7 +31,7 @@ impl StatusChange {
         }
     }
 
-    /// Whether it lets the account in.
+    /// Returns whether the account may sign in afterwards.
     pub(super) fn lets_in(self) -> bool {
         matches!(self, Self::Approve | Self::Enable)
     }

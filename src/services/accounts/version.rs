@@ -1,4 +1,4 @@
-//! The version of an account that a decision about it is made from.
+//! Account versions for optimistic concurrency of administrators' decisions.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::AccountChange;
 use crate::model::Account;
 
-/// A part of an account that an administrator's decision can depend on.
+/// A part of an account that a decision can depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountPart {
     /// Its address.
@@ -22,7 +22,7 @@ pub enum AccountPart {
 impl AccountPart {
     const ALL: [Self; 3] = [Self::Email, Self::Status, Self::Groups];
 
-    /// Its name, as in the account's document.
+    /// Its name, as in the account's JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
@@ -31,7 +31,7 @@ impl AccountPart {
         }
     }
 
-    /// 72 bits of SHA-256: enough to tell one value from the next, and nothing to find an account by.
+    /// 72 bits of SHA-256 in base64url: enough to tell values apart, too little to identify an account by.
     fn digest(self, account: &Account) -> String {
         let mut digest = Sha256::new();
         match self {
@@ -39,7 +39,7 @@ impl AccountPart {
             Self::Status => digest.update(account.status.as_str()),
             Self::Groups => account.groups.iter().for_each(|group| {
                 digest.update(group);
-                // No group has one in its name.
+                // Separates the names: none contains a comma.
                 digest.update(",");
             }),
         }
@@ -47,25 +47,25 @@ impl AccountPart {
     }
 }
 
-/// A version of an account: a digest for each of its [parts](AccountPart), opaque to clients. What an ordinary user can
-/// change at will, their name for one, makes no other version.
+/// A version of an account: a digest for each of its [parts](AccountPart), opaque to clients. What users
+/// change at will, such as their display name, is not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountVersion(String);
 
 impl AccountVersion {
-    /// The version of the account as it is.
+    /// Computes the version of an account.
     pub fn of(account: &Account) -> Self {
         Self(AccountPart::ALL.map(|part| part.digest(account)).join("."))
     }
 
-    /// The version that a form or a document names, if it names one. A text that is no version is none that an account
-    /// ever had.
+    /// Wraps the version that a form or JSON document gives; `None` if empty. A malformed text matches no
+    /// account.
     pub fn named(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// Those of `parts` that are something else in the account as it is.
+    /// Returns those of `parts` that differ in `account`.
     pub(super) fn differs(&self, account: &Account, parts: &[AccountPart]) -> Vec<AccountPart> {
         let mut known = self.0.split('.');
         let all = AccountPart::ALL.map(|part| (part, known.next()));
@@ -78,8 +78,8 @@ impl AccountVersion {
 }
 
 impl AccountChange {
-    /// What of an account has to be as it was seen for this to be what was meant. The rest is applied to the account
-    /// whatever became of it: shutting out must not wait.
+    /// Returns the parts that must be as they were seen for the change to be what was meant. The other
+    /// changes apply to any version: a revocation must not wait.
     pub(super) fn depends_on(&self) -> &'static [AccountPart] {
         match self {
             Self::Approve | Self::Decline | Self::Enable => &AccountPart::ALL,

@@ -21,9 +21,9 @@ impl TestEnv {
         self.services.accounts.change(EMAIL, change, &by, &client()).await
     }
 
-    /// The mails that were written after so many: to whom, and what they say.
+    /// The mails enqueued after the first `count`: recipients and kinds.
     async fn mails_after(&self, count: usize) -> Vec<(String, MailKind)> {
-        // Those of one moment are in no particular order.
+        // Mails of one moment are in no particular order.
         self.hand.advance(Duration::from_secs(1));
         let mails = self.store.mails(None, 100).await.unwrap();
         mails
@@ -97,7 +97,7 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
     };
     let kept = world.store.mails(None, 100).await.unwrap();
     assert!(!kept.iter().any(|kept| asked(std::slice::from_ref(&kept.mail))));
-    // Nor is anything said to an address that is nobody's yet.
+    // Nor is mail sent to an unverified address.
     let written = kept.len();
     world.decide(AccountChange::Decline, "").await.unwrap();
     assert!(world.mails_after(written).await.is_empty());
@@ -109,7 +109,7 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
     assert_eq!(requests[0].topic, MailKind::AwaitingApproval(account.id));
 }
 
-/// A flood of accounts whose addresses nobody proves.
+/// Signs up many accounts whose addresses are never verified.
 async fn flood(world: &TestEnv, count: usize) {
     for n in 0..count {
         let name = format!("flood{n}");
@@ -136,7 +136,7 @@ async fn s23_administrators_are_not_told_of_a_flood_one_by_one() {
         world.services.admin_queries.waiting().await.unwrap(),
         ANNOUNCED + 3
     );
-    // The flood is over, and nobody had time for it.
+    // The flood is over, and none of it was decided.
     world.hand.advance(Duration::from_hours(1));
     let ann = world
         .services

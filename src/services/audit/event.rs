@@ -1,4 +1,4 @@
-//! Events, as those say them who bring them about.
+//! Audit events as the services build them.
 
 use std::net::IpAddr;
 
@@ -11,21 +11,21 @@ use crate::services::Actor;
 
 const USER_AGENT_LENGTH: usize = 256;
 
-/// Where an event came from.
+/// The origin of an event.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
-    /// The client's address; none for a command.
+    /// The client's address; `None` for a command.
     pub address: Option<IpAddr>,
-    /// The request; none for a command.
+    /// The id of the request; `None` for a command.
     pub request: Option<RequestId>,
-    /// What the browser called itself; what goes beyond 256 characters is not recorded.
+    /// The `User-Agent`; recorded up to 256 characters.
     pub user_agent: String,
-    /// The language in which they read (BCP 47), if that is known.
+    /// The client's language (BCP 47), if it is known.
     pub language: Option<String>,
 }
 
 impl Origin {
-    /// That of a request.
+    /// The origin of a request.
     pub fn of_request(request: RequestId, address: IpAddr, user_agent: &str, language: Option<&str>) -> Self {
         Self {
             address: Some(address),
@@ -35,7 +35,7 @@ impl Origin {
         }
     }
 
-    /// What the browser called itself, at most 256 characters.
+    /// Up to 256 characters of the `User-Agent`.
     pub fn short_user_agent(&self) -> &str {
         shortened(&self.user_agent)
     }
@@ -46,12 +46,12 @@ fn shortened(user_agent: &str) -> &str {
     end.map_or(user_agent, |(end, _)| &user_agent[..end])
 }
 
-/// How it ended.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOutcome {
-    /// As it was meant to.
+    /// The act was executed.
     Success,
-    /// Refused, for the reason with this slug.
+    /// Refused; the reason's slug.
     Failure(&'static str),
 }
 
@@ -62,18 +62,18 @@ pub struct Event {
     pub kind: Kind,
     /// How it ended.
     pub outcome: EventOutcome,
-    /// Whom it is about: an address, or a name that was typed.
+    /// Whom it is about: an address, or the name that was typed.
     pub who: String,
-    /// The account that it is about, where there is one.
+    /// The account that it is about, if there is one.
     pub account: Option<AccountId>,
-    /// Who did it, where that is somebody else, and why.
+    /// The actor, if it is not the account's owner, and their reason.
     pub by: Option<Actor>,
-    /// What else an auditor needs to know; never a secret.
+    /// Further facts; never a secret.
     pub detail: Option<String>,
 }
 
 impl Event {
-    /// Something that went as it was meant to.
+    /// Builds the event of an act that succeeded.
     pub fn success(kind: Kind, who: impl Into<String>) -> Self {
         Self {
             kind,
@@ -85,12 +85,12 @@ impl Event {
         }
     }
 
-    /// The same about an account.
+    /// Builds a success about an account.
     pub fn about(kind: Kind, account: &Account) -> Self {
         Self::success(kind, account.email.as_str()).account(account.id)
     }
 
-    /// The configuration was read again, and these of its keys are others now.
+    /// Builds the event of a reload that changed these configuration keys.
     pub fn reload(changed: &[String]) -> Self {
         let event = Self::success(Kind::Reload, "");
         if changed.is_empty() {
@@ -99,12 +99,12 @@ impl Event {
         event.detail(AuditDetail::of(DetailKey::Changed, &changed.join(",")))
     }
 
-    /// Something that was refused.
+    /// Builds the event of an act that was refused.
     pub fn failure(kind: Kind, who: impl Into<String>, reason: &'static str) -> Self {
         Self::success(kind, who).failed_because(reason)
     }
 
-    /// The same, but it was refused.
+    /// Sets the outcome to a refusal; `reason` is a slug.
     #[must_use]
     pub fn failed_because(self, reason: &'static str) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl Event {
         }
     }
 
-    /// The same, about this account if there is one.
+    /// Sets the account, if there is one.
     #[must_use]
     pub fn account(self, account: impl Into<Option<AccountId>>) -> Self {
         Self {
@@ -122,7 +122,7 @@ impl Event {
         }
     }
 
-    /// The same, done by this actor; the account's owner goes without saying.
+    /// Sets the actor; an account's owner has no name in the audit log.
     #[must_use]
     pub fn by(self, by: &Actor) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl Event {
         }
     }
 
-    /// The same, with what else an auditor needs to know.
+    /// Sets further facts.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Self {
         Self {
@@ -140,7 +140,7 @@ impl Event {
         }
     }
 
-    /// As it is recorded.
+    /// Returns the event as it is recorded.
     pub(super) fn recorded(&self, time: Timestamp, origin: &Origin) -> AuditEvent {
         let (outcome, reason) = match self.outcome {
             EventOutcome::Success => (AuditOutcome::Success, None),

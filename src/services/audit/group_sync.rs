@@ -1,18 +1,18 @@
-//! One sync for all who wait for theirs.
+//! Group commit of `fsync`: one call serves all waiting writers.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
-/// Has what was written synced. Who comes while a sync goes on waits for the next one, which serves all of them.
+/// Syncs writes in groups. Writers that come during a sync wait for the next one, which serves all of them.
 #[derive(Debug, Default)]
 pub(super) struct GroupSync {
     written: AtomicU64,
     done: Mutex<SyncState>,
 }
 
-/// Up to which write it is known what became of it.
+/// The last write of the last successful and of the last failed sync.
 #[derive(Debug, Default)]
 struct SyncState {
     synced: u64,
@@ -20,13 +20,13 @@ struct SyncState {
 }
 
 impl GroupSync {
-    /// Something was written: it is waited for by this number.
+    /// Counts a write and returns its number for [`Self::wait`].
     pub(super) fn wrote(&self) -> u64 {
         self.written.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Returns when what has this number is synced. One failure is that of all whom the sync was for: what the system could
-    /// not write then it may say no more of at the next one.
+    /// Waits until the write of this number is synced. A failed sync fails all writes that it covered: the
+    /// system may report a write error only once.
     pub(super) async fn wait<F: Future<Output = io::Result<()>>>(
         &self,
         number: u64,
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// What became of so many that wait at once, and of one before them.
+    /// Runs one write and `count` concurrent ones; returns their results and the number of syncs.
     async fn waited(count: usize, fails: bool) -> (Vec<bool>, usize) {
         let (synced, syncs) = (Arc::<GroupSync>::default(), Arc::<AtomicUsize>::default());
         let go = Arc::new(Semaphore::new(0));
@@ -80,7 +80,7 @@ mod tests {
                 })
             })
             .collect();
-        // All have written by then, and the first sync goes on.
+        // By then all have written, and the first sync is running.
         tokio::task::yield_now().await;
         go.add_permits(count);
         let mut outcomes = Vec::new();

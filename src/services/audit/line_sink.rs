@@ -1,4 +1,4 @@
-//! One JSON line for every event: in a file, or among what the program prints.
+//! Writes audit events as JSON lines to a file or a standard stream.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,11 +8,11 @@ use super::group_sync::GroupSync;
 use crate::log_file::{LogFile, Reopening};
 use crate::model::AuditEvent;
 
-/// The file's name that stands for standard error. Opened as a file it would not share its place with the messages
-/// that are written there, and each would overwrite the other.
+/// The file name that stands for standard error. Opened as a file, it would have an offset of its own, and
+/// lines and log messages would overwrite each other.
 pub(super) const STANDARD_ERROR: &str = "/dev/stderr";
 
-/// Where lines go.
+/// The destination of audit lines.
 #[derive(Debug)]
 pub(super) enum LineSink {
     StandardOutput(Mutex<Stream<io::Stdout>>),
@@ -20,16 +20,16 @@ pub(super) enum LineSink {
     File(Mutex<LogFile>, GroupSync),
 }
 
-/// Where what was written cannot be taken back.
+/// A stream in which a partial write cannot be undone.
 #[derive(Debug)]
 pub(super) struct Stream<W> {
     to: W,
-    /// It ended within a line: the next one begins by ending it.
+    /// The last write ended within a line: the next one begins with a line break.
     is_torn: bool,
 }
 
 impl LineSink {
-    /// Opens the file, standard output or standard error. A file and its folder are made if need be; the file is its owner's alone.
+    /// Opens the file or standard stream. Creates a missing file, readable by its owner only, and its folder.
     pub(super) fn open(path: &Path, reopening: Reopening) -> io::Result<Self> {
         if path.as_os_str().is_empty() {
             return Ok(Self::StandardOutput(Mutex::new(Stream::new(io::stdout()))));
@@ -44,14 +44,15 @@ impl LineSink {
         Ok(Self::File(Mutex::new(file), GroupSync::default()))
     }
 
-    /// Opens the file again if that was requested.
+    /// Reopens the file if that was requested.
     pub(super) fn reopen(&self) {
         if let Self::File(file, _) = self {
             lock(file).reopen();
         }
     }
 
-    /// One write a line, so that lines of several writers to one file never mix. The number by which it is waited for.
+    /// Writes a line in one write, so that lines of several writers of a file do not mix. Returns its number
+    /// for [`Self::synced`].
     pub(super) fn write(&self, event: &AuditEvent) -> io::Result<u64> {
         let mut line = serde_json::to_vec(event)?;
         line.push(b'\n');
@@ -65,7 +66,7 @@ impl LineSink {
         }
     }
 
-    /// Returns when the line with this number is on disk, where lines go into a file.
+    /// Waits until the line of this number is on disk; at once for streams.
     pub(super) async fn synced(&self, number: u64) -> io::Result<()> {
         let Self::File(file, synced) = self else {
             return Ok(());
@@ -114,7 +115,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    /// Takes so many bytes, then is full, then takes all.
+    /// Accepts this many bytes, then fails as full, then accepts all.
     struct Narrow(usize, Vec<u8>);
 
     impl Write for Narrow {

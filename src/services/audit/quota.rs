@@ -1,4 +1,4 @@
-//! How much of the audit log one account, one client, or all strangers together may take up, and what is said of the rest.
+//! Quotas of the audit log, by account, by client and for all strangers, and summaries of what exceeds them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -14,25 +14,26 @@ use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, DetailKey};
 use crate::request::Network;
 use crate::services::gcra::Gcra;
 
-/// Events of one kind and outcome that an account or a client has room for at once, in a log of the usual size.
+/// The most events of one kind and outcome that an account or a client may record in a burst.
 pub(super) const AT_ONCE: usize = 1000;
 
-/// How long what goes beyond a share is counted before an event says so.
+/// How long events beyond a quota are counted before one event sums them up.
 pub(super) const SUMMED_UP_EVERY: Duration = Duration::from_hours(1);
 
-/// How often it is looked for what is to be summed up, or may be forgotten.
+/// How often due summaries and expired shares are looked for.
 const LOOKED_EVERY: Duration = Duration::from_mins(1);
 
-/// Shares that are remembered at one time: some megabytes.
+/// The most shares in memory: some megabytes.
 const REMEMBERED: usize = 32_768;
 
-/// Shares of the audit log.
+/// Quotas of the audit log (GCRA).
 ///
-/// Whatever anybody can cause at any rate, refused or not, has a share, so that it does not push out what others did.
-/// Each account and each client has one of every kind of event and each outcome: an eighth of the log at once, at most
-/// [`AT_ONCE`], and a sixteenth more by and by while an event is kept. A flood of one kind hides nothing of another.
-/// What is of no account, from however many clients, has an eighth at once and three eighths by and by: never more than
-/// half. What exceeds a share is counted, and summed up in one event an hour.
+/// Any event that a client can cause at will, refused or not, counts against a quota, so that it does not
+/// push out the events of others. Each account and each client has one for every kind and outcome: a burst of
+/// an eighth of the log, at most [`AT_ONCE`], and a sixteenth of it in each `audit.keep`; a flood of one kind
+/// hides no other. Events without an account share one over all clients: a burst of an eighth and three
+/// eighths in each `audit.keep`, so never more than half of the log. Events beyond a quota are counted and
+/// summed up in one event an hour.
 #[derive(Debug)]
 pub(super) struct AuditQuota {
     clock: Clock,
@@ -44,9 +45,9 @@ pub(super) struct AuditQuota {
 #[derive(Debug, Default)]
 struct QuotaTable {
     shares: HashMap<QuotaKey, QuotaShare>,
-    /// The same shares, those first that are forgotten first.
+    /// The keys of `shares`, in the order of eviction.
     order: BTreeSet<(Duration, QuotaKey)>,
-    /// What is still to be summed up of shares that were forgotten.
+    /// Withheld events of evicted shares, still to be summed up.
     forgotten: Vec<(QuotaKey, Box<WithheldEvents>)>,
     looked: Duration,
 }
@@ -56,11 +57,11 @@ enum QuotaHolder {
     Account(AccountId),
     Client(Network),
     Strangers,
-    /// Whoever comes while more waits to be written than may.
+    /// Events beyond the backlog of the writer.
     Backlog,
 }
 
-/// What has a share; strangers have one for all that they cause.
+/// The key of a share; strangers have one for all events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct QuotaKey {
     holder: QuotaHolder,
@@ -69,21 +70,21 @@ struct QuotaKey {
 
 #[derive(Debug, Default)]
 struct QuotaShare {
-    /// When the next event would be due if they came evenly.
+    /// The theoretical arrival time of the next event (GCRA).
     next: Duration,
     withheld: Option<Box<WithheldEvents>>,
 }
 
-/// Events that the log does not keep.
+/// Events that the audit log does not keep.
 #[derive(Debug)]
 struct WithheldEvents {
     count: u64,
     since: Timestamp,
     /// When they are summed up.
     due: Duration,
-    /// Whom the last one was about.
+    /// The subject of the last one.
     who: String,
-    /// From where the last one came.
+    /// The address of the last one.
     address: Option<IpAddr>,
 }
 
@@ -98,13 +99,13 @@ impl AuditQuota {
         }
     }
 
-    /// Whether the log keeps an event; one that it does not is counted.
+    /// Returns whether the audit log keeps an event; otherwise counts it.
     pub(super) fn admit(&self, event: &AuditEvent) -> bool {
         let Some(address) = event.address else {
             return true;
         };
         let succeeded = event.outcome == AuditOutcome::Success;
-        // Every single act of an administrator is kept.
+        // Each successful act of an administrator is kept.
         if event.by.is_some() && succeeded {
             return true;
         }
@@ -126,18 +127,18 @@ impl AuditQuota {
             return admit(QuotaHolder::Strangers, self.strangers)
                 && admit(QuotaHolder::Client(address.into()), self.one);
         };
-        // Many people may share an address: what they proved to be theirs counts for each of them alone.
+        // Users may share an address: their successes count only against their own accounts.
         let is_proven = succeeded && !is_strangers(event.event);
         (is_proven || admit(QuotaHolder::Client(address.into()), self.one))
             && admit(QuotaHolder::Account(account), self.one)
     }
 
-    /// Counts an event that cannot be kept because too many wait.
+    /// Counts an event that exceeds the backlog.
     pub(super) fn overflow(&self, event: &AuditEvent) {
         self.withhold(&mut self.table(), QuotaHolder::Backlog, event);
     }
 
-    /// The events that say what the log did not keep: of what is due, or of all.
+    /// Returns summaries of the withheld events that are due, or of all.
     pub(super) fn summaries(&self, all: bool) -> Vec<AuditEvent> {
         let now = self.clock.monotonic();
         let mut table = self.table();
@@ -196,7 +197,7 @@ impl AuditQuota {
 }
 
 impl QuotaTable {
-    /// Changes a share, which is like a new one if it is not remembered.
+    /// Updates a share, creating it if it is not in memory.
     fn update<T>(&mut self, key: QuotaKey, change: impl FnOnce(&mut QuotaShare) -> T) -> T {
         let share = self.shares.entry(key).or_default();
         self.order.remove(&(share.rank(), key));
@@ -213,7 +214,7 @@ impl QuotaTable {
 }
 
 impl QuotaShare {
-    /// What holds most is forgotten last, and what is still to be summed up after all else.
+    /// The order of eviction: the fullest share last, one with withheld events after all others.
     fn rank(&self) -> Duration {
         self.withheld.as_ref().map_or(self.next, |_| Duration::MAX)
     }
@@ -256,7 +257,7 @@ impl WithheldEvents {
     }
 }
 
-/// Whether somebody who proved nothing has events of this kind recorded of an account.
+/// Returns whether events of this kind are recorded for an account without proof of owning it.
 fn is_strangers(kind: AuditKind) -> bool {
     matches!(kind, AuditKind::SignUp | AuditKind::SignUpBegin | AuditKind::Lock)
 }

@@ -1,4 +1,5 @@
-//! Whom somebody means who looks into the audit log: one answer for the page and for the command.
+//! Resolves the account filter of the audit log (address, username or id) to subjects; shared by the page and
+//! the command.
 
 use std::collections::HashSet;
 
@@ -7,7 +8,7 @@ use crate::ids::AccountId;
 use crate::model::{Account, AuditKind, AuditOutcome, Email, Username};
 use crate::store::{AuditFilter, AuditOrder, AuditSubject, StoreError};
 
-/// Events that say which account has a name from then on, or had it until then.
+/// Events that record that an account got or lost a name.
 const NAMING: &[AuditKind] = &[
     AuditKind::SignUp,
     AuditKind::AccountAdd,
@@ -16,19 +17,19 @@ const NAMING: &[AuditKind] = &[
     AuditKind::AccountDelete,
 ];
 
-/// So many of those are looked at, the newest.
+/// The most of those that are read, newest first.
 const LOOKED_AT: usize = 100;
 
-/// Accounts that one name means, at most: each is two more ways to go through the log.
+/// The most accounts that a name resolves to: each adds two scans of the audit log.
 const MOST_ACCOUNTS: usize = 5;
 
 impl Audit {
-    /// Whom a name means, be it an address, a username, or an id. Together these are:
+    /// Resolves a name to subjects:
     ///
-    /// - events in which that very name is written, of whom they are about or who did it;
-    /// - the account that has it now, whatever it was called then;
-    /// - accounts that had it once, deleted ones as well, as far as the log knows of that;
-    /// - the address that each of these has now, for what is recorded without an account.
+    /// - events with that very name as the subject or the actor;
+    /// - the account that has the name now;
+    /// - accounts that had it before, deleted ones included, as far as the audit log tells;
+    /// - the current address of each, for events recorded without an account.
     pub async fn resolve_subjects(&self, name: &str) -> Result<Vec<AuditSubject>, StoreError> {
         let name = name.trim();
         let written = AuditSubject::name(name);
@@ -69,7 +70,7 @@ impl Audit {
             .read(filter, AuditOrder::NewestFirst, None, LOOKED_AT)
             .await?;
         let events = newest.events.iter().map(|(_, event)| event);
-        // Whoever did it is not called that because of it.
+        // An event that only names its actor so does not make that name the account's.
         let named = events.filter(|event| AuditSubject::called(event).contains(name));
         Ok(named.filter_map(|event| event.account).collect())
     }

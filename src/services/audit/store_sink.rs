@@ -1,4 +1,4 @@
-//! The record in the store: what waits to be written, and what is old enough to go.
+//! Writes audit events to the store in the background, and prunes old ones.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,22 +18,23 @@ use crate::services::settled_time::SettledTime;
 use crate::store::{Store, StoreError};
 use crate::warning_limit::WarningLimit;
 
-/// Events that may wait: some seconds' worth of a flood. Of further ones the log has the number, and the lines have all.
+/// The most events in the backlog, some seconds of a flood. Further ones are only counted; the lines have
+/// them all.
 const MOST_WAITING: usize = 4096;
 
-/// Events that are written together.
+/// The most events in one write.
 const TOGETHER: usize = 256;
 
-/// How often it is looked for events that are old enough to go.
+/// How often old events are pruned.
 const PRUNED_EVERY: Duration = Duration::from_mins(10);
 
-/// The record in the store. Who adds to it never waits.
+/// The background writer of the store's audit log. Adding an event does not block.
 #[derive(Debug)]
 pub(super) struct StoreSink {
     backlog: Arc<Backlog>,
     stop: CancellationToken,
     keeper: Mutex<Option<JoinHandle<()>>>,
-    /// Of events that are missing.
+    /// Limits warnings of missing events.
     warnings: WarningLimit,
 }
 
@@ -46,16 +47,16 @@ struct Backlog {
     keep: Duration,
     /// `audit.max_events`
     at_most: usize,
-    /// What may be removed.
+    /// The time that pruning goes by.
     settled: Mutex<SettledTime>,
     waiting: Mutex<VecDeque<AuditEvent>>,
-    /// Held while events are written, so that they are written in order.
+    /// Held while events are written, which keeps them in order.
     writing: tokio::sync::Mutex<()>,
     wake: Notify,
 }
 
 impl StoreSink {
-    /// Needs a tokio runtime, on which it writes what waits.
+    /// Starts the background writer. Needs a tokio runtime.
     pub(super) fn start(store: Arc<dyn Store>, config: &AuditConfig, clock: Clock) -> Self {
         let settled = SettledTime::since(&clock);
         let backlog = Arc::new(Backlog {
@@ -79,13 +80,13 @@ impl StoreSink {
         }
     }
 
-    /// Whether the log has room for an event: one that exceeds a share is counted instead, and summed up later.
+    /// Returns whether an event is within its quota; otherwise it is counted and summed up later.
     pub(super) fn admits(&self, event: &AuditEvent) -> bool {
         self.backlog.sum_up(false);
         self.backlog.shares.admit(event)
     }
 
-    /// Lets an event wait; it is written soon.
+    /// Appends an event to the backlog.
     pub(super) fn add(&self, event: AuditEvent) {
         let mut waiting = self.backlog.waiting();
         if waiting.len() >= MOST_WAITING {
@@ -105,19 +106,19 @@ impl StoreSink {
         self.backlog.wake.notify_one();
     }
 
-    /// Writes an event, behind those that wait.
+    /// Writes an event after the backlog.
     pub(super) async fn write(&self, event: AuditEvent) -> Result<(), StoreError> {
         self.flush().await;
         let backlog = &self.backlog;
         backlog.store.append_audit(vec![event], backlog.at_most).await
     }
 
-    /// Returns when all that waits is written.
+    /// Waits until the backlog is written.
     pub(super) async fn flush(&self) {
         self.backlog.flush().await;
     }
 
-    /// Writes what waits, and lets go of the store.
+    /// Stops the background writer and writes what is left.
     pub(super) async fn stop(&self) {
         self.stop.cancel();
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -137,7 +138,7 @@ impl Drop for StoreSink {
     }
 }
 
-/// Writes what waits whenever something does, and removes what is old, first of all and then every so often.
+/// Writes the backlog when it is woken, and prunes at the start and periodically.
 async fn run(backlog: Arc<Backlog>, stop: CancellationToken) {
     backlog.prune().await;
     let mut ticks = tokio::time::interval(PRUNED_EVERY);
@@ -156,7 +157,7 @@ async fn run(backlog: Arc<Backlog>, stop: CancellationToken) {
 }
 
 impl Backlog {
-    /// Lets the events wait that say what the log does not keep: there are never many.
+    /// Appends summaries of withheld events to the backlog, beyond its limit: there are never many.
     fn sum_up(&self, all: bool) {
         let summaries = self.shares.summaries(all);
         if !summaries.is_empty() {

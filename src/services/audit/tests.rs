@@ -125,7 +125,7 @@ async fn events_are_kept_as_long_as_the_configuration_says() {
     audit.note(&client(), &Event::success(Kind::SignOut, "new"));
     audit.flush().await;
     world.hand.advance(Duration::from_secs(1));
-    // What is old goes when the services are made, and from then on.
+    // Old events are pruned when the services start, and periodically.
     world.restarted(4).await.audit.stop().await;
     let recorded = world.recorded(AuditFilter::default()).await;
     assert_eq!(recorded.len(), 1, "{recorded:?}");
@@ -167,7 +167,7 @@ async fn a_flood_of_refusals_from_very_many_networks_pushes_out_nothing() {
     };
     flood(1).await;
     assert_eq!(kept("nobody").await, 100, "an eighth at once");
-    // As long as an event is kept, less a day.
+    // The log's `keep`, less a day.
     flood(24 * 364).await;
     let unknown = kept("nobody").await;
     assert!((380..=400).contains(&unknown), "{unknown}: never more than half");

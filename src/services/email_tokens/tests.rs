@@ -46,7 +46,7 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
 }
 
 impl TestEnv {
-    /// Those that wait.
+    /// The queued mails.
     async fn mails(&self) -> Vec<Mail> {
         let kept = self.store.mails(None, 100).await.unwrap();
         kept.into_iter().map(|kept| kept.mail).collect()
@@ -101,7 +101,7 @@ async fn s19_a_link_that_was_made_while_the_clock_was_ahead_lives_no_longer() {
     for (ahead, then, restarts, serves) in [
         (30 * MINUTE, 59 * MINUTE, false, true),
         (30 * MINUTE, 60 * MINUTE, false, false),
-        // A restart leaves the wall clock alone to go by: what was made in the future is not believed.
+        // After a restart only the wall clock tells time: a future creation time is not trusted.
         (MINUTE, 30 * MINUTE, true, true),
         (24 * 60 * MINUTE, 30 * MINUTE, true, false),
     ] {

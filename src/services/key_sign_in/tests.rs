@@ -17,7 +17,7 @@ async fn world(scope: KeyScope) -> (TestEnv, String, String) {
     (world, key.id.to_string(), secret.expose().to_owned())
 }
 
-/// Written down by the contract, and not by the code under test.
+/// Signs as the contract says, independently of the code under test.
 fn sign(access_key: &str, secret: &str, challenge: &str, host: &str) -> KeyCredential {
     let text = format!("vestibule-login\n{access_key}\n{challenge}\n{host}");
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
@@ -41,7 +41,7 @@ async fn a_challenge_serves_once_for_two_minutes_for_its_host() {
         let answer = sign(&id, &secret, &challenge(), host);
         let signed_in = sign_in(&world, &id, &answer).await.unwrap();
         assert_eq!(signed_in.session.principal().method, SignInMethod::Iam);
-        // The key is no proof of the password.
+        // The key does not prove the password.
         assert_eq!(signed_in.session.reauthenticated_at(), None);
         let again = sign_in(&world, &id, &answer).await.unwrap_err();
         assert!(matches!(again, KeySignInError::Answered), "{again:?}");
@@ -192,7 +192,7 @@ async fn s28_a_session_whose_key_does_not_serve_is_dropped_at_load() {
     let kept = world.store.sessions().await.unwrap().remove(0);
     let is_loaded = async || world.restarted(4).await.sessions.peek(&digest).is_some();
     assert!(is_loaded().await);
-    // As an older gateway left them: the session of a key that was switched off, or is gone.
+    // As older gateways left them: the session of a key that is disabled or gone.
     let of_before = crate::model::Session {
         access_key: None,
         ..kept.clone()

@@ -34,7 +34,7 @@ impl CipherFixture {
     }
 }
 
-/// An access key sealed by a vault, and its secret.
+/// Encrypts a new secret; returns its access key and the secret.
 fn sealed(cipher: &SecretCipher) -> (AccessKey, SecretKey) {
     let random = Random::system();
     let (id, secret) = (AccessKeyId::new(&random), SecretKey::new(&random));
@@ -119,7 +119,7 @@ async fn another_master_key_is_one_record_sealed_again() {
     let again = site.open().await.unwrap();
     assert_eq!(again.unseal(&key).unwrap().expose(), secret.expose());
 
-    // Only the active one is needed from now on.
+    // From now on only the active key is needed.
     let text = fs::read_to_string(site.file()).unwrap();
     let active: Vec<&str> = text
         .lines()

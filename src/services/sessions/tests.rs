@@ -177,10 +177,10 @@ async fn s17_when_addresses_must_be_proven_sessions_of_those_that_are_not_end() 
     let sessions = &world.services.sessions;
     assert!(sessions.find(&ann.token.digest()).is_none() && ann.session.ended().is_cancelled());
     assert!(sessions.find(&bob.token.digest()).is_some());
-    // A sign-in that was admitted before that, and ends after it.
+    // A sign-in that was admitted before that, and completes after it.
     assert!(world.sign_in(EMAIL, PASSWORD).await.is_err());
     assert_eq!(sessions.list(None).len(), 1);
-    // And a gateway that starts finds the store as it was left.
+    // And a gateway that starts finds the store as it was.
     let now = world.clock.now();
     drop((ann, bob));
     let world = world.reopened(now).await;
@@ -194,7 +194,7 @@ async fn s76_a_change_that_comes_late_brings_no_groups_back() {
     let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
     let stale = world.account(EMAIL).await;
     world.change(AccountChange::SetGroups(group_set(&[]))).await;
-    // As if the owner's change of a moment before came by here only now.
+    // As if the owner's earlier change arrived here only now.
     world.services.sessions.refresh(&stale).await;
     let groups = ann.session.principal().groups.clone();
     assert!(groups.is_empty(), "{groups:?}");
@@ -247,7 +247,7 @@ async fn s21_a_session_older_than_the_password_is_dropped_at_load() {
     let (account, origin) = (&world.services.account_settings, client());
     let changed = account.change_password(&own.session, &form, &origin);
     changed.await.unwrap();
-    // What a gateway leaves that was killed between the two, when they were two steps.
+    // What a gateway leaves that is killed between the two steps, when they were two.
     world.store.put_session(left_over.unwrap(), None).await.unwrap();
     let services = world.restarted(4).await;
     assert!(
@@ -348,7 +348,7 @@ async fn s77_a_password_set_while_the_clock_was_ahead_ends_no_later_session_at_a
     world.change(set).await;
     world.hand.set_wall(noon + MINUTE);
     let after = world.sign_in(EMAIL, PASSWORD).await.unwrap();
-    // One of before, as a backup may bring it back.
+    // An earlier session, as a backup may restore it.
     world.store.put_session(left_over, None).await.unwrap();
     let (before, after) = (before.token.digest(), after.token.digest());
     let sessions = world.restarted(4).await.sessions;

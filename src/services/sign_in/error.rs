@@ -1,4 +1,4 @@
-//! Why somebody could not sign in.
+//! Errors of signing in.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use crate::services::Busy;
 use crate::services::sign_in_policy::Ineligible;
 use crate::store::StoreError;
 
-/// Why somebody could not sign in.
+/// Why a sign-in was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// Wrong name or password, all alike.
+    /// Unknown name or wrong password; the two are not told apart.
     #[error("wrong name or password")]
     InvalidCredentials,
-    /// The right password; the address is not verified.
+    /// The password is right, but the address is not verified.
     #[error("the address is not verified")]
     NotVerified,
-    /// The right password; an administrator has not approved, or declined.
+    /// The password is right, but an administrator has not approved the account, or declined it.
     #[error("the account is not approved")]
     NotApproved,
-    /// The right password or key; the terms are others than were agreed to.
+    /// The password or key is right, but the current terms were not accepted.
     #[error("the terms must be agreed to")]
     MustAgree,
-    /// The right password; the account is disabled.
+    /// The password is right, but the account is disabled.
     #[error("the account is disabled")]
     Disabled,
-    /// Too many failures for this name.
+    /// Too many failures for this name. Holds the time left.
     #[error("locked for {0:?}")]
     Locked(Duration),
-    /// Too many failures from this address.
+    /// Too many failures from this address. Holds the time to wait.
     #[error("too many failures from one address")]
     RateLimited(Duration),
-    /// Too many passwords are being checked.
+    /// The queue of the password hasher is full.
     #[error("too many passwords are being checked")]
     Busy,
-    /// The store cannot answer.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The event could not be recorded, and must be.
+    /// The event could not be recorded where the audit log is required.
     #[error("the event could not be recorded")]
     Unrecorded,
 }
 
 impl SignInError {
-    /// Its name in the record.
+    /// The reason in the audit log.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::InvalidCredentials => "invalid-credentials",

@@ -185,7 +185,7 @@ async fn s9_one_counter_however_a_name_is_written() {
     for login in spellings {
         world.fail(login, 3).await;
     }
-    // The username that is made of the address.
+    // The username that is made from the address.
     world.fail("ZO", 2).await;
     world.lock(spellings[0], PASSWORD).await;
 }
@@ -374,7 +374,7 @@ async fn s17_an_account_disabled_while_its_password_is_hashed_gets_no_session() 
     let world = TestEnv::with_ann(|_| {}).await;
     let hashing = world.hold_hashing();
     let mut attempt = std::pin::pin!(world.sign_in(EMAIL, PASSWORD));
-    // Its place is taken once the account was read.
+    // It takes its permit once it has read the account.
     let free = world.services.hasher.free();
     while world.services.hasher.free() == free {
         assert!(futures_util::poll!(&mut attempt).is_pending());

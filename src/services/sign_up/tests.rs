@@ -412,7 +412,7 @@ async fn s18_an_address_that_has_an_account_costs_one_hash_and_one_mail_like_a_n
         );
     }
     assert_eq!(world.services.accounts.list(None, 10).await.unwrap().len(), 1);
-    // Whoever administers first holds a link that nobody else has, and is told plainly.
+    // The holder of the first administrator's link gets plain errors.
     let first = world.invite(InvitationKind::FirstAdministrator, None).await;
     let taken = [(SignUpField::Email, FieldError::EmailTaken)];
     assert_eq!(world.errors(with_invitation(EMAIL, "ann4", &first)).await, taken);

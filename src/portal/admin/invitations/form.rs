@@ -1,4 +1,4 @@
-//! The form that makes invitations.
+//! The form that creates invitations.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::portal::forms::Fields;
 use crate::portal::request_context::RequestContext;
 use crate::services::{Accounts, Invitees, NewInvitations};
 
-/// Invitations that one form makes, at most.
+/// The most invitations of one form.
 const MOST: u16 = 100;
 
-/// Days that an invitation can last.
+/// The lifetimes that are offered, in days.
 const DAYS: &[u64] = &[1, 7, 30];
 
-/// The order of the form.
+/// The fields of the form, in their order.
 pub(super) const ORDER: &[&str] = &["email", "groups", "days", "count"];
 
-/// What the page shows beside the invitations.
+/// What the page shows beside the list.
 #[derive(Serialize)]
 pub(in crate::portal) struct InvitationsView {
     pub(in crate::portal) email: String,
@@ -29,14 +29,14 @@ pub(in crate::portal) struct InvitationsView {
     pub(in crate::portal) count: String,
     pub(in crate::portal) days: u64,
     pub(in crate::portal) choices: &'static [u64],
-    /// Mails reach people.
+    /// Whether mails can be delivered.
     pub(in crate::portal) can_send: bool,
     pub(in crate::portal) send: bool,
-    /// Nobody can use an invitation.
+    /// Whether sign-up is closed, so that invitations are void.
     pub(in crate::portal) closed: bool,
-    /// The text of what was done.
+    /// The key of the text for what was done.
     pub(in crate::portal) done: Option<&'static str>,
-    /// New ones, which are shown once.
+    /// The links of new invitations, shown once.
     pub(in crate::portal) links: Vec<String>,
     pub(in crate::portal) errors: Errors,
     pub(in crate::portal) alert: Option<ErrorSummary>,
@@ -61,7 +61,7 @@ impl InvitationsView {
     }
 }
 
-/// What a form asks for, or what is wrong with it.
+/// Parses the form, or returns its errors.
 pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvitations, Errors> {
     let (mut errors, typed) = (Errors::new(), |name: &str| fields.text(name).trim().to_owned());
     let mut refuse = |field, text| {

@@ -1,4 +1,4 @@
-//! Locks, while somebody sets the clock.
+//! Lockout while the wall clock is set.
 
 use super::*;
 
@@ -14,12 +14,12 @@ async fn s11_a_set_clock_neither_ends_a_lock_nor_makes_it_longer() {
         world.hand.set_wall(set);
         assert_eq!(world.lock(EMAIL, PASSWORD).await, minute * 19);
     }
-    // A gateway that starts anew knows the time by the wall clock alone.
+    // After a restart only the wall clock tells time.
     let world = world.reopened(noon + minute).await;
     assert_eq!(world.lock(EMAIL, PASSWORD).await, minute * 18);
     world.hand.set_wall(noon + DAY);
     assert_eq!(world.lock(EMAIL, PASSWORD).await, minute * 18);
-    // However far back that was set, a lock is never longer than locks are.
+    // However far the clock is set back, a lock does not exceed the configured duration.
     let world = world.reopened(noon - DAY).await;
     assert_eq!(world.lock(EMAIL, PASSWORD).await, LOCK);
     world.hand.advance(LOCK);
