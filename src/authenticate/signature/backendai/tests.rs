@@ -155,7 +155,7 @@ fn s35_whatever_is_changed_of_what_is_signed_is_refused() {
     }
 }
 
-/// With another character at that place, which is not another case of the same letter.
+/// Returns the text with another character at that place, which is not just another case.
 fn flipped(text: &str, at: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     bytes[at] = if bytes[at] == b'7' { b'3' } else { b'7' };

@@ -399,7 +399,7 @@ fn what_older_clients_sign() {
     assert!(judge_signed("/a@b", "b=1&a=/", "/a@b", "b=1&a=/"));
     assert!(judge_signed("/a@b", "b=1&a=/", "/a%40b", "a=/&b=1"));
     assert!(judge_signed("/a%20b", "b=1&a=/", "/a%2520b", "a=%2F&b=1"));
-    // Clients of S3 decode and encode, others merge slashes and encode once more.
+    // S3 clients decode and encode, others merge slashes and encode once more.
     assert!(judge_signed("/a%20b=c", "", "/a%20b%3Dc", ""));
     assert!(judge_signed("/a%20b=c", "", "/a%20b=c", ""));
     assert!(judge_signed_for("execute-api", "/a//b", "", "/a/b", ""));
