@@ -3,8 +3,8 @@
 //! ([`copy_source`](super::copy_source)).
 //!
 //! Upstreams act on them with the rights of the request. So each must be on the same host, and the policy of
-//! its own route must admit the request's principal for every method that the operation amounts to. WebDAV
-//! URLs are rewritten to the scheme and host of the connection that the upstream sees.
+//! its own route must admit the principal for every method that the operation amounts to. WebDAV URLs are
+//! rewritten to the scheme and host that the upstream sees.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
@@ -33,12 +33,10 @@ const IF: HeaderName = HeaderName::from_static("if");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
 const DEPTH: HeaderName = HeaderName::from_static("depth");
 
-/// Most bytes of a header that names resources. Each resource is evaluated at least as often as a target, and
-/// common servers accept no longer field.
+/// Most bytes of a header that names resources; common servers accept no longer field.
 const MOST_BYTES: usize = 8 << 10;
 
-/// Most readings of all sources of a request together, over every base and host: as many as four paths may
-/// have.
+/// Most readings of all sources of a request together, over every base and host.
 const MOST_OF_SOURCES: usize = 4 * MOST_READINGS;
 
 /// The second resources of a request that policy admits, ready to be written into the upstream's headers.
@@ -124,8 +122,8 @@ impl Gateway {
         })
     }
 
-    /// Returns the routes below a PROPFIND's collection that the principal may not read: the response may
-    /// list their resources, since policy only evaluates the route of the collection.
+    /// Returns the routes below a PROPFIND's collection that the principal may not read. The response may
+    /// list their resources, because only the collection's route is evaluated.
     pub(super) fn listed_below(&self, head: &RequestHead<'_>, own: &Route, permit: &Permit) -> Vec<String> {
         if !head.method.as_str().eq_ignore_ascii_case("PROPFIND") {
             return Vec::new();
@@ -176,8 +174,8 @@ impl<'a> SecondResourcePolicy<'a> {
             };
             self.require_destination(&reading, overwrites)?
         };
-        // Descendants are evaluated in the upstream's paths, and whatever `Depth` says: common servers copy
-        // them despite `Depth: 0` (RFC 4918, section 9.8.3).
+        // Descendants are evaluated in the upstream's paths; common servers copy them despite `Depth: 0` (RFC
+        // 4918, 9.8.3).
         self.require_below(&self.target, &Method::GET)?;
         if !self.head.method.as_str().eq_ignore_ascii_case("COPY") {
             self.require_below(&self.target, &Method::DELETE)?;
@@ -206,8 +204,7 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(Some(url))
     }
 
-    /// Returns the upstream's path with all its readings; computed only for headers that name something
-    /// relative to it.
+    /// Returns the upstream's path with all its readings; computed when first needed.
     pub(super) fn target_path(&self) -> &TargetPath {
         self.target_path.get_or_init(|| TargetPath::new(&self.target))
     }
@@ -292,8 +289,7 @@ impl<'a> SecondResourcePolicy<'a> {
         }
     }
 
-    /// Returns those routes that lead to the request's own application, under whichever upstream name, and do
-    /// not admit the permit's principal for `method`.
+    /// Returns those routes to the request's own application that do not admit the principal for `method`.
     pub(super) fn closed<'r>(
         &self,
         routes: Vec<PathRoutesFor<'r>>,
@@ -308,7 +304,7 @@ impl<'a> SecondResourcePolicy<'a> {
             })
     }
 
-    /// Whether a route leads to the request's own application, under whichever upstream name.
+    /// Whether a route leads to the request's own application, under any upstream name.
     pub(super) fn leads_there(&self, route: &Route) -> bool {
         let upstreams = &self.gateway.upstreams;
         upstreams.is_one_application(route.target(), self.own.target())
@@ -424,8 +420,8 @@ impl<'a> SecondResourcePolicy<'a> {
     }
 }
 
-/// Whether an application may act on `Destination`. HTTP's own methods have no destination, but the
-/// application may take COPY or MOVE from an override header, or compare methods without case.
+/// Whether an application may act on `Destination`: not with HTTP's own methods in upper case, unless an
+/// override header may change them.
 fn acts_on_destination(head: &RequestHead<'_>) -> bool {
     const WITHOUT: [Method; 7] = [
         Method::GET,
