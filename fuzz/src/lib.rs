@@ -1,4 +1,4 @@
-//! What the fuzz targets share: the modules under test, and requests made of arbitrary text.
+//! Shared by the fuzz targets: the modules under test, and requests parsed from arbitrary text.
 #![allow(dead_code, reason = "the program uses more of these modules than a target does")]
 
 #[path = "../../src/secret.rs"]
@@ -9,19 +9,19 @@ pub mod authenticate;
 use authenticate::signature::Message;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A request, and the credentials in it.
+/// A request, and its credentials.
 pub struct Sent<'a> {
     method: &'a str,
     authority: &'a str,
     path: &'a str,
     query: Option<&'a str>,
     headers: HeaderMap,
-    /// What follows the scheme's name in `Authorization`.
+    /// What follows the scheme in `Authorization`.
     pub parameters: &'a str,
 }
 
 impl<'a> Sent<'a> {
-    /// A request whose parts are the lines of a text; headers come last. `None` if it would not get past a server.
+    /// Parses a request from lines, headers last. `None` if a server would not accept it.
     pub fn of(data: &'a [u8]) -> Option<Self> {
         let mut lines = std::str::from_utf8(data).ok()?.split('\n');
         let mut line = || lines.next();
@@ -52,5 +52,5 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// Nobody's secret: whatever is fuzzed is not signed with it.
+/// A secret with which no fuzzed input is signed.
 pub const SECRET: &str = "never-a-secret-of-anybody-never-of-anybod";

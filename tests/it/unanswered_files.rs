@@ -1,4 +1,4 @@
-//! Files that never answer: a named pipe that nobody writes to.
+//! Named pipes without a writer in place of files.
 
 use std::process::Command;
 use std::time::Duration;
@@ -69,7 +69,7 @@ async fn what_blocks_holds_up_neither_the_end_nor_the_second_sigterm() {
     for again in [false, true] {
         let site = Site::new(&config(""));
         let (program, _) = Program::start(&site);
-        // A configuration may come by a pipe.
+        // A configuration may come from a pipe.
         let file = site.path("vestibule.toml");
         std::fs::remove_file(&file).unwrap();
         let made = Command::new("mkfifo").arg(&file).status();

@@ -1,4 +1,4 @@
-//! As in the program.
+//! Mirrors the program's module path.
 
 #[path = "../../../src/authenticate/signature/mod.rs"]
 pub mod signature;
