@@ -168,7 +168,7 @@ mod tests {
         frames
     }
 
-    /// How many of these pass.
+    /// Returns how many of these pass.
     fn pass(frames: &mut FrameLimiter, bytes: &[u8], begun: usize) -> usize {
         (0..10_000)
             .position(|_| frames.look(bytes, begun, 0).is_err())
@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(pass(&mut frames, &useless, 0), 1000, "{kind}");
             tokio::time::advance(Duration::from_secs(2)).await;
             assert_eq!(pass(&mut frames, &useless, 0), 199, "{kind}");
-            // The first one finds all the others forgiven.
+            // By then all earlier ones are forgiven.
             tokio::time::advance(Duration::from_hours(1)).await;
             assert_eq!(pass(&mut frames, &useless, 0), 1001, "{kind}");
         }
@@ -232,8 +232,8 @@ mod tests {
             let passes = |_: &usize| frames.look(&update, begun, sent).is_ok();
             (0..100_000).take_while(passes).count()
         };
-        // Each KiB that was sent, and each stream that became a request, is worth some; beyond that there is the
-        // allowance of frames without use.
+        // Each KiB that was sent, and each stream that became a request, accounts for some; beyond that,
+        // useless frames have their own allowance.
         assert_eq!(taken(&mut begun(), 0, 50 << 20), 51_200 + 1000);
         let mut frames = begun();
         for n in 0..100 {

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// So many bytes each time, with a pause before each.
+    /// Returns pieces of this size, with a pause before each.
     fn trickle(
         bytes: usize,
         pause: Duration,
@@ -106,7 +106,7 @@ mod tests {
         })
     }
 
-    /// How long it takes to read all, or until it is refused.
+    /// Returns how long it takes to read all, or until the refusal.
     async fn read(mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin) -> (bool, u64) {
         let mut pace = Pace::begin();
         let begun = Instant::now();

@@ -57,8 +57,8 @@ pub(crate) fn route(path: &str, allow: &str, upstream: &str) -> RouteConfig {
 }
 
 impl Running {
-    /// Runs a gateway for `https://gw.example.com`, before the demo for who is signed in; `say` says what is special
-    /// about it.
+    /// Runs a gateway for `https://gw.example.com`, with the demo for signed-in users; `say` changes the
+    /// configuration.
     pub(crate) async fn start(say: impl FnOnce(&mut Config)) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), Clock::system(), say).await
     }
@@ -94,7 +94,7 @@ impl Running {
         Self::start(|config| config.route = vec![route("/", allow, upstream)]).await
     }
 
-    /// A path below `https://gw.example.com`.
+    /// Returns a URL below `https://gw.example.com`.
     pub(crate) fn url(&self, path: &str) -> String {
         self.url_of("gw.example.com", path)
     }

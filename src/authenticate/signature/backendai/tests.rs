@@ -81,7 +81,7 @@ impl TestRequest {
         verdict.map(|_| ()).map_err(|_| SignatureError::Mismatch)
     }
 
-    /// Signs it anew, as the published scheme says and not by the code under test.
+    /// Signs again, by the published scheme and not by the code under test.
     fn sign<M: Mac + KeyInit, D: Digest>(&mut self, method: &str, host: &str, day: &str) {
         let mac = |key: &[u8], text: &[u8]| {
             let mut mac = <M as KeyInit>::new_from_slice(key).unwrap();

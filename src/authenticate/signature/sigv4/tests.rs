@@ -181,7 +181,7 @@ proptest! {
     }
 }
 
-/// A request that is signed over this text, whatever it is a text of.
+/// Returns headers whose signature is over this text, whatever it is a text of.
 fn headers_signed_over(canonical: &[u8], credential: &str, date: &str) -> HeaderMap {
     let key = SigningKey::derive(SECRET, credential);
     let (_, scope) = credential.split_once('/').unwrap();
