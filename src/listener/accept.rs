@@ -60,7 +60,6 @@ pub struct ListenError {
     error: io::Error,
 }
 
-/// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
 enum HandshakeError {
     #[error(transparent)]

@@ -186,7 +186,6 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
         })
 }
 
-/// Parses a certificate.
 pub(super) fn parse<'a>(
     path: &Path,
     der: &'a CertificateDer<'_>,

@@ -34,7 +34,6 @@ struct TlsState {
     clock: Clock,
 }
 
-/// The source of the certificates.
 #[derive(Debug)]
 enum CertificateSource {
     Files(Vec<CertificateConfig>),

@@ -88,14 +88,12 @@ pub struct Gateway {
     clock: Clock,
     ids: RequestIds,
     trusted: Vec<IpNet>,
-    /// The port of `public_url`.
     public_port: u16,
     /// `admin.group`
     administrators: String,
     real_certificate: bool,
     /// Bytes of a form.
     form_body: usize,
-    /// Buffers for forms.
     forms: BodyBufferPool,
     /// Buffers for signed bodies, which are read before they are verified.
     signed_bodies: BodyBufferPool,

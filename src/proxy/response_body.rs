@@ -22,7 +22,6 @@ pub(super) struct DownstreamBody {
     ending: OnComplete,
 }
 
-/// Source of the content.
 #[derive(Debug)]
 pub(super) enum BodySource {
     /// The gateway's own bytes; `None` once sent, or if there are none.

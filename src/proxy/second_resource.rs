@@ -518,7 +518,6 @@ pub(super) fn rewritten(
 }
 
 impl SecondResources {
-    /// Returns the path of `Destination`.
     pub(super) fn destination(&self) -> Option<&str> {
         self.destination.as_ref().map(PathAndQuery::path)
     }

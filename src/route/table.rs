@@ -79,7 +79,6 @@ pub enum RouteError {
     Compat(String),
 }
 
-/// The routes of one host.
 #[derive(Debug, Default)]
 pub(super) struct HostRoutes {
     /// Longest path first.
@@ -88,7 +87,6 @@ pub(super) struct HostRoutes {
     prefixes: Prefixes,
 }
 
-/// The routes of one path.
 #[derive(Debug)]
 pub(super) struct PathRoutes {
     /// Without a trailing `/`: "" is the root.

@@ -92,7 +92,6 @@ impl Balancer {
         })
     }
 
-    /// Returns all servers.
     pub(super) fn servers(&self) -> &[Server] {
         &self.servers
     }

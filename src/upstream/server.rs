@@ -26,7 +26,6 @@ use crate::config;
 /// connection at the moment of use, and servers keep them for 5 s and more.
 const SAFE_IDLE: Duration = Duration::from_secs(4);
 
-/// A server and its connections.
 pub(super) struct Server {
     address: config::UpstreamUrl,
     name: Arc<str>,
@@ -105,7 +104,6 @@ impl Server {
         &self.name
     }
 
-    /// Returns its address.
     pub(super) fn address(&self) -> &config::UpstreamUrl {
         &self.address
     }
@@ -115,7 +113,6 @@ impl Server {
         matches!(self.address, config::UpstreamUrl::H2c(_))
     }
 
-    /// Returns its passive health.
     pub(super) fn health(&self) -> &Arc<Health> {
         &self.health
     }
@@ -360,7 +357,6 @@ impl Server {
 /// such a connection is not reused. A chunked body does not look like a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyUse {
-    /// No body.
     None,
     /// A method that has a body.
     Usual,

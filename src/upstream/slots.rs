@@ -22,7 +22,6 @@ const QUEUE_SHARE: usize = QUEUE / 4;
 /// Interval at which a waiting request looks for an unread response to abort.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// Connection slots of one upstream.
 #[derive(Debug)]
 pub(super) struct UpstreamSlots {
     own: Arc<ConnectionLimit>,
@@ -218,7 +217,6 @@ impl Drop for ClientRequest<'_> {
     }
 }
 
-/// A place in the queue.
 struct QueueSlot<'c, 'p> {
     request: &'c ClientRequest<'p>,
     /// Closed when a client that uses less displaces the request.

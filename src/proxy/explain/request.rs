@@ -22,7 +22,6 @@ pub struct ExplainRequest {
     pub(super) is_plain: bool,
     /// The account: its e-mail address, username or id. `None` for an anonymous request.
     pub(super) caller: Option<String>,
-    /// The `Destination` header.
     pub(super) destination: Option<HeaderValue>,
 }
 

@@ -24,7 +24,6 @@ enum Component {
 }
 
 impl Components {
-    /// Parses the list of components.
     pub(super) fn read(list: &InnerList, message: &Message<'_>) -> Result<Self, SignatureError> {
         let mut components = Vec::with_capacity(list.items.len());
         let mut covered = HashSet::with_capacity(list.items.len());
@@ -54,7 +53,6 @@ impl Components {
         Ok(Self(components))
     }
 
-    /// Whether a header is covered.
     pub(super) fn cover(&self, header: &str) -> bool {
         self.0
             .iter()
