@@ -24,7 +24,7 @@ from pathlib import Path
 CONNECTIONS = 64
 STREAMS = 10
 HANDSHAKERS = 4
-# About what one core proxies in a second, by size.
+# Approximate requests per second of one core, by size.
 H2_REQUESTS_A_SECOND = {1 << 10: 6000, 100 << 10: 1000}
 WARM_UP_SECONDS = 1
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -278,7 +278,7 @@ class Load:
     def h2(self, port, size, seconds):
         log = self.folder / "h2load.log"
         log.unlink(missing_ok=True)
-        # By count: told a time, h2load of nghttp2 1.52 now and then never ends.
+        # By count: with a duration, h2load of nghttp2 1.52 sometimes never ends.
         requests = seconds * H2_REQUESTS_A_SECOND[size]
         options = f"-t1 -c{CONNECTIONS} -m{STREAMS} -n{requests} --log-file={log}".split()
         said = self.run(["h2load", *options, *self.headers, f"https://localhost:{port}{self.below}/{size}"])

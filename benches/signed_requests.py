@@ -105,7 +105,7 @@ def compare(folder, arguments, say):
             host, path = f"localhost:{gateway.port}", f"/known/{SIZE}"
             if way == "public route":
                 return bench.Load(folder, load_cores, [], "/public")
-            # Signed anew each time: a signature is good for minutes.
+            # Signed again for each run, because a signature is valid for minutes only.
             headers = SCHEMES[way](host, path, pair) if way in SCHEMES else [f"cookie: {cookie}"]
             return bench.Load(folder, load_cores, headers, "/known")
 

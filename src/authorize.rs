@@ -1,4 +1,4 @@
-//! Whether a request may be made.
+//! The authorization stage: decides by policy whether a request may be made, and issues the [`Permit`].
 
 use std::sync::Arc;
 
@@ -13,44 +13,44 @@ use crate::services::ActiveSession;
 
 /// Proof that policy admitted a request.
 ///
-/// Made here and nowhere else. The application that is asked and the identity that it is told come from a permit and
-/// from nothing else, so a request without one cannot reach an application.
+/// Only this module can create one. Upstreams and identity headers require it, so no request reaches an
+/// upstream without.
 #[derive(Debug)]
 pub struct Permit {
     credentials: Option<Credentials>,
 }
 
 impl Permit {
-    /// On whose behalf; `None` if the policy asks for nobody, or nobody is signed in.
+    /// Returns the principal; `None` on public routes and for anonymous requests.
     pub fn principal(&self) -> Option<&Arc<Principal>> {
         self.credentials
             .as_ref()
             .map(|credentials| &credentials.principal)
     }
 
-    /// The session behind it, if one is.
+    /// Returns the session, if that is the proof.
     pub fn session(&self) -> Option<&Arc<ActiveSession>> {
         self.proof()?.session()
     }
 
-    /// Whether policy admits its holder to another resource as well, by this method.
+    /// Evaluates policy for another route and method, with the same credentials.
     pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
         permit(route, method, self.credentials.clone()).map(drop)
     }
 
-    /// On whose behalf and what proves it, where the policy asks for somebody.
+    /// Returns the credentials; `None` where [`Self::principal`] is.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
 
-    /// Whether what it rests on still holds.
+    /// Whether the credentials are still valid.
     pub fn require_current(&self) -> Result<(), Lapse> {
         self.credentials
             .as_ref()
             .map_or(Ok(()), Credentials::require_current)
     }
 
-    /// What proves on whose behalf: what lasts longer than the request ends with it.
+    /// Returns the proof; operations that outlast the request end with it.
     pub fn proof(&self) -> Option<&Proof> {
         self.credentials.as_ref()?.proof.as_ref()
     }
@@ -59,9 +59,9 @@ impl Permit {
 /// A request that policy does not admit.
 #[derive(Debug)]
 pub struct AccessDenied {
-    /// What is answered.
+    /// The refusal.
     pub refusal: Refusal,
-    /// Who asked, if that is known, for the record.
+    /// The principal, if known, for logs.
     pub principal: Option<Arc<Principal>>,
 }
 
@@ -74,14 +74,14 @@ impl AccessDenied {
     }
 }
 
-/// Admits a request to an application, or says why not.
+/// Admits a request to a route, or refuses it.
 pub fn permit(
     route: &Route,
     method: &Method,
     credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
     let credentials = match (route.allow(), credentials) {
-        // Nobody in particular is let in, so nobody in particular is forwarded.
+        // Public routes forward no identity.
         (Allow::Public, _) => None,
         (Allow::Optional, credentials) => credentials,
         (Allow::Authenticated, Some(credentials)) => Some(credentials),
@@ -96,7 +96,7 @@ pub fn permit(
             Some(credentials)
         }
         (Allow::Authenticated | Allow::Groups(_), None) => {
-            // Browsers ask for permission without cookies (Fetch, section 4.8).
+            // Browsers send preflight requests without cookies (Fetch, section 4.8).
             if !(route.preflight() && *method == Method::OPTIONS) {
                 return Err(AccessDenied::to(None, Refusal::new(Problem::NotAuthenticated)));
             }
@@ -112,7 +112,7 @@ pub fn permit(
         ));
     }
     if let Some(key) = proof.and_then(Proof::key) {
-        // Whoever may read may ask for the head alone.
+        // HEAD is allowed where GET is.
         let reads = *method == Method::HEAD && key.may_use(route.label(), Method::GET.as_str());
         if !reads && !key.may_use(route.label(), method.as_str()) {
             let cause = "the access key is for other routes or methods";
@@ -125,7 +125,8 @@ pub fn permit(
     Ok(Permit { credentials })
 }
 
-/// Admits a request to one of the gateway's own pages, or says why not. `administrators` is their group.
+/// Admits a request to one of the gateway's pages, or refuses it. `administrators` is the administrators'
+/// group.
 pub fn permit_page(
     page: Page,
     administrators: &str,

@@ -1,4 +1,4 @@
-//! Time, injected. The only place that reads the machine's clocks.
+//! The injected clock; the only code that reads the system's clocks.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-/// Two clocks in one: the wall clock, which people and certificates read and which may be set at any
-/// moment, and a monotonic one, which measures how long something took and never jumps.
+/// A wall clock, for people and certificates, which may be set at any moment, and a monotonic clock, for
+/// durations, which never jumps.
 #[derive(Clone, Debug)]
 pub struct Clock(ClockSource);
 
@@ -23,22 +23,22 @@ struct ClockReading {
     elapsed: Duration,
 }
 
-/// So far ahead of the clock something may be that is believed: machines differ.
+/// How far in the future a timestamp may be and still be believed: clocks of machines differ.
 pub const CLOCKS_DIFFER: Duration = Duration::from_mins(1);
 
-/// Whether something is told to have happened so far ahead of `now` that a clock must have been ahead then.
+/// Whether a timestamp is so far in the future that the clock must have been wrong.
 pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at > now.checked_add(CLOCKS_DIFFER).unwrap_or(Timestamp::MAX)
 }
 
 impl Clock {
-    /// The machine's clocks.
+    /// Creates a clock that reads the system's.
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     pub fn system() -> Self {
         Self(ClockSource::System(Instant::now()))
     }
 
-    /// A clock that stands still until its [`ManualClock`] moves it.
+    /// Creates a clock that only its [`ManualClock`] moves.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let reading = Arc::new(Mutex::new(ClockReading {
             wall: start,
@@ -47,7 +47,7 @@ impl Clock {
         (Self(ClockSource::Manual(reading.clone())), ManualClock(reading))
     }
 
-    /// The wall clock, UTC.
+    /// Returns the wall-clock time.
     #[expect(clippy::disallowed_methods, reason = "the one place that may")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -56,15 +56,15 @@ impl Clock {
         }
     }
 
-    /// The wall clock as HTTP says it (RFC 9110, section 5.6.7); `None` for years that it cannot say. Read anew each
-    /// time: what is kept of a clock is wrong once that is set back.
+    /// Returns the wall-clock time as an HTTP date (RFC 9110, section 5.6.7); `None` for years outside of its
+    /// range. Not cached: a cached date would be wrong after the clock is set back.
     pub fn http_date(&self) -> Option<String> {
         DateTimePrinter::new()
             .timestamp_to_rfc9110_string(&self.now())
             .ok()
     }
 
-    /// Time since this clock was made; never goes back, unmoved by changes of the wall clock.
+    /// Returns the time since this clock was created; independent of the wall clock.
     pub fn monotonic(&self) -> Duration {
         match &self.0 {
             ClockSource::System(start) => start.elapsed(),
@@ -78,14 +78,14 @@ impl Clock {
 pub struct ManualClock(Arc<Mutex<ClockReading>>);
 
 impl ManualClock {
-    /// Time passes: both clocks go on by `by`.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         let mut reading = lock(&self.0);
         reading.wall += by;
         reading.elapsed += by;
     }
 
-    /// Somebody sets the wall clock; no time passes.
+    /// Sets the wall clock only.
     pub fn set_wall(&self, to: Timestamp) {
         lock(&self.0).wall = to;
     }

@@ -1,23 +1,24 @@
-//! The accent colour, made readable (WCAG 2.2, success criterion 1.4.3).
+//! Derives readable shades of the accent colour (WCAG 2.2, success criterion 1.4.3).
 //!
-//! By hand: `#rrggbb` is all that the configuration takes, and crates that read CSS colours do not compute contrast.
+//! Hand-written: the configuration only accepts `#rrggbb`, and crates that parse CSS colours do not compute
+//! contrast.
 
 /// An sRGB colour.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Colour([u8; 3]);
 
-/// What WCAG asks of text.
+/// Minimum contrast of text.
 const READABLE: f64 = 4.5;
 const WHITE: Colour = Colour([255; 3]);
 const BLACK: Colour = Colour([0; 3]);
-/// The surfaces that links stand on; the stylesheet's least favourable ones.
+/// The least favourable backgrounds of links in the stylesheet.
 const LIGHT_SURFACE: Colour = Colour([0xf2, 0xf4, 0xf3]);
 const DARK_SURFACE: Colour = Colour([0x18, 0x1d, 0x1b]);
 
 impl Colour {
     pub(crate) const BUILT_IN: Self = Self([0x14, 0x66, 0x5a]);
 
-    /// Reads `#rrggbb`.
+    /// Parses `#rrggbb`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits = text
             .strip_prefix('#')
@@ -26,7 +27,7 @@ impl Colour {
         Some(Self([byte(0)?, byte(2)?, byte(4)?]))
     }
 
-    /// The colour of text on it.
+    /// Returns the text colour for this background.
     pub(crate) fn text(self) -> Self {
         if self.contrast(WHITE) >= READABLE || self.contrast(WHITE) > self.contrast(BLACK) {
             WHITE
@@ -35,12 +36,12 @@ impl Colour {
         }
     }
 
-    /// The nearest shade that is readable on the light pages.
+    /// Returns the nearest shade that is readable on light pages.
     pub(crate) fn on_light(self) -> Self {
         self.until_readable(BLACK, LIGHT_SURFACE)
     }
 
-    /// The nearest shade that is readable on the dark pages.
+    /// Returns the nearest shade that is readable on dark pages.
     pub(crate) fn on_dark(self) -> Self {
         self.until_readable(WHITE, DARK_SURFACE)
     }

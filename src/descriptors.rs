@@ -1,13 +1,13 @@
-//! File descriptors: how many the process may have open, and who gets them.
+//! Budgets file descriptors between client and upstream connections.
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Kept back for what is neither a client's connection nor one to an application: the operations port has 64, the rest
-/// is for sockets that are listened on, the store, logs, the administrator's socket, mail and lookups of names.
+/// Descriptors reserved for everything else: 64 for the operations port; the rest for listening sockets, the
+/// store, logs, the admin socket, mail and DNS.
 const KEPT_BACK: usize = 192;
 
-/// Raises the soft limit to the hard one, and returns how many descriptors may be open. The soft limit is often 1024
-/// for the sake of old programs that use `select`.
+/// Raises the soft limit of open files to the hard limit, and returns it. The soft limit is often 1024 for
+/// programs that use `select`.
 pub fn raise_limit() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -24,18 +24,18 @@ pub fn raise_limit() -> usize {
     limit.and_then(Result::ok).unwrap_or(usize::MAX)
 }
 
-/// How many connections may be open at one time. The two and what is kept back never exceed the limit.
+/// Limits of connections, which together with the reserved descriptors fit the process limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DescriptorBudget {
-    /// Connections of clients.
+    /// Client connections.
     pub clients: usize,
-    /// Connections to all applications.
+    /// Connections to all upstreams.
     pub upstreams: usize,
 }
 
 impl DescriptorBudget {
-    /// Divides `limit` among so many connections of clients and to applications. Where not all fit, each side gets half
-    /// of what there is, or what the other leaves.
+    /// Divides `limit` between so many client and upstream connections. If not all fit, each side gets half,
+    /// or what the other leaves.
     pub fn of(limit: usize, clients: usize, applications: usize) -> Self {
         let there = limit - KEPT_BACK.min(limit / 2);
         let half = there / 2;

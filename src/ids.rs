@@ -1,4 +1,4 @@
-//! Identifiers: public, unguessable enough not to collide, never a credential.
+//! Public identifiers; never credentials.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,18 +17,18 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new one: a UUID of version 7 (RFC 9562, section 5.7), so that ids sort by the time they were made.
+            /// Creates a UUID of version 7 (RFC 9562, section 5.7), so that ids sort by creation time.
             pub fn new(now: Timestamp, random: &Random) -> Self {
                 let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid())
             }
 
-            /// The id as 16 bytes, for keys of the store.
+            /// Returns the id as 16 bytes, for keys of the store.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
             }
 
-            /// An id from the 16 bytes of a key of the store.
+            /// Restores an id from 16 bytes.
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
@@ -51,18 +51,18 @@ macro_rules! id {
 }
 
 id! {
-    /// Names an account for ever, whatever its e-mail and username become.
+    /// Identifies an account permanently; its e-mail address and username may change.
     AccountId
 }
 id! {
-    /// The public name of a session, for lists and for `{session}`; never its token.
+    /// The public id of a session, for lists and for `{session}`; never its token.
     SessionId
 }
 id! {
-    /// Names a mail while it waits, and its Message-ID.
+    /// Identifies a queued mail; also in its Message-ID.
     MailId
 }
 id! {
-    /// The public name of an invitation; never its token.
+    /// The public id of an invitation; never its token.
     InvitationId
 }

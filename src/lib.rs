@@ -1,11 +1,11 @@
-//! Vestibule: the front door of web consoles.
+//! Vestibule, an authentication gateway: a reverse proxy that signs people in to web consoles.
 //!
-//! Find any code with two guesses: a *stage* of the request has a module named for it, a *page* has a file named
-//! for its URL. The way of a request is [`listener`] → [`route`] → [`authenticate`] → [`authorize`] → [`identity`] →
-//! [`upstream`], each once, in that order; [`proxy`] is that path on one screen. The pages are [`portal`] →
-//! [`services`] → [`store`]. [`model`] is what is known about people, [`config`] what the operator says, [`text`] what
-//! people read, [`api`] what programs read, [`control`] what administrators ask of a running gateway, [`doctor`] looks at it from outside, and [`app`] puts it all
-//! together.
+//! Find any code with two guesses: each *stage* of a request has a module of that name, each *page* a file
+//! named for its URL. A request passes [`listener`] → [`route`] → [`authenticate`] → [`authorize`] →
+//! [`identity`] → [`upstream`], each once, in that order; [`proxy`] is that path on one screen. Pages go
+//! [`portal`] → [`services`] → [`store`]. [`model`] has the domain types, [`config`] the configuration,
+//! [`text`] the texts of pages and mails, [`api`] the JSON representations, [`control`] the admin socket,
+//! [`doctor`] checks from outside; [`app`] puts it all together.
 
 pub mod api;
 pub mod app;

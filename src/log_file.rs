@@ -1,4 +1,4 @@
-//! Files of logs: appended to, for their owner alone, and opened again by their names once they were moved away.
+//! Append-only log files with mode 0600, which are reopened after a rotation.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{OFlags, fcntl_setfl};
 
-/// Tells every [`LogFile`] that was opened with it to open its file again.
+/// Tells every [`LogFile`] that was opened with it to reopen its file.
 #[derive(Clone, Debug, Default)]
 pub struct Reopening(Arc<AtomicUsize>);
 
 impl Reopening {
-    /// Before its next write, each file is opened again.
+    /// Makes each file reopen before its next write.
     pub fn request(&self) {
         self.0.fetch_add(1, Ordering::Release);
     }
@@ -24,20 +24,20 @@ impl Reopening {
     }
 }
 
-/// A file that lines are appended to. Each write is a line, which is there as a whole or not at all.
+/// An append-only file of lines. Each write is one line, written whole or not at all.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     file: File,
-    /// The file ends within a line: the next one begins by ending it.
+    /// Whether the file ends within a line, which the next write ends first.
     is_torn: bool,
     reopening: Reopening,
-    /// How many requests to open it again were seen.
+    /// Reopen requests handled so far.
     seen: usize,
 }
 
 impl LogFile {
-    /// Opens the file, and makes it with mode 0600 where there is none.
+    /// Opens the file; creates it with mode 0600 if it does not exist.
     pub fn open(path: &Path, reopening: Reopening) -> io::Result<Self> {
         let file = append_to(path)?;
         Ok(Self {
@@ -49,7 +49,7 @@ impl LogFile {
         })
     }
 
-    /// Opens it again if that was requested. Where that fails, lines go on into the file that is open: lost is none.
+    /// Reopens the file if that was requested. On failure, lines go on into the old file, so none is lost.
     pub fn reopen(&mut self) {
         let requests = self.reopening.requests();
         if requests == self.seen {
@@ -59,7 +59,7 @@ impl LogFile {
         match append_to(&self.path) {
             Ok(file) => {
                 self.is_torn = ends_within_a_line(&self.path, &file);
-                // Who waits for it to be synced waits for the file that is open then.
+                // Callers that wait for a sync wait for the new file, so the old one is synced here.
                 let _ = self.file.sync_data();
                 self.file = file;
             }
@@ -71,7 +71,7 @@ impl LogFile {
 }
 
 impl LogFile {
-    /// Another handle on the file, to sync it; none where it is a device or a pipe.
+    /// Returns another handle, for syncing; `None` for a device or a pipe.
     pub fn handle(&self) -> io::Result<Option<File>> {
         if !self.file.metadata()?.is_file() {
             return Ok(None);
@@ -81,7 +81,7 @@ impl LogFile {
 }
 
 impl Write for LogFile {
-    /// Writes all of it, or takes back what was written and fails.
+    /// Writes the whole line, or undoes a partial write and fails.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.reopen();
         let ended;
@@ -110,7 +110,7 @@ impl Write for LogFile {
 }
 
 impl LogFile {
-    /// Removes what was written of a line, where nothing follows it yet. Where it must stay, the next line ends it.
+    /// Undoes a partial write if nothing follows it. Otherwise the next line ends it first.
     fn take_back(&mut self, written: usize, error: io::Error) -> io::Error {
         if written > 0 && self.cut(written).is_err() {
             self.is_torn = true;
@@ -130,7 +130,7 @@ impl LogFile {
     }
 }
 
-/// Whether a line was cut there, by a crash or a disk that was full.
+/// Whether a line was cut by a crash or a full disk.
 fn ends_within_a_line(path: &Path, file: &File) -> bool {
     let last = || {
         if !file.metadata()?.is_file() {
@@ -146,7 +146,7 @@ fn ends_within_a_line(path: &Path, file: &File) -> bool {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    // A named pipe that nobody reads is an error, and not waited for.
+    // Opening a named pipe without a reader fails instead of blocking.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = OpenOptions::new()
         .append(true)

@@ -1,4 +1,4 @@
-//! Writing log lines: never fails, so that a full disk or a pipe without a reader costs lines and not the gateway.
+//! Writes log lines without ever failing, so that a full disk or a closed pipe costs lines, not the gateway.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::metrics::Counter;
 
-/// Writes whole lines. One that cannot be written is lost and counted; whoever writes is told that it was written.
+/// Writes whole lines. A line that cannot be written is lost and counted; the caller sees success.
 #[derive(Debug)]
 pub struct LogWriter<W> {
     inner: W,
@@ -15,8 +15,8 @@ pub struct LogWriter<W> {
 }
 
 impl<W> LogWriter<W> {
-    /// Each write is a line of its own. `torn` is shared by all writers to the same place: whether it ends within a
-    /// line, of which the next one is kept apart.
+    /// Each write is one line. `torn` is shared by all writers to one target: whether it ends within a line,
+    /// which the next write ends first.
     pub fn new(inner: W, lost: Arc<Counter>, torn: Arc<AtomicBool>) -> Self {
         Self { inner, lost, torn }
     }
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(lost.value(), 2);
     }
 
-    /// Has room for so many bytes at first, then for none, and again once it was asked in vain.
+    /// Has room for so many bytes at first, then for none, and again after one failure.
     struct Emptied {
         room: usize,
         text: Vec<u8>,

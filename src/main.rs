@@ -1,4 +1,4 @@
-//! The program.
+//! The `vestibule` program.
 
 use std::process::ExitCode;
 

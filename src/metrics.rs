@@ -1,7 +1,7 @@
-//! What the gateway counts about itself: plain counters, one atomic addition each.
+//! Metrics: plain counters, one atomic addition each, and their Prometheus exposition.
 //!
-//! The text is written by hand, a line a counter: `prometheus-client` writes `OpenMetrics`, whose rules for names would
-//! change those that are there. Worth another look with the first histogram.
+//! The text format is hand-written: `prometheus-client` writes `OpenMetrics`, whose naming rules would rename
+//! existing metrics. Worth another look with the first histogram.
 
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -10,111 +10,111 @@ use std::time::Duration;
 
 use crate::refusal::Problem;
 
-/// A number that other stages move and `/metrics` shows.
+/// A counter or gauge that `/metrics` shows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// One more.
+    /// Adds one.
     pub fn increment(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many more.
+    /// Adds `count`.
     pub fn add(&self, count: u64) {
         self.0.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// One less; for what comes and goes. Never below zero, as long as each decrement follows an increment.
+    /// Subtracts one, for gauges. Each decrement must follow an increment.
     pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Exactly this many; for what is counted elsewhere.
+    /// Sets the value, for what is counted elsewhere.
     pub fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// How many.
+    /// Returns the value.
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Everything that is counted. Counts begin at zero with each start.
+/// All metrics. Counters start at zero with each start.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Answers with a status of 100 to 199.
+    /// Responses with a status of 100 to 199.
     pub responses_1xx: Counter,
-    /// Answers with a status of 200 to 299.
+    /// Responses with a status of 200 to 299.
     pub responses_2xx: Counter,
-    /// Answers with a status of 300 to 399.
+    /// Responses with a status of 300 to 399.
     pub responses_3xx: Counter,
-    /// Answers with a status of 400 to 499.
+    /// Responses with a status of 400 to 499.
     pub responses_4xx: Counter,
-    /// Answers with a status of 500 and above.
+    /// Responses with a status of 500 and above.
     pub responses_5xx: Counter,
-    /// Sessions that are live now.
+    /// Active sessions.
     pub sessions: Counter,
-    /// Sign-ins that succeeded.
+    /// Successful sign-ins.
     pub sign_ins_succeeded: Counter,
-    /// Sign-ins with a wrong name or password, or of an account that may not sign in.
+    /// Sign-ins with a wrong name or password, or to an account that may not sign in.
     pub sign_ins_failed: Counter,
-    /// Sign-ins that a lock refused.
+    /// Sign-ins refused by a lockout.
     pub sign_ins_locked: Counter,
-    /// Sign-ins that the limit of an address refused.
+    /// Sign-ins refused by the address limit.
     pub sign_ins_limited: Counter,
-    /// Sign-ins that could not be judged: no place in the hashing queue, or the store failed.
+    /// Sign-ins that could not be checked: the hashing queue was full, or the store failed.
     pub sign_ins_unavailable: Counter,
-    /// Locks that began.
+    /// Lockouts that began.
     pub locks: Counter,
-    /// Forms that made an account.
+    /// Sign-up forms that created an account.
     pub sign_ups_created: Counter,
-    /// Forms with an address that has an account, answered as if they had made one.
+    /// Sign-up forms with a known address, with the same response as if they had created an account.
     pub sign_ups_known: Counter,
-    /// Forms with mistakes.
+    /// Sign-up forms with errors.
     pub sign_ups_invalid: Counter,
-    /// Forms where nobody may sign up.
+    /// Sign-up forms while sign-up is closed.
     pub sign_ups_closed: Counter,
-    /// Forms that the limit of an address refused.
+    /// Sign-up forms refused by the address limit.
     pub sign_ups_limited: Counter,
-    /// Forms that could not be judged: no place in the hashing queue, or the store failed.
+    /// Sign-up forms that could not be checked: the hashing queue was full, or the store failed.
     pub sign_ups_unavailable: Counter,
-    /// Answers that refuse, by their kind.
+    /// Refusals, by their problem.
     pub refusals: Refusals,
-    /// Passwords that were hashed or compared.
+    /// Passwords hashed or compared.
     pub hashes: Counter,
-    /// Hashes that are being computed now.
+    /// Hashes being computed.
     pub hashes_running: Counter,
-    /// Hashes that wait for a thread.
+    /// Hashes waiting for a thread.
     pub hashes_waiting: Counter,
-    /// Hashes for which there was no place in the queue.
+    /// Hashes for which the queue had no room.
     pub hashes_refused: Counter,
-    /// Mails that wait to be sent, as they were counted last.
+    /// Queued mails, at the last count.
     pub mails_waiting: Counter,
-    /// 1 if the store lost changes that were promised, as it was looked at last.
+    /// 1 if the store lost acknowledged changes, at the last check.
     pub store_changes_lost: Counter,
-    /// Connections that are open now, handshakes included.
+    /// Open connections, handshakes included.
     pub connections: Counter,
-    /// Handshakes that failed or took too long.
+    /// Handshakes that failed or timed out.
     pub handshakes_failed: Counter,
-    /// When the served certificate that ends first ends, in seconds since 1970.
+    /// Earliest expiry of the served certificates, in seconds since 1970.
     pub certificate_expiry: Counter,
-    /// Requests that an application did not answer.
+    /// Requests without a response from the upstream.
     pub upstream_errors: Counter,
-    /// Mails that left.
+    /// Mails sent.
     pub mails_sent: Counter,
-    /// Attempts to send a mail that is tried again later.
+    /// Failed attempts to send a mail that will be retried.
     pub mails_postponed: Counter,
-    /// Mails that failed for good.
+    /// Mails that failed permanently.
     pub mails_failed: Counter,
-    /// Mails beyond what an address may be sent, or a client may cause.
+    /// Mails withheld by the quota of an address or a client.
     pub mails_withheld: Counter,
-    /// Messages of the program that could not be written. Counted from before there is anything else to count.
+    /// Program messages that could not be written. Shared, because logging starts before the metrics exist.
     pub messages_lost: Arc<Counter>,
-    /// Lines of the access log that could not be written, or came faster than they were.
+    /// Access-log lines dropped because they could not be written or came too fast.
     pub access_lines_lost: Arc<Counter>,
-    /// Lines of the audit log that could not be written.
+    /// Audit-log lines that could not be written.
     pub audit_lines_lost: Counter,
 }
 
@@ -123,14 +123,14 @@ pub struct Metrics {
 pub struct Refusals([Counter; Problem::ALL.len()]);
 
 impl Refusals {
-    /// The one of this kind.
+    /// Returns the counter of this kind.
     pub fn of(&self, problem: Problem) -> &Counter {
         &self.0[problem as usize]
     }
 }
 
 impl Metrics {
-    /// Counts an answer under the class of its status.
+    /// Counts a response in the class of its status.
     pub fn responded(&self, status: u16) {
         let class = match status {
             ..200 => &self.responses_1xx,
@@ -142,11 +142,11 @@ impl Metrics {
         class.increment();
     }
 
-    /// Everything in the text format of Prometheus, version 0.0.4. `started` is the time since 1970 at which the
-    /// process began to serve, `uptime` the time since then.
+    /// Renders all metrics in the Prometheus text format, version 0.0.4. `started` is when the process began
+    /// to serve, since 1970; `uptime` the time since then.
     pub fn exposition(&self, started: Duration, uptime: Duration) -> String {
         let mut text = String::with_capacity(8192);
-        // Writing into a string does not fail.
+        // Cannot fail: it writes to a string.
         let _ = self.write(&mut text, started, uptime);
         text
     }
@@ -180,7 +180,7 @@ impl Metrics {
         Ok(())
     }
 
-    /// Counters of several outcomes: their name, what they count, by what they differ, and each.
+    /// Metrics with a label: name, help, label, and the counter of each value.
     #[expect(clippy::type_complexity, reason = "a table that is read in one place")]
     fn by_label(
         &self,
@@ -260,7 +260,7 @@ impl Metrics {
         ]
     }
 
-    /// The others: their name, kind, what they count, and their value.
+    /// Metrics without a label: name, kind, help, counter.
     fn single(&self) -> [(&'static str, &'static str, &'static str, &Counter); 12] {
         let (counter, gauge) = ("counter", "gauge");
         [

@@ -1,4 +1,4 @@
-//! Randomness, injected. The only place that asks the operating system for it.
+//! The injected source of randomness; the only code that asks the operating system for it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// A source of random bytes fit for tokens and keys.
+/// A source of cryptographically secure random bytes.
 #[derive(Clone)]
 pub struct Random(RandomSource);
 
@@ -17,22 +17,22 @@ enum RandomSource {
 }
 
 impl Random {
-    /// The operating system's generator.
+    /// Creates a source that uses the operating system.
     pub fn system() -> Self {
         Self(RandomSource::System)
     }
 
-    /// A generator that gives the same bytes for the same seed. For tests.
+    /// Creates a deterministic source, for tests.
     pub fn seeded(seed: u64) -> Self {
         Self(RandomSource::Seeded(Arc::new(Mutex::new(
             ChaCha20Rng::seed_from_u64(seed),
         ))))
     }
 
-    /// `N` random bytes.
+    /// Returns `N` random bytes.
     ///
     /// # Panics
-    /// If the operating system has no randomness to give: nothing that needs any could be done safely.
+    /// If the operating system provides no randomness: nothing could be done safely without.
     #[expect(clippy::disallowed_methods, clippy::expect_used, reason = "see above")]
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];

@@ -1,4 +1,4 @@
-//! Why a request is not served: what the client may know, and what only the log may.
+//! Refusals: why a request is not served, with separate parts for the client and for the log.
 
 mod hint;
 
@@ -9,26 +9,26 @@ use http::StatusCode;
 
 pub use hint::Hint;
 
-/// A refusal on its way to the client.
+/// A refusal of a request.
 ///
-/// Fields for two readers: `problem`, `hint` and `retry_after` are said to the client, `cause` to the log.
+/// `problem`, `hint` and `retry_after` are sent to the client, `cause` is only logged.
 #[derive(Debug)]
 pub struct Refusal {
-    /// What the client is told.
+    /// The kind of refusal.
     pub problem: Problem,
-    /// What it is told instead of the usual sentence, where that helps.
+    /// A more helpful sentence for the client than the usual one.
     pub hint: Option<Hint>,
-    /// When trying again makes sense.
+    /// When the client may retry.
     pub retry_after: Option<Duration>,
-    /// What the operator reads; never sent.
+    /// The cause, for the operator; never sent.
     pub cause: Option<Cow<'static, str>>,
 }
 
-/// After how long it makes sense to ask again for what is unavailable: whatever ails may be over.
+/// `Retry-After` for [`Problem::Unavailable`], whose cause may be gone soon.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(5);
 
 impl Refusal {
-    /// A refusal that needs no explanation to the operator. What is unavailable is worth another try soon.
+    /// Creates a refusal without a cause. [`Problem::Unavailable`] may be retried soon.
     pub fn new(problem: Problem) -> Self {
         Self {
             problem,
@@ -38,7 +38,7 @@ impl Refusal {
         }
     }
 
-    /// The same, with what the operator should know.
+    /// Creates a refusal with a cause for the operator.
     pub fn because(problem: Problem, cause: impl Into<Cow<'static, str>>) -> Self {
         Self {
             cause: Some(cause.into()),
@@ -46,14 +46,14 @@ impl Refusal {
         }
     }
 
-    /// The same, with a sentence that helps.
+    /// Adds a hint.
     #[must_use]
     pub fn hinting(mut self, hint: Hint) -> Self {
         self.hint = Some(hint);
         self
     }
 
-    /// The same, with the time after which to try again.
+    /// Sets the time after which to retry.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
@@ -63,24 +63,24 @@ impl Refusal {
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $slug:literal $status:ident,)+) => {
-        /// The kinds of refusal, each with a page of its own at `/.auth/problems/<slug>`.
+        /// The kinds of refusal, each with a page at `/.auth/problems/<slug>`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Problem {
             $($(#[$doc])* $name,)+
         }
 
         impl Problem {
-            /// Every kind.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// Its name in `type`, in URLs and in the record.
+            /// Returns its name in `type`, in URLs and in logs.
             pub fn slug(self) -> &'static str {
                 match self {
                     $(Self::$name => $slug,)+
                 }
             }
 
-            /// The status that it is answered with.
+            /// Returns the status of its response.
             pub fn status(self) -> StatusCode {
                 match self {
                     $(Self::$name => StatusCode::$status,)+
@@ -91,60 +91,60 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Wrong name or password, all alike.
+    /// Wrong name or password; does not tell which.
     InvalidCredentials = "invalid-credentials" UNAUTHORIZED,
-    /// Nobody is signed in and the route wants somebody.
+    /// The route requires authentication.
     NotAuthenticated = "not-authenticated" UNAUTHORIZED,
-    /// The right password of an account whose address is not verified yet.
+    /// Correct password, but the e-mail address is not verified.
     NotVerified = "not-verified" UNAUTHORIZED,
-    /// The right password of an account that waits for approval.
+    /// Correct password, but the account awaits approval.
     NotApproved = "not-approved" UNAUTHORIZED,
-    /// The right password of an account that is disabled.
+    /// Correct password, but the account is disabled.
     AccountDisabled = "account-disabled" UNAUTHORIZED,
-    /// A signature that does not verify.
+    /// An invalid signature.
     SignatureInvalid = "signature-invalid" UNAUTHORIZED,
     /// A signature made too long ago, or in the future.
     ClockSkew = "clock-skew" UNAUTHORIZED,
-    /// A signature that served already.
+    /// A single-use signature that was used before.
     Replayed = "replayed" UNAUTHORIZED,
-    /// Signed in, but not let in.
+    /// Authenticated, but not authorized.
     Forbidden = "forbidden" FORBIDDEN,
-    /// Another site caused this request.
+    /// Another site caused the request.
     CrossOrigin = "cross-origin" FORBIDDEN,
-    /// Too many failures for this name.
+    /// Too many failures for this account name.
     Locked = "locked" TOO_MANY_REQUESTS,
-    /// Too many failures from this address.
+    /// Too many failures from this client address.
     RateLimited = "rate-limited" TOO_MANY_REQUESTS,
-    /// A form with mistakes.
+    /// A form with errors.
     InvalidInput = "invalid-input" UNPROCESSABLE_ENTITY,
-    /// A link that is spent, expired or wrong.
+    /// A link that was used, has expired or is wrong.
     InvalidToken = "invalid-token" BAD_REQUEST,
-    /// Not a request that can be understood safely.
+    /// A malformed or ambiguous request.
     BadRequest = "bad-request" BAD_REQUEST,
-    /// Nothing here.
+    /// No such page or route.
     NotFound = "not-found" NOT_FOUND,
-    /// Signup is switched off.
+    /// Sign-up is disabled.
     SignupClosed = "signup-closed" NOT_FOUND,
-    /// Password reset is switched off.
+    /// Password reset is disabled.
     ResetDisabled = "reset-disabled" NOT_FOUND,
-    /// IAM is switched off.
+    /// Access keys are disabled.
     IamDisabled = "iam-disabled" NOT_FOUND,
-    /// Not with this method.
+    /// Method not allowed.
     MethodNotAllowed = "method-not-allowed" METHOD_NOT_ALLOWED,
-    /// Decided by a version of something that was changed meanwhile.
+    /// The resource was changed since the version that the request is based on.
     Conflict = "conflict" CONFLICT,
-    /// Larger than the gateway takes.
+    /// Content that is too large.
     TooLarge = "too-large" PAYLOAD_TOO_LARGE,
-    /// A head with more fields than the gateway takes.
+    /// A head with too many fields.
     HeadTooLarge = "head-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE,
-    /// Sent over a connection that was opened for another host.
+    /// The connection was opened for another host.
     Misdirected = "misdirected" MISDIRECTED_REQUEST,
-    /// A body in a coding that the gateway does not know.
+    /// A transfer coding that is not supported.
     NotImplemented = "not-implemented" NOT_IMPLEMENTED,
-    /// The gateway cannot decide right now.
+    /// The gateway cannot decide at the moment.
     Unavailable = "unavailable" SERVICE_UNAVAILABLE,
-    /// The application does not answer.
+    /// The upstream cannot be reached.
     UpstreamUnreachable = "upstream-unreachable" BAD_GATEWAY,
-    /// The application takes too long.
+    /// The upstream timed out.
     UpstreamTimeout = "upstream-timeout" GATEWAY_TIMEOUT,
 }

@@ -1,5 +1,4 @@
-//! Files that are read whole. Only regular ones are: a pipe, a socket or a device may never answer, and whoever reads it
-//! would wait for ever.
+//! Opens and reads regular files only: reading a pipe, socket or device could block forever.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -9,9 +8,9 @@ use std::path::Path;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-/// Opens a file for reading.
+/// Opens a regular file for reading.
 pub fn open(path: &Path) -> io::Result<File> {
-    // A named pipe that nobody writes to is opened without waiting, to be refused.
+    // Opening a named pipe does not block, so that it can be refused.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();
@@ -32,14 +31,14 @@ pub fn open(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// Reads a file.
+/// Reads a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     open(path)?.read_to_end(&mut content)?;
     Ok(content)
 }
 
-/// The same of a text.
+/// Reads a regular file as UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
     let mut content = String::new();
     open(path)?.read_to_string(&mut content)?;

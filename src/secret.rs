@@ -1,4 +1,4 @@
-//! Values that must not be printed, logged or compared in variable time.
+//! A wrapper for secrets: not printable, compared in constant time, wiped on drop.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-/// A value whose `Debug` says nothing and whose memory is wiped on drop.
+/// A secret value, whose `Debug` is redacted and whose memory is wiped on drop.
 ///
-/// There is no `Display`, no `Serialize` and no `PartialEq`: reading it takes an [`expose`](Self::expose)
-/// that stands out in review, comparing it takes [`matches`](Self::matches), which is constant-time.
+/// Has no `Display`, `Serialize` or `PartialEq`: reading takes [`expose`](Self::expose), which stands out in
+/// review, comparing takes [`matches`](Self::matches), which is constant-time.
 #[derive(Clone)]
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes charge of a secret.
+    /// Wraps a secret.
     pub fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// The secret itself, for the one place that needs it.
+    /// Returns the secret, for the one place that needs it.
     pub fn expose(&self) -> &T {
         &self.0
     }
 }
 
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
-    /// Whether both are the same bytes, in a time that depends on their length alone.
+    /// Compares bytes, in a time that depends only on their length.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_ref().ct_eq(other).into()
     }

@@ -4,32 +4,32 @@ use std::fmt;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 
-/// A user of the operating system, by number. Shown by name where `/etc/passwd` has one.
+/// A user id, displayed by name if `/etc/passwd` has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemUser(u32);
 
 impl SystemUser {
-    /// The one as whom this process acts.
+    /// Returns the effective user of this process.
     pub fn current() -> Self {
         Self(rustix::process::geteuid().as_raw())
     }
 
-    /// The one with this number.
+    /// Returns the user with this id.
     pub fn of(uid: u32) -> Self {
         Self(uid)
     }
 
-    /// The owner of a file.
+    /// Returns the owner of a file.
     pub fn owner_of(about: &Metadata) -> Self {
         Self(about.uid())
     }
 
-    /// Whether it may do everything.
+    /// Whether it is root.
     pub fn is_root(self) -> bool {
         self.0 == 0
     }
 
-    /// What a command line begins with that is run as this user.
+    /// Returns the prefix of a command line that runs as this user.
     pub fn sudo(self) -> String {
         match self.name() {
             Some(name) => format!("sudo -u {name}"),
@@ -51,7 +51,7 @@ impl fmt::Display for SystemUser {
     }
 }
 
-/// By passwd(5): `name:password:number:…`
+/// Finds a name in passwd(5): `name:password:number:…`
 fn name_in(passwd: &str, number: u32) -> Option<String> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -1,4 +1,4 @@
-//! The certificates of authorities that an operator names in a file.
+//! Reads trust anchors (CA certificates) from a PEM file.
 
 use std::io;
 use std::path::Path;
@@ -9,21 +9,21 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::regular_file;
 
-/// Why a file names no authorities. Goes with the file's name.
+/// Why a file has no usable trust anchors. Displayed after the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustAnchorError {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    /// It has no certificate in PEM form.
+    /// The file has no PEM certificate.
     #[error("has no certificate in PEM form (-----BEGIN CERTIFICATE-----)")]
     NoCertificate,
-    /// One of its certificates cannot be read, or cannot be an authority's.
+    /// A certificate is malformed, or cannot be a trust anchor.
     #[error("cannot be used as an authority of certificates: {0}")]
     Unusable(String),
 }
 
-/// Reads a PEM file of authorities, one at least; each can be added to a [`RootCertStore`].
+/// Reads a PEM file with at least one CA certificate; each can be added to a [`RootCertStore`].
 pub fn read_trust_anchors(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustAnchorError> {
     let pem = regular_file::read(file)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)

@@ -1,4 +1,4 @@
-//! Warnings that anybody can cause at any rate: some are logged, the others are counted.
+//! Rate limit for warnings that clients can cause at any rate.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,20 +10,20 @@ const LOGGED: u32 = 20;
 
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Bounds the warnings of one kind, so that a flood of failures does not fill the disk with its log.
+/// Limits the warnings of one kind, so that a flood of failures does not fill the disk.
 #[derive(Debug, Default)]
 pub struct WarningLimit(Mutex<WindowState>);
 
 #[derive(Debug, Default)]
 struct WindowState {
-    /// Since when warnings are counted.
+    /// Start of the current window.
     since: Option<Instant>,
     logged: u32,
     unlogged: u64,
 }
 
 impl WarningLimit {
-    /// Whether a warning is logged: if so, how many before it were not, since the last one that was.
+    /// Returns whether to log a warning: `Some` with the number of suppressed ones since the last.
     pub fn admit(&self) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Backend.AI's scheme: nothing panics, and nothing that is made up is right.
+//! Backend.AI's scheme: no panics, and no invented signature verifies.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Bodies in chunks: nothing panics, no more comes out than went in, and how they are cut changes nothing.
+//! Chunked bodies: no panics, content is shorter than the body, and splitting changes nothing.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use vestibule::authenticate::signature::sigv4::{Chunked, SigV4Claim, SigningKey};
 use vestibule_fuzz::{SECRET, Sent};
 
-/// Any request: what is fuzzed is its body.
+/// Any request head; the body is fuzzed.
 const HEAD: &str = "PUT\nh\n/\n\nCredential=K/20150830/r/s/aws4_request, SignedHeaders=host;x-amz-date, \
     Signature=371d3713e185cc334048618a97f809c9ffe339c62934c032af5a0e595648fcac\nx-amz-date:20150830T123600Z";
 

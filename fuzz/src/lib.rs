@@ -3,19 +3,19 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use vestibule::authenticate::signature::Message;
 
-/// A request, and the credentials in it.
+/// A request, and its credentials.
 pub struct Sent<'a> {
     method: &'a str,
     authority: &'a str,
     path: &'a str,
     query: Option<&'a str>,
     headers: HeaderMap,
-    /// What follows the scheme's name in `Authorization`.
+    /// What follows the scheme in `Authorization`.
     pub parameters: &'a str,
 }
 
 impl<'a> Sent<'a> {
-    /// A request whose parts are the lines of a text; headers come last. `None` if it would not get past a server.
+    /// Parses a request from lines, headers last. `None` if a server would not accept it.
     pub fn of(data: &'a [u8]) -> Option<Self> {
         let mut lines = std::str::from_utf8(data).ok()?.split('\n');
         let mut line = || lines.next();

@@ -1,4 +1,4 @@
-//! Requests that an access key proves: by a signature, or by its secret in `Basic`.
+//! The access key scheme: authenticates by a signature, or by an access key and its secret in `Basic`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +18,11 @@ use crate::refusal::Refusal;
 use crate::request::RequestHead;
 use crate::services::{AccessKeyAuthError, AccessKeyVerifier, AccessKeys, ActiveKey, Services};
 
-/// The length of the content of a body in chunks.
+/// The length of a chunked body's content.
 const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
 
-/// Judges what an access key proves. Keys are in memory; only `Basic` asks the store, whether the key is locked.
+/// Verifies signatures and secrets of access keys. Keys are in memory; only `Basic` reads the store, for
+/// lockouts.
 #[derive(Debug)]
 pub(super) struct AccessKeyScheme {
     keys: Arc<AccessKeys>,
@@ -29,19 +30,20 @@ pub(super) struct AccessKeyScheme {
     clock: Clock,
 }
 
-/// What is known of a request that an access key proves.
+/// The verified proof of a request, and what remains to be done with it.
 #[derive(Debug)]
 pub struct SignedRequest {
     pub(super) form: ProofLocation,
-    /// Tells the signature from others, and when it is of no use by itself. `None`: there is no signature.
+    /// The signature's digest, and until when it is valid, for replay protection. `None` for `Basic`.
     pub spends: Option<(SignatureDigest, Timestamp)>,
-    /// What the body must turn out to be, where it was not read yet.
+    /// The check of the body, if it was not read yet.
     pub body: Option<BodyCheck>,
-    /// The body comes in chunks, and the application gets their content: its length, if that was said.
+    /// `Some` if the body is `aws-chunked` and its content is forwarded: has the content's length, if
+    /// declared.
     pub chunks: Option<Option<u64>>,
 }
 
-/// Where in a request its proof is.
+/// Which part of a request carries the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProofLocation {
     Authorization,
@@ -50,13 +52,13 @@ pub(super) enum ProofLocation {
 }
 
 impl SignedRequest {
-    /// Whether the signature is in the query: then whoever has the URL says the rest of the request.
+    /// Whether the signature is in the query: then the holder of the URL chooses the rest of the request.
     pub fn is_presigned(&self) -> bool {
         self.form == ProofLocation::Query
     }
 }
 
-/// A signature that can be judged only once the whole body was read.
+/// A verification that needs the whole body.
 #[derive(Debug)]
 pub struct PendingVerification<'h>(Box<Verification<'h>>);
 
@@ -64,7 +66,7 @@ pub struct PendingVerification<'h>(Box<Verification<'h>>);
 struct Verification<'h> {
     claim: SignedClaim<'h>,
     message: Message<'h>,
-    /// The key that is claimed, if it serves.
+    /// The claimed key, if it is active.
     key: Option<Arc<ActiveKey>>,
     requirements: AuthRequirements,
     sender: RequestOrigin<'h>,
@@ -77,7 +79,7 @@ enum HeadVerdict {
     NeedsBody,
 }
 
-/// Why a signature proves nothing: with what the operator may compare.
+/// Why a signature is invalid, with the canonical request's hash for the operator.
 struct VerifyError {
     error: SignatureError,
     canonical: Option<Mismatch>,
@@ -180,7 +182,7 @@ impl AccessKeyScheme {
         }
     }
 
-    /// Judges a signature now that the body was read, by the key as it is now (S76).
+    /// Completes a verification with the body, against the key's current state (S76).
     pub(super) fn decide<'h>(&self, pending: PendingVerification<'h>, body: &Bytes) -> SchemeResult<'h> {
         if let Err(error) = self.keys.require_store_lock() {
             return SchemeResult::Unavailable(error);
@@ -191,8 +193,8 @@ impl AccessKeyScheme {
         self.conclude(case, judged)
     }
 
-    /// Where there is no such key, the signature is held against another secret, and the answer does not count: so it
-    /// takes as long (S37).
+    /// Returns the key's secret. For an unknown key it returns a dummy, so that verification takes the same
+    /// time; the result is not used (S37).
     fn secret<'s>(&'s self, verification: &'s Verification<'_>) -> &'s str {
         let key = verification.key.as_ref().map(|key| key.secret());
         key.unwrap_or(self.keys.nobodys_secret()).expose()
@@ -254,7 +256,7 @@ impl AccessKeyScheme {
 }
 
 impl Verification<'_> {
-    /// Judges what can be judged without the body.
+    /// Verifies what can be verified without the body.
     fn by_head(&self, secret: &str) -> Result<HeadVerdict, VerifyError> {
         let has_body = self.requirements.has_body;
         match &self.claim {
@@ -278,7 +280,8 @@ impl Verification<'_> {
                         });
                     }
                     Payload::Undeclared => return Ok(HeadVerdict::NeedsBody),
-                    // Nobody asks for a body of which nothing is left, so it is checked before anything is sent.
+                    // hyper does not poll a body with `Content-Length: 0`, so an empty one is checked before
+                    // anything is sent.
                     Payload::Chunked(_) if has_body && self.decoded_length()? == Some(0) => {
                         return Ok(HeadVerdict::NeedsBody);
                     }
@@ -314,7 +317,7 @@ impl Verification<'_> {
         }
     }
 
-    /// Judges with the key for the claim's day, region and service, which is derived once.
+    /// Verifies with the signing key of the claim's day, region and service, which is cached.
     fn by_derived_key(
         &self,
         claim: &sigv4::SigV4Claim<'_>,
@@ -329,14 +332,14 @@ impl Verification<'_> {
         let judged = claim.verify(&self.message, body, &key);
         match (&judged, derived) {
             (Ok(_), Some(derived)) if is_new => derived.remember(claim.scope(), key.secret()),
-            // A refusal takes as long as one of a key that does not exist (S37).
+            // A refusal takes as long as that of an unknown key (S37).
             (Err(_), _) if !is_new => drop(std::hint::black_box(derive())),
             _ => {}
         }
         judged.map(|proven| (proven, key))
     }
 
-    /// A body of which nothing comes is over before anything is sent.
+    /// Completes the check of an absent body before anything is sent.
     fn over_if_empty(&self, mut signed: SignedRequest) -> Result<HeadVerdict, VerifyError> {
         if !self.requirements.has_body
             && let Some(mut check) = signed.body.take()
@@ -346,7 +349,7 @@ impl Verification<'_> {
         Ok(HeadVerdict::Verified(signed))
     }
 
-    /// Judges all of it, with the body that was read.
+    /// Verifies all of the request, with its body.
     fn by_body(&self, secret: &str, body: &[u8]) -> Result<SignedRequest, VerifyError> {
         match &self.claim {
             SignedClaim::SigV4(claim) => {
@@ -354,7 +357,7 @@ impl Verification<'_> {
                     return self.by_chunks(claim, form, secret, body);
                 }
                 let hash = Sha256::digest(body).into();
-                // Without a body there is nothing that could have been left unsigned.
+                // Without a body, nothing could have been left unsigned.
                 let read = if claim.is_in_query() && body.is_empty() {
                     Body::ReadOrUnsigned(&hash)
                 } else {
@@ -374,7 +377,7 @@ impl Verification<'_> {
         }
     }
 
-    /// Judges chunks that were read.
+    /// Verifies a chunked body that is in memory.
     fn by_chunks(
         &self,
         claim: &sigv4::SigV4Claim<'_>,
@@ -396,7 +399,7 @@ impl Verification<'_> {
 
     fn signed(&self, signature: &[u8], until: Timestamp) -> SignedRequest {
         let digest = SignatureDigest::of(self.claim.access_key(), signature);
-        // The last moment in which it serves is one in which it is remembered.
+        // Remembered for one more second, so that it is not forgotten in the last one in which it is valid.
         let until = until.checked_add(SignedDuration::from_secs(1));
         SignedRequest {
             form: match &self.claim {

@@ -1,4 +1,5 @@
-//! What a request says of itself to prove who it comes from, beside the cookie of a session.
+//! Parses the credentials that a request presents: `Authorization`, a presigned query, or a message
+//! signature.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -13,7 +14,7 @@ use crate::secret::Secret;
 
 const BASIC: &str = "Basic";
 
-/// With or without padding, and whatever the bits after the last byte are: as most servers decode it.
+/// Accepts missing padding and non-zero trailing bits, as most servers do.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -21,7 +22,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A proof that is to be judged.
+/// The one proof that a request presents, not verified yet.
 #[derive(Debug)]
 pub(super) enum PresentedCredentials<'h> {
     /// A signature.
@@ -30,7 +31,7 @@ pub(super) enum PresentedCredentials<'h> {
     Basic(BasicCredentials),
 }
 
-/// Who signed what, as the request says.
+/// The parsed parameters of a signature, not verified yet.
 #[derive(Debug)]
 pub(super) enum SignedClaim<'h> {
     SigV4(sigv4::SigV4Claim<'h>),
@@ -38,11 +39,11 @@ pub(super) enum SignedClaim<'h> {
     Message(Box<rfc9421::MessageClaim>),
 }
 
-/// `key:secret`, where the key looks like an access key.
+/// `key:secret`, where the key has the form of an access key id.
 #[derive(Debug)]
 pub(super) struct BasicCredentials(Secret<Vec<u8>>);
 
-/// An `Authorization` that is for the gateway; any other is the application's.
+/// An `Authorization` value for the gateway; any other is for the upstream.
 enum AuthorizationScheme<'h> {
     SigV4(&'h str),
     BackendAi(&'h str),
@@ -50,7 +51,7 @@ enum AuthorizationScheme<'h> {
 }
 
 impl<'h> PresentedCredentials<'h> {
-    /// Reads the one proof of a request. More than one is none (S37).
+    /// Parses the one proof of a request. More than one is an error (S37).
     pub(super) fn of(message: &Message<'h>) -> Result<Option<Self>, SignatureError> {
         let mut authorizations = message.headers.get_all(AUTHORIZATION).iter();
         let mut ours = None;
@@ -118,7 +119,7 @@ impl<'h> AuthorizationScheme<'h> {
     }
 }
 
-/// The scheme, and what follows it after blanks.
+/// Splits the scheme from what follows it.
 fn parts(value: &[u8]) -> (&[u8], &[u8]) {
     let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t'));
     value.split_at(end.unwrap_or(value.len()))
@@ -131,7 +132,8 @@ impl BasicCredentials {
         Some(pair)
     }
 
-    /// Whether the most lenient decoders read a pair here: they pass over what is no digit, and take both alphabets.
+    /// Whether the most lenient decoders find an access key here: they skip invalid characters and accept
+    /// both alphabets.
     fn begins_leniently(base64: &[u8]) -> bool {
         let digits = base64.iter().filter_map(|&byte| digit(byte));
         let id_and_colon: Vec<u8> = digits.take((AccessKeyId::LENGTH + 1).div_ceil(3) * 4).collect();
@@ -155,7 +157,7 @@ impl BasicCredentials {
 }
 
 impl SignedClaim<'_> {
-    /// The access key's id, whatever it looks like.
+    /// Returns the access key id, not validated.
     pub(super) fn access_key(&self) -> &str {
         match self {
             Self::SigV4(claim) => claim.access_key(),
@@ -164,7 +166,7 @@ impl SignedClaim<'_> {
         }
     }
 
-    /// Whether it is in the query, so that whoever has the URL makes the request.
+    /// Whether the signature is in the query, so that anyone with the URL can make the request.
     pub(super) fn is_in_query(&self) -> bool {
         matches!(self, Self::SigV4(claim) if claim.is_in_query())
     }
@@ -178,8 +180,8 @@ impl SignedClaim<'_> {
     }
 }
 
-/// Whether the value of `Authorization` could be read as the secret of an access key by some server: after the name of
-/// the scheme, wherever that stands, whatever stands between them.
+/// Whether some server could read an access key's secret in this value of `Authorization`: after the scheme's
+/// name, wherever it stands and whatever follows it.
 pub(super) fn is_secret(value: &[u8]) -> bool {
     let mut places = value.windows(BASIC.len());
     let Some(scheme) = places.position(|place| place.eq_ignore_ascii_case(BASIC.as_bytes())) else {
@@ -190,7 +192,7 @@ pub(super) fn is_secret(value: &[u8]) -> bool {
     (0..rest.len()).any(|at| begins(at) && BasicCredentials::begins_leniently(&rest[at..]))
 }
 
-/// A digit of base64, in the standard alphabet.
+/// Returns a base64 digit in the standard alphabet; `None` for other bytes.
 fn digit(byte: u8) -> Option<u8> {
     match byte {
         b'-' => Some(b'+'),
@@ -200,7 +202,8 @@ fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Whether a query is signed with one of our keys, so that its signature is for the gateway.
+/// Whether a query is presigned with an id of the form of an access key, so that its signature is for the
+/// gateway.
 pub(super) fn is_signed_query(query: &str) -> bool {
     sigv4::presigned_key(query).is_some_and(|key| AccessKeyId::parse(key.as_bytes()).is_ok())
 }

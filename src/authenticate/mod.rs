@@ -1,7 +1,8 @@
-//! Who a request comes from.
+//! The authentication stage: determines the principal of a request.
 //!
-//! Schemes are asked in a fixed order. Absent, wrong and broken never look alike: a scheme that was not used lets the
-//! next one try, one that was used wrongly ends the matter, and one that cannot tell fails closed.
+//! Schemes are tried in a fixed order, and fail closed: credentials that are absent lead to the next scheme,
+//! invalid ones to a refusal, and ones that cannot be verified to a refusal too, never to an anonymous
+//! request.
 
 mod access_key_scheme;
 mod credentials;
@@ -31,106 +32,106 @@ use signature::SignatureError;
 
 pub use access_key_scheme::{PendingVerification, SignedRequest};
 
-/// How often what lasts longer than a request looks whether its credentials have lapsed: S28 gives it 5 s.
+/// How often longer-lasting operations check whether their credentials have lapsed; S28 allows 5 s.
 pub const LOOKS_EVERY: Duration = Duration::from_secs(2);
 
-/// What a scheme makes of a request.
+/// The result of one scheme.
 #[derive(Debug)]
 pub enum SchemeResult<'h> {
-    /// The request does not use this scheme: the next one is asked.
+    /// The request has no credentials for this scheme; the next one is tried.
     NotPresented,
-    /// It does, and proves who it comes from; with what is known of its signature, if it has one.
+    /// Valid credentials, with the details of their signature, if any.
     Verified(Credentials, Option<Box<SignedRequest>>),
-    /// It carries a cookie that signs nobody in and is to be removed (S27).
+    /// An invalid cookie that is to be deleted; the request is anonymous (S27).
     SignedOut,
-    /// It does, and whether it proves anything is known only once the body was read.
+    /// The credentials can only be verified with the body.
     Undecided(PendingVerification<'h>),
-    /// It uses the scheme wrongly; no other scheme is asked.
+    /// Invalid credentials; no other scheme is tried.
     Rejected(Refusal),
-    /// Whether it does could not be found out; never taken for anonymous.
+    /// The credentials could not be verified; never treated as anonymous.
     Unavailable(StoreError),
 }
 
-/// Proof of who a request comes from.
+/// A principal and the proof of it.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// Who.
+    /// The principal.
     pub principal: Arc<Principal>,
-    /// What proves it.
+    /// What proves it; `None` only in explanations.
     pub proof: Option<Proof>,
 }
 
-/// What proves who a request comes from: what lasts longer than a request ends with it.
+/// What proves a principal. Longer-lasting operations end with it.
 #[derive(Clone, Debug)]
 pub enum Proof {
     /// A session.
     Session(Arc<ActiveSession>),
     /// An access key.
     Key(Arc<ActiveKey>),
-    /// An access key, by a URL that was signed with it: whoever has the URL may send it.
+    /// An access key, by a presigned URL that anyone who has it may send.
     PresignedUrl(Arc<ActiveKey>),
 }
 
-/// Why credentials that admitted a request admit it no longer.
+/// Why credentials that admitted a request no longer do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lapse {
-    /// What proves them has ended.
+    /// The session or access key has ended.
     #[error("the session or the access key has ended")]
     Ended,
-    /// The application would be told of a membership that is no longer one.
+    /// The upstream was told a group that the account has left.
     #[error("the account has left a group")]
     GroupLeft,
 }
 
-/// What all schemes together say.
+/// The result of all schemes.
 #[derive(Debug, Default)]
 pub struct Authenticated {
-    /// Who, if anybody.
+    /// The credentials; `None` for an anonymous request.
     pub credentials: Option<Credentials>,
-    /// What is known of the signature, if that proves it.
+    /// The details of the signature, if that is the proof.
     pub signed: Option<Box<SignedRequest>>,
-    /// The answer removes the session's cookie.
+    /// Whether the response deletes the session cookie.
     pub clears_cookie: bool,
 }
 
-/// What all schemes together say once they have seen the head.
+/// The result of all schemes once they have seen the head.
 #[derive(Debug)]
 pub enum AuthnOutcome<'h> {
-    /// All there is to say.
+    /// The final result.
     Known(Authenticated),
-    /// Nothing before the body was read; see [`Authenticator::decide`].
+    /// The body is needed first; see [`Authenticator::decide`].
     NeedsBody(PendingVerification<'h>),
 }
 
-/// Whether a request keeps a session alive.
+/// Whether a request extends its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionTouch {
     /// It does.
     Refresh,
-    /// It only looks: the gateway's own pages that are for everybody.
+    /// It does not, as on the gateway's own pages for everybody.
     ReadOnly,
 }
 
-/// What is asked for, as far as a scheme depends on it.
+/// What a target accepts, and what else the schemes depend on.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct AuthRequirements {
-    /// Whether a session is used.
+    /// Whether the session is extended.
     pub usage: SessionTouch,
-    /// Whether access keys prove something here.
+    /// Whether access keys are accepted.
     pub takes_keys: bool,
-    /// Whether a signature may be in the query.
+    /// Whether presigned URLs are accepted.
     pub presigned: bool,
-    /// Whether a signature may leave the body out.
+    /// Whether a signature may leave the body unsigned.
     pub unsigned_payload: bool,
-    /// Whether there is a body.
+    /// Whether the request has a body.
     pub has_body: bool,
-    /// Whether memory is believed though the store may know better: for what shuts somebody out.
+    /// Whether sessions in memory count though the store is unavailable: for requests that revoke access.
     pub by_memory: bool,
 }
 
-/// The schemes, in their order: whatever an access key proves, then the cookie of a session. Whoever signs a request
-/// means the key; browsers send cookies unasked.
+/// The schemes in their order: access keys, then the session cookie. A client that signs means the key, while
+/// browsers send cookies on their own.
 #[derive(Debug)]
 pub struct Authenticator {
     /// `login.iam`
@@ -139,7 +140,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// The schemes over these services.
+    /// Creates the schemes over these services.
     pub fn new(config: &LoginConfig, services: &Services, clock: &Clock) -> Self {
         Self {
             signed: config.iam.then(|| AccessKeyScheme::new(services, clock.clone())),
@@ -147,7 +148,7 @@ impl Authenticator {
         }
     }
 
-    /// Asks the schemes in their order who a request comes from.
+    /// Tries the schemes in order, and returns the principal.
     pub async fn identify<'h>(
         &self,
         head: &RequestHead<'h>,
@@ -162,7 +163,7 @@ impl Authenticator {
         self.session.attempt(head.headers, requirements).finding()
     }
 
-    /// Judges a signature, now that the body was read.
+    /// Completes a verification with the body.
     pub fn decide(&self, pending: PendingVerification<'_>, body: &Bytes) -> Result<Authenticated, Refusal> {
         let attempt = match &self.signed {
             Some(signed) => signed.decide(pending, body),
@@ -177,7 +178,8 @@ impl Authenticator {
         }
     }
 
-    /// The target that an application gets instead of the one that was sent, if that carries a proof for the gateway.
+    /// Returns the target for the upstream if the one sent carries a signature for the gateway; `None`
+    /// otherwise.
     pub fn target(&self, sent: &PathAndQuery, signed: Option<&SignedRequest>) -> Option<PathAndQuery> {
         match signed {
             Some(signed) => signed.target(sent),
@@ -186,7 +188,7 @@ impl Authenticator {
         }
     }
 
-    /// Removes what is for the gateway alone from the headers that an application gets.
+    /// Removes credentials for the gateway from the headers for the upstream.
     pub fn strip_credentials(&self, headers: &mut HeaderMap, signed: Option<&SignedRequest>) {
         if let Some(signed) = signed {
             signed.strip_from(headers);
@@ -221,7 +223,7 @@ impl<'h> SchemeResult<'h> {
 }
 
 impl Credentials {
-    /// Compares them with what holds now: a request may wait, and its body may take minutes, after its head was judged
+    /// Compares the credentials with the current state: a request may wait, and its body may take minutes
     /// (S76).
     pub fn require_current(&self) -> Result<(), Lapse> {
         let Some(proof) = &self.proof else { return Ok(()) };
@@ -236,7 +238,8 @@ impl Credentials {
         }
     }
 
-    /// Ready once they have lapsed: at once where what proves them ends, within [`LOOKS_EVERY`] where a group was left.
+    /// Completes once the credentials have lapsed: at once if their proof ends, within [`LOOKS_EVERY`] if a
+    /// group was left.
     pub async fn lapsed(&self) {
         let Some(proof) = &self.proof else {
             return std::future::pending().await;
@@ -249,7 +252,7 @@ impl Credentials {
 }
 
 impl Proof {
-    /// The access key, if it is one.
+    /// Returns the access key, unless it is a session.
     pub fn key(&self) -> Option<&Arc<ActiveKey>> {
         match self {
             Self::Session(_) => None,
@@ -257,7 +260,7 @@ impl Proof {
         }
     }
 
-    /// On whose behalf it is used, as they are now.
+    /// Returns the principal in its current state.
     fn principal(&self) -> Arc<Principal> {
         match self {
             Self::Session(session) => session.principal(),
@@ -273,7 +276,7 @@ impl Proof {
         }
     }
 
-    /// The session, if it is one.
+    /// Returns the session, if it is one.
     pub fn session(&self) -> Option<&Arc<ActiveSession>> {
         match self {
             Self::Session(session) => Some(session),
@@ -281,7 +284,7 @@ impl Proof {
         }
     }
 
-    /// Ends with it, whatever ends it.
+    /// Returns a token that is cancelled when it ends.
     pub fn ended(&self) -> CancellationToken {
         match self {
             Self::Session(session) => session.ended(),
@@ -291,8 +294,8 @@ impl Proof {
 }
 
 impl From<SignatureError> for Refusal {
-    /// What helps whoever signs is said. Whether a key exists is not: to be unknown, to be disabled, to be wrong and to
-    /// come with another proof are one refusal (S37).
+    /// Tells the signer what to fix, but never whether the key exists: unknown, disabled and wrong keys and
+    /// conflicting proofs give one refusal (S37).
     fn from(error: SignatureError) -> Self {
         let (problem, hint) = match &error {
             SignatureError::Mismatch | SignatureError::Several => (Problem::SignatureInvalid, None),

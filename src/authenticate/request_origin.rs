@@ -1,11 +1,11 @@
-//! Who sent a request, as the record will name them.
+//! Where a request came from, for the audit log.
 
 use std::net::IpAddr;
 
 use crate::request::{RequestHead, RequestId};
 use crate::services::Origin;
 
-/// What an [`Origin`] is made of. That one owns its text, and most requests need none.
+/// A borrowed [`Origin`], because most requests do not need an owned one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestOrigin<'h> {
     pub(super) address: IpAddr,

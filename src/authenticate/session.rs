@@ -1,4 +1,4 @@
-//! The session's cookie.
+//! The session scheme: authenticates by the session cookie.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use http::HeaderMap;
 use super::{AuthRequirements, Credentials, Proof, SchemeResult, SessionTouch};
 use crate::services::{PresentedCookie, Services, SessionCookie, Sessions};
 
-/// Finds the session of a cookie: in memory, without a lock.
+/// Finds the session of a cookie, in memory and without a lock.
 #[derive(Debug)]
 pub(super) struct SessionScheme {
     cookie: Arc<SessionCookie>,
@@ -22,7 +22,8 @@ impl SessionScheme {
         }
     }
 
-    /// A cookie of a session that is over is as good as none: whoever was signed out may sign in again.
+    /// Returns the session of the cookie. An ended session counts as no cookie, so that the user can sign in
+    /// again.
     pub(super) fn attempt(
         &self,
         headers: &HeaderMap,

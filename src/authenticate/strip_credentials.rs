@@ -1,4 +1,4 @@
-//! What of a proof an application does not get (S39).
+//! Removes credentials for the gateway from forwarded requests (S39).
 
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH};
 use http::uri::PathAndQuery;
@@ -9,7 +9,7 @@ use super::credentials::{is_secret, is_signed_query};
 use super::signature::{rfc9421, sigv4};
 use crate::secret::Secret;
 
-/// Headers of a signature of AWS; others that begin with `x-amz-` tell the application what to do.
+/// Headers of an AWS signature; other `x-amz-` headers direct the upstream and stay.
 const OF_THE_SIGNATURE: [&str; 5] = [
     "x-amz-date",
     "x-amz-content-sha256",
@@ -19,7 +19,7 @@ const OF_THE_SIGNATURE: [&str; 5] = [
 ];
 
 impl SignedRequest {
-    /// Removes the proof from the headers that an application gets, and has them describe the body that it gets.
+    /// Removes the proof from the headers for the upstream, and adapts the fields that describe the body.
     pub fn strip_from(&self, headers: &mut HeaderMap) {
         match self.form {
             ProofLocation::Authorization => {
@@ -43,14 +43,14 @@ impl SignedRequest {
         }
     }
 
-    /// The target that an application gets instead of the one that was sent, if that carries the proof.
+    /// Returns the target without the signature if it is in the query; `None` otherwise.
     pub fn target(&self, sent: &PathAndQuery) -> Option<PathAndQuery> {
         let query = sent.query().filter(|_| self.form == ProofLocation::Query)?;
         without_signature(sent, query)
     }
 }
 
-/// The target without a signature by one of our keys, whoever asks: where no identity is told, it is for nobody.
+/// Returns the target without a signature by an access key, also where the request is not authenticated.
 pub(super) fn unsigned_target(sent: &PathAndQuery) -> Option<PathAndQuery> {
     let query = sent.query().filter(|query| is_signed_query(query))?;
     without_signature(sent, query)
@@ -64,22 +64,21 @@ fn without_signature(sent: &PathAndQuery, query: &str) -> Option<PathAndQuery> {
     target.parse().ok()
 }
 
-/// Removes secrets of access keys, whether or not anybody asked for them: where no identity is told, they are for
-/// nobody.
+/// Removes secrets of access keys, also where the request is not authenticated.
 pub(super) fn withhold_secrets(headers: &mut HeaderMap) {
     let values: Vec<&[u8]> = headers
         .get_all(AUTHORIZATION)
         .iter()
         .map(HeaderValue::as_bytes)
         .collect();
-    // Several are read as one list (RFC 9110, section 5.3).
+    // Several fields are read as one list (RFC 9110, section 5.3).
     let list = Secret::new(values.join(b", ".as_slice()));
     if is_secret(list.expose()) {
         headers.remove(AUTHORIZATION);
     }
 }
 
-/// `aws-chunked` is no encoding of the content any more.
+/// Removes `aws-chunked` from `Content-Encoding`, since the forwarded body is decoded.
 fn unwrap_encoding(headers: &mut HeaderMap) {
     let rest: Vec<&str> = headers
         .get_all(CONTENT_ENCODING)

@@ -1,4 +1,4 @@
-//! `[admin]`.
+//! The `[admin]` section: the administrators' group.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `[audit]`.
+//! The `[audit]` section: where audit events go, and how long they are kept.
 
 use std::path::PathBuf;
 use std::time::Duration;

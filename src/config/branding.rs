@@ -1,4 +1,4 @@
-//! `[branding]`.
+//! The `[branding]` section: name, logo, colour, templates and texts of the pages.
 
 use std::path::PathBuf;
 

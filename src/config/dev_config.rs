@@ -1,15 +1,15 @@
-//! The configuration for trying out.
+//! The development configuration, for running without a file.
 
 use super::{Config, ConfigErrors, LoadedConfig};
 
 impl Config {
-    /// What runs when there is no file: on loopback only, open to whoever can reach it, before the application at
-    /// `to` or before the demo.
+    /// Returns the configuration without a file: on loopback only, open sign-up, in front of the upstream URL
+    /// `to` or the demo.
     pub fn trial(to: Option<&str>) -> Result<Self, ConfigErrors> {
         Self::parse(&Self::trial_toml(to), "trial configuration").map(|LoadedConfig { config, .. }| config)
     }
 
-    /// The file that says the same.
+    /// Returns the text of the equivalent file.
     pub fn trial_toml(to: Option<&str>) -> String {
         let upstream = toml::Value::from(to.unwrap_or("demo:"));
         format!(

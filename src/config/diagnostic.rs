@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Diagnostics: errors and warnings about a configuration file, with their position.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use serde::Serialize;
 use super::secret_source::NO_VARIABLE;
 use crate::request::Host;
 
-/// One thing that is wrong, or worth a warning.
+/// An error or warning.
 ///
-/// Neither the message nor the suggestion ever repeats a value of the file: it may be a secret in the wrong place.
+/// Neither message nor suggestion contains a value from the file, which may be a misplaced secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// The file, as it was named to the program.
     pub file: String,
-    /// Where in the file; `None` if the file itself cannot be read.
+    /// The position; `None` if the file itself cannot be read.
     #[serde(flatten)]
     pub position: Option<TextPosition>,
-    /// The dotted path of the key, `route[1].host`, the first of an array being 0; empty for the file's syntax.
+    /// The path of the key, such as `route[1].host`, counting from 0; empty for syntax errors.
     pub key: String,
-    /// What is wrong.
+    /// The error or warning.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub suggestion: Option<String>,
 }
 
-/// A place in a text file.
+/// A position in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct TextPosition {
     /// The line, from 1.
@@ -35,7 +35,7 @@ pub struct TextPosition {
 }
 
 impl TextPosition {
-    /// The place of a byte of a text.
+    /// Returns the position of a byte offset in a text.
     pub(super) fn of(text: &str, offset: usize) -> Self {
         let before = &text[..text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -47,12 +47,12 @@ impl TextPosition {
 }
 
 impl Diagnostic {
-    /// Whether all that is wrong is that the environment of this process has no such variable: another one's may.
+    /// Whether it only says that this process lacks an environment variable, which another process may have.
     pub fn is_of_environment(&self) -> bool {
         self.missing_variable().is_some()
     }
 
-    /// The variable that the environment of this process lacks, if that is what is wrong.
+    /// Returns the environment variable that is missing, if that is the error.
     pub fn missing_variable(&self) -> Option<&str> {
         let (_, name) = self.message.split_once(NO_VARIABLE)?;
         Some(name)
@@ -76,7 +76,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// "did you mean …?", if one of the known words is near enough to what was written.
+/// Returns "did you mean …?" if a known word is similar to what was written.
 pub(super) fn did_you_mean<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> Option<String> {
     let written = written.to_lowercase();
     known
@@ -87,7 +87,7 @@ pub(super) fn did_you_mean<'w>(written: &str, known: impl IntoIterator<Item = &'
         .map(|(_, word)| format!("did you mean `{word}`?"))
 }
 
-/// "write https://…", if a text is a host of the web with another scheme, or none.
+/// Returns "write https://…" if a text is a host with `http://` or without a scheme.
 pub(super) fn write_https(text: &str) -> Option<String> {
     let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
     let is_host = host.contains(['.', ':']) && host.parse::<Host>().is_ok();

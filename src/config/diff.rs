@@ -1,11 +1,11 @@
-//! What distinguishes two configurations.
+//! Compares configurations, for the reload.
 
 use super::Config;
 
 impl Config {
-    /// The sections that are not the same in both, by their names in the file.
+    /// Returns the names of the sections that differ.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
-        // Every section by name, so that the compiler asks about a new one.
+        // Destructured, so that a new section does not compile without being compared.
         let Self {
             public_url,
             listen,

@@ -1,4 +1,4 @@
-//! Values of headers, with placeholders for what is known about the person and the request.
+//! Templates of header values, with placeholders for user and request.
 
 use std::str::FromStr;
 
@@ -8,9 +8,9 @@ use super::diagnostic::did_you_mean;
 use super::{SecretError, SecretSource};
 use crate::secret::Secret;
 
-/// The value of a header: text, with placeholders in it.
+/// The template of a header value.
 ///
-/// `{{` and `}}` stand for one brace. Its `Debug` shows no text: an upstream's header may be a secret.
+/// `{{` and `}}` stand for single braces. `Debug` shows no text, because it may be a secret.
 #[derive(Clone, Debug)]
 pub struct HeaderTemplate {
     pieces: Vec<TemplatePiece>,
@@ -19,60 +19,60 @@ pub struct HeaderTemplate {
 /// A piece of a [`HeaderTemplate`].
 #[derive(Clone, Debug)]
 pub enum TemplatePiece {
-    /// Text as it is.
+    /// Literal text.
     Text(Secret<String>),
-    /// What is known about the person or the request.
+    /// A placeholder.
     Placeholder(Placeholder),
 }
 
-/// Something known about a person, or about the request.
+/// A property of the user or the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
-    /// `{id}`: the account's id.
+    /// `{id}`: the account id.
     Id,
     /// `{username}`
     Username,
     /// `{email}`
     Email,
-    /// `{name}`: the username where they gave no name.
+    /// `{name}`: the display name, or the username without one.
     Name,
     /// `{groups}`: separated by commas.
     Groups,
-    /// `{session}`: the session's public id.
+    /// `{session}`: the public id of the session.
     Session,
-    /// `{method}`: how they signed in.
+    /// `{method}`: the sign-in method.
     Method,
-    /// `{host}`: the host and port that were asked for.
+    /// `{host}`: host and port of the request.
     Host,
-    /// `{public_url}`: as it is configured, without a final slash.
+    /// `{public_url}`: as configured, without a trailing slash.
     PublicUrl,
 }
 
-/// Why a text is no [`HeaderTemplate`]. Never repeats the text.
+/// Why a template is invalid. Never contains its text.
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderTemplateError {
-    /// A placeholder that does not exist.
+    /// An unknown placeholder.
     #[error(
         "an unknown placeholder; known are {{id}} {{username}} {{email}} {{name}} {{groups}} {{session}} {{method}} {{host}} {{public_url}}"
     )]
     Unknown {
-        /// "did you mean …?", if one is near.
+        /// "did you mean …?", if one is similar.
         suggestion: Option<String>,
     },
-    /// `{` without `}`, or the other way round.
+    /// `{` without `}`, or the reverse.
     #[error("a brace without its other half; `{{{{` and `}}}}` stand for the braces themselves")]
     Unbalanced,
     /// Line breaks or control characters.
     #[error("not a header's value: it has control characters")]
     NotAValue,
-    /// The secret that it should be cannot be had.
+    /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
 
 impl HeaderTemplate {
-    /// A template from the configuration: placeholders count in plain text only. What comes from a file or the
-    /// environment is a secret, and taken as it is.
+    /// Creates a template from a configured source. Only literal text may have placeholders; a file or an
+    /// environment variable is a secret and used as it is.
     pub fn from_source(source: &SecretSource) -> Result<Self, HeaderTemplateError> {
         match source {
             SecretSource::Text(text) => text.expose().parse(),
@@ -86,12 +86,12 @@ impl HeaderTemplate {
         }
     }
 
-    /// The pieces, in order; no two texts follow each other.
+    /// Returns the pieces in order; no two texts are adjacent.
     pub fn pieces(&self) -> &[TemplatePiece] {
         &self.pieces
     }
 
-    /// Whether it tells this of a person.
+    /// Whether it contains this placeholder.
     pub fn tells(&self, placeholder: Placeholder) -> bool {
         self.pieces
             .iter()
@@ -149,7 +149,7 @@ impl Placeholder {
         ("public_url", Self::PublicUrl),
     ];
 
-    /// Whether it is about a person: a header that tells of nobody is not sent.
+    /// Whether it describes the user. Headers with only such placeholders are not sent on anonymous requests.
     pub fn is_of_a_person(self) -> bool {
         !matches!(self, Self::Host | Self::PublicUrl)
     }

@@ -1,21 +1,21 @@
-//! The hosts of a route.
+//! Host patterns of routes: a host, or `*.` and a domain.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::request::{Host, HostError};
 
-/// One host, or all hosts below a domain.
+/// One host, or all subdomains of a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HostPattern {
-    /// This host.
+    /// This host only.
     Exact(Host),
-    /// `*.` and this domain: every host below it, at any depth, but not the domain itself.
+    /// `*.domain`: all subdomains at any depth, not the domain itself.
     Below(Host),
 }
 
 impl HostPattern {
-    /// The host, if it is one.
+    /// Returns the host, unless it is a wildcard.
     pub fn exact(&self) -> Option<&Host> {
         match self {
             Self::Exact(host) => Some(host),
@@ -23,7 +23,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether a host is one of them.
+    /// Whether the pattern matches a host.
     pub fn matches(&self, host: &Host) -> bool {
         match self {
             Self::Exact(own) => own == host,
@@ -31,7 +31,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether all of them are in a domain, which counts as part of itself.
+    /// Whether everything that it matches is `domain` or a subdomain.
     pub fn is_within(&self, domain: &Host) -> bool {
         let (Self::Exact(own) | Self::Below(own)) = self;
         own == domain || own.is_below(domain)
@@ -41,7 +41,7 @@ impl HostPattern {
 impl FromStr for HostPattern {
     type Err = HostError;
 
-    /// Reads a host without a port; `*.` and a domain of letters stand for all hosts below it.
+    /// Parses a host without a port, or `*.` and a domain.
     fn from_str(text: &str) -> Result<Self, HostError> {
         let (name, is_wildcard) = match text.strip_prefix("*.") {
             Some(domain) => (domain, true),

@@ -1,4 +1,4 @@
-//! `[identity]`.
+//! The `[identity]` section: which identity headers every upstream gets.
 
 use std::collections::BTreeMap;
 

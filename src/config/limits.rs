@@ -1,4 +1,4 @@
-//! `[limits]`.
+//! The `[limits]` section: sizes and counts.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `[listen]`.
+//! The `[listen]` section: addresses, sockets and trusted proxies.
 
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
@@ -25,7 +25,8 @@ pub struct ListenConfig {
 }
 
 impl ListenConfig {
-    /// The address of `ops`; `None` if it is off. Never an error in a configuration that was loaded.
+    /// Returns the address of `ops`; `None` if it is off. Never fails after
+    /// [`Config::load`](super::Config::load).
     pub fn ops_address(&self) -> Result<Option<SocketAddr>, AddrParseError> {
         (!self.ops.is_empty()).then(|| self.ops.parse()).transpose()
     }

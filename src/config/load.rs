@@ -1,4 +1,4 @@
-//! From a text to a configuration, or to everything that is wrong with it.
+//! Loads a configuration, or reports everything that is wrong with it.
 
 use std::fmt;
 use std::fs::File;
@@ -15,29 +15,29 @@ use crate::regular_file;
 /// The largest configuration, in bytes: a pipe or a device may never end.
 const MAX_SIZE: usize = 16 << 20;
 
-/// Where the configuration is when nobody says where.
+/// The default path of the configuration file.
 pub const DEFAULT_PATH: &str = "config/vestibule.toml";
 
-/// Where it is if it is not there either.
+/// The path that is tried after [`DEFAULT_PATH`].
 pub const SYSTEM_PATH: &str = "/etc/vestibule/vestibule.toml";
 
-/// A configuration that can be run.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct LoadedConfig {
     /// The configuration.
     pub config: Config,
-    /// What its operator may not have meant, in the order of the file.
+    /// Warnings, in the order of the file.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Why a configuration cannot be run.
+/// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigErrors {
-    /// Everything that is wrong, in the order of the file; never empty.
+    /// All errors, in the order of the file; never empty.
     pub errors: Vec<Diagnostic>,
-    /// What its operator may not have meant, as far as it can be told.
+    /// Warnings, as far as they could be determined.
     pub warnings: Vec<Diagnostic>,
-    /// What it says, if nothing is wrong but that this process lacks variables of the environment.
+    /// The configuration, if the only errors are environment variables that this process lacks.
     pub elsewhere: Option<Box<Config>>,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Config {
-    /// Reads a file, and the files that it names, each relative to [`base_of`](Self::base_of) the file.
+    /// Loads a file. Relative paths in it are resolved against [`base_of`](Self::base_of) the file.
     pub fn load(path: &Path) -> Result<LoadedConfig, ConfigErrors> {
         let file = path.display().to_string();
         let whole = |position, message| ConfigErrors {
@@ -77,7 +77,7 @@ impl Config {
         Self::parse_in(text, &file, &Self::base_of(path))
     }
 
-    /// Reads a text that stands in a file of that name, and the files that it names, relative to the working directory.
+    /// Parses the text of a file named `file`. Relative paths are resolved against the working directory.
     pub fn parse(text: &str, file: &str) -> Result<LoadedConfig, ConfigErrors> {
         Self::parse_in(text, file, Path::new(""))
     }
@@ -122,7 +122,8 @@ impl Config {
 }
 
 impl Diagnostic {
-    /// What a stage of the program finds wrong with a key, `tls.certificates[0].key`, of a file that was loaded.
+    /// Creates a diagnostic for an error that a later stage found with a key, such as
+    /// `tls.certificates[0].key`.
     pub fn found_later(file: &Path, key: &str, message: String) -> Self {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let document = TomlDocument::parse(&text).ok();
@@ -136,9 +137,9 @@ impl Diagnostic {
     }
 }
 
-/// A key that is unknown, or whose value is of the wrong kind.
+/// An unknown key, or one with a value of the wrong type.
 pub(super) struct KeyError {
-    /// Which, as the file has it.
+    /// The path in the file.
     pub(super) path: KeyPath,
     position: TextPosition,
     message: String,
@@ -193,7 +194,7 @@ fn read(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -> Config {
     }
 }
 
-/// Whether a table belongs at a path where an array was found.
+/// Whether an array at this path is in place of a table.
 fn stands_for_a_table(path: &KeyPath) -> bool {
     match path.steps() {
         [PathStep::Key(section)] => section != "route" && section != "public_url",
@@ -203,9 +204,9 @@ fn stands_for_a_table(path: &KeyPath) -> bool {
     }
 }
 
-/// Reads again and again, each time without what was found wrong, until nothing is.
+/// Reads the document repeatedly, each time without the value that failed, until it succeeds.
 ///
-/// It ends because every round takes something out of the document.
+/// Terminates, because every round removes a value.
 fn read_leniently(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -> Config {
     loop {
         let error = match document.read::<Config>() {
@@ -237,7 +238,7 @@ fn read_leniently(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -
     }
 }
 
-/// Puts what serde says into words for operators, without the value that it repeats.
+/// Rephrases serde's message for operators, without the value that it contains.
 fn explain(document: &TomlDocument<'_>, path: KeyPath, message: &str) -> KeyError {
     let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
     let name = path.name().unwrap_or_default().to_owned();
@@ -288,7 +289,7 @@ fn explain(document: &TomlDocument<'_>, path: KeyPath, message: &str) -> KeyErro
             "invalid IP address syntax" => Some("write a network, such as \"10.0.0.0/8\""),
             _ => None,
         };
-        // Some end with the value in quotation marks.
+        // Some messages end with the value in quotation marks.
         let message = message.split(": \"").next().unwrap_or_default();
         (message.to_owned(), example.map(str::to_owned))
     };
@@ -317,7 +318,7 @@ fn quoted_after<'m>(message: &'m str, beginning: &str) -> Option<&'m str> {
     message.strip_prefix(beginning)?.split('`').next()
 }
 
-/// The words in backticks.
+/// Returns the words in backticks.
 fn quoted(list: &str) -> Vec<&str> {
     list.split('`').skip(1).step_by(2).collect()
 }

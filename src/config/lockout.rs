@@ -1,4 +1,4 @@
-//! `[lockout]`.
+//! The `[lockout]` section: limits of failed sign-ins.
 
 use std::time::Duration;
 

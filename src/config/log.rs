@@ -1,4 +1,4 @@
-//! `[log]`.
+//! The `[log]` section: log level and access log.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `[login]`.
+//! The `[login]` section: how users may sign in.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! `[mail]`.
+//! The `[mail]` section: mail transport and sender.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ pub struct MailConfig {
     pub ca: Option<PathBuf>,
     /// The name that a mail server is greeted with (EHLO); "" is the host of `public_url`.
     pub hello: String,
-    /// The folder that a relative path in `url` is relative to.
+    /// The base of a relative path in `url`.
     #[serde(skip)]
     pub base: PathBuf,
 }
@@ -45,7 +45,7 @@ impl Default for MailConfig {
 }
 
 impl MailConfig {
-    /// The name that a mail server is greeted with, a host's or an address (RFC 5321, section 4.1.1.1).
+    /// Returns the name for EHLO: a host or an address (RFC 5321, section 4.1.1.1).
     pub fn greeting<'a>(&'a self, public_url: &'a Url) -> &'a str {
         match self.hello.as_str() {
             "" => public_url.host_str().unwrap_or("localhost"),
@@ -53,7 +53,7 @@ impl MailConfig {
         }
     }
 
-    /// How `url` says that mail is sent.
+    /// Parses `url`.
     pub fn transport(&self) -> Result<MailTransport, MailUrlError> {
         let url = self.url.resolve()?;
         match url.expose().split_once(':') {
@@ -64,22 +64,22 @@ impl MailConfig {
         }
     }
 
-    /// Who `from` says that mails come from.
+    /// Parses `from`.
     pub fn sender(&self) -> Result<MailSender, MailSenderError> {
         self.from.parse()
     }
 }
 
-/// Who mails come from: a mailbox of RFC 5322, section 3.4, whose name need not be quoted where that is plain.
+/// A mailbox (RFC 5322, section 3.4); a plain display name need not be quoted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailSender {
-    /// The name that mail programs show, as people read it.
+    /// The display name, unquoted.
     pub name: Option<String>,
     /// The address.
     pub address: Email,
 }
 
-/// A text is not one sender.
+/// A text that is not exactly one mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a sender such as \"Vestibule <no-reply@example.com>\"")]
 pub struct MailSenderError;
@@ -103,13 +103,13 @@ impl FromStr for MailSender {
     }
 }
 
-/// The name in front of an address, without the quotation marks that it may have (RFC 5322, section 3.2.4).
+/// Parses a display name, with or without quotation marks (RFC 5322, section 3.2.4).
 fn display_name(written: &str) -> Result<Option<String>, MailSenderError> {
     if written.is_empty() {
         return Ok(None);
     }
     let Some(quoted) = written.strip_prefix('"') else {
-        // Each of these begins something else, most of them another address.
+        // Each of these characters begins something else, usually another address.
         let is_plain = !written.contains(['"', '<', '>', '@', '\\']);
         return is_plain.then(|| Some(written.to_owned())).ok_or(MailSenderError);
     };
@@ -127,13 +127,13 @@ fn display_name(written: &str) -> Result<Option<String>, MailSenderError> {
 /// How mail is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailTransport {
-    /// Not at all: it is written into this folder.
+    /// Mails are written to this folder instead.
     Folder(PathBuf),
-    /// To a mail server.
+    /// Over SMTP.
     Smtp(SmtpUrl),
 }
 
-/// The URL of a mail server, which may have a password in it.
+/// The URL of a mail server; may contain a password.
 #[derive(Clone, Debug)]
 pub struct SmtpUrl {
     url: Secret<String>,
@@ -143,16 +143,16 @@ pub struct SmtpUrl {
     is_bare: bool,
 }
 
-/// How a mail server is spoken to.
+/// TLS of an SMTP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpTls {
     /// Unencrypted.
     Never,
-    /// Over STARTTLS where the server offers it.
+    /// STARTTLS if the server offers it.
     Opportunistic,
-    /// Over STARTTLS, or not at all.
+    /// STARTTLS required.
     Required,
-    /// Over TLS from the first byte.
+    /// TLS from the first byte.
     Wrapped,
 }
 
@@ -192,32 +192,32 @@ impl SmtpUrl {
         })
     }
 
-    /// The URL.
+    /// Returns the URL.
     pub fn expose(&self) -> &str {
         self.url.expose()
     }
 
-    /// The server's host.
+    /// Returns the server's host.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// How it is spoken to.
+    /// Returns the TLS mode.
     pub fn tls(&self) -> SmtpTls {
         self.tls
     }
 
-    /// Whether somebody signs in there.
+    /// Whether it has credentials.
     pub fn has_password(&self) -> bool {
         self.has_password
     }
 
-    /// Whether a password may cross a network in the clear.
+    /// Whether a password may be sent over a network unencrypted.
     pub fn bares_password(&self) -> bool {
         self.has_password && self.is_bare
     }
 
-    /// Whether mails, and the links in them, may cross a network in the clear.
+    /// Whether mails, with their links, may be sent over a network unencrypted.
     pub fn bares_mails(&self) -> bool {
         self.is_bare
     }
@@ -231,7 +231,7 @@ impl PartialEq for SmtpUrl {
 
 impl Eq for SmtpUrl {}
 
-/// Hosts of schemes that are not the web's are kept as they were written.
+/// `url` does not normalize hosts of schemes such as `smtp`.
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
@@ -246,25 +246,25 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Why `mail.url` names no way to send mail. Never says anything of what is in it.
+/// Why `mail.url` is invalid. Never contains any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum MailUrlError {
-    /// It cannot be had.
+    /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// `file:` and nothing.
+    /// `file:` without a folder.
     #[error("`file:` is followed by the folder for mails")]
     NoFolder,
     /// Not the URL of a server.
     #[error("not a mail server's URL such as `smtp://user:password@host:587?tls=required`")]
     Malformed,
-    /// One without the other.
+    /// A user without a password, or the reverse.
     #[error("a user and a password come together")]
     Credentials,
-    /// Something else behind the `?`.
+    /// Unsupported query parameters.
     #[error("what follows the `?` is `tls=required` or `tls=opportunistic`, and for `smtp:` only")]
     Parameter,
-    /// Something else.
+    /// Another scheme.
     #[error("not a way to send mail: it begins with neither `smtp:`, `smtps:` nor `file:`")]
     Unknown,
 }

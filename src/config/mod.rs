@@ -1,6 +1,7 @@
-//! The configuration: one struct a section, its defaults beside it, parsed once.
+//! The configuration: one struct per section with its defaults beside it, parsed and checked once.
 //!
-//! The doc comment of every key is its documentation: the reference and the JSON Schema are made from it.
+//! The doc comment of each key is its user documentation: the reference and the JSON Schema are generated
+//! from it.
 
 mod admin;
 mod audit;
@@ -122,13 +123,13 @@ pub struct Config {
     pub log: LogConfig,
     /// Certificates from an authority on the Internet. Not built yet.
     pub acme: Option<Reserved>,
-    /// The folder that paths were relative to: see [`Config::base_of`].
+    /// The base of relative paths, see [`Config::base_of`].
     #[serde(skip)]
     pub base: PathBuf,
 }
 
 impl Config {
-    /// The host of `public_url`. Never `None` in a configuration that was loaded.
+    /// Returns the host of `public_url`. Never `None` after [`Config::load`].
     pub fn public_host(&self) -> Option<Host> {
         self.public_url.host_str()?.parse().ok()
     }

@@ -1,4 +1,4 @@
-//! `[password]`.
+//! The `[password]` section: password policy and hashing cost.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

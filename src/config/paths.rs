@@ -1,4 +1,4 @@
-//! Relative paths: which folder they are relative to.
+//! Resolves relative paths of a configuration against the folder of its file.
 
 use std::env;
 use std::fs;
@@ -9,18 +9,18 @@ use super::{
     SecretSource, StoreConfig, TlsConfig, UpstreamConfig,
 };
 
-/// The folder that stands beside the store's and the certificates', so that it is not what paths are relative to.
+/// A configuration folder is a sibling of those for store and certificates, so its parent is the base.
 const CONFIG_FOLDER: &str = "config";
 
-/// Where the local authority, its certificate and the master key are.
+/// The folder of the local authority, its certificates and the master key.
 const CERTS: &str = "certs";
 
 impl Config {
-    /// The folder that relative paths in `file` are relative to: the one that the file is in, or the parent of that where
-    /// it is called `config`. Empty if that is the working directory, so that paths stay as they were written.
+    /// Returns the base of relative paths in `file`: its folder, or that folder's parent if it is called
+    /// `config`. Empty if that is the working directory, which keeps paths as written.
     ///
-    /// Links are followed, to the file as to its folder, so that every way to the file means the same. A pipe, or whatever
-    /// else a shell hands over (`/dev/stdin`), is in no folder.
+    /// Follows symbolic links of file and folder, so that every path to the file gives one base. Pipes and
+    /// the like (`/dev/stdin`) have no folder.
     pub fn base_of(file: &Path) -> PathBuf {
         if is_handed_over(file) || fs::metadata(file).is_ok_and(|about| !about.is_file()) {
             return PathBuf::new();
@@ -36,17 +36,17 @@ impl Config {
         base.to_owned()
     }
 
-    /// The folder of the local authority and its certificates.
+    /// Returns the folder of the local authority and its certificates.
     pub fn certs(&self) -> PathBuf {
         Self::certs_in(&self.base)
     }
 
-    /// The same, of a configuration whose paths are relative to this folder.
+    /// Returns this folder for a given base.
     pub fn certs_in(base: &Path) -> PathBuf {
         base.join(CERTS)
     }
 
-    /// Makes every path that is relative one in `base`.
+    /// Resolves all relative paths against `base`.
     pub(super) fn resolve_paths(&mut self, base: &Path) {
         base.clone_into(&mut self.base);
         let Self {
@@ -112,8 +112,8 @@ pub(super) fn is_handed_over(file: &Path) -> bool {
     ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder))
 }
 
-/// The folder of the file that `file` leads to. A link into a hidden `..` folder beside it leads nowhere else: Kubernetes
-/// mounts files so, and makes another such folder with every change.
+/// Returns the folder of the file that `file` links to. A link into a sibling folder that begins with `..` is
+/// not followed: Kubernetes mounts files so, and creates another such folder with every change.
 fn real_folder(file: &Path) -> PathBuf {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -134,7 +134,7 @@ fn real_folder(file: &Path) -> PathBuf {
     }
 }
 
-/// An empty path stays one: it stands for "none", or for standard output.
+/// Keeps an empty path, which stands for "none" or standard output.
 fn resolve(path: &mut PathBuf, base: &Path) {
     if !path.as_os_str().is_empty() {
         *path = base.join(&*path);
@@ -147,7 +147,7 @@ fn resolve_secret(secret: &mut SecretSource, base: &Path) {
     }
 }
 
-/// A socket's path; other servers, and names of upstreams, stay what they are.
+/// Resolves the path of a Unix socket; leaves other servers and names of upstreams unchanged.
 fn resolve_server(server: &mut String, base: &Path) {
     if let Some(path) = server.strip_prefix("unix:")
         && !path.is_empty()
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(config.listen.admin_socket, Path::new("/srv/v/data/admin.sock"));
     }
 
-    /// A new key that holds a path must be thought of above.
+    /// A new key that holds a path must be resolved above.
     #[test]
     fn no_key_is_forgotten() {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");

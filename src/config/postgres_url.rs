@@ -1,7 +1,7 @@
-//! The URL of a PostgreSQL database, as far as it is understood: `postgres://user:password@host:port/database?…`
+//! Parses PostgreSQL URLs, as far as they are supported: `postgres://user:password@host:port/database?…`
 //!
-//! By hand: what tokio-postgres reads has neither `sslmode=verify-full` nor `sslrootcert`, and its errors do not say what to
-//! write instead.
+//! Hand-written: the parser of tokio-postgres knows neither `sslmode=verify-full` nor `sslrootcert`, and its
+//! errors do not say what to write instead.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,15 +12,15 @@ use percent_encoding::percent_decode_str;
 
 use crate::secret::Secret;
 
-/// Where PostgreSQL listens if nobody says otherwise.
+/// PostgreSQL's default port.
 const PORT: u16 = 5432;
 
-/// A database, and who asks for it.
+/// The parameters of a connection.
 #[derive(Clone, Debug)]
 pub struct PostgresUrl {
     /// The server's host, or the folder of its socket, which begins with `/`.
     pub host: String,
-    /// Its port.
+    /// The port.
     pub port: u16,
     /// The role.
     pub user: String,
@@ -28,25 +28,25 @@ pub struct PostgresUrl {
     pub password: Option<Secret<String>>,
     /// The database.
     pub database: String,
-    /// How the server proves itself.
+    /// TLS verification.
     pub tls: PostgresTls,
 }
 
-/// How a database's server proves itself.
+/// TLS verification of a database server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostgresTls {
-    /// Not at all, and nothing is encrypted.
+    /// No TLS.
     Off,
-    /// By a certificate for its host from an authority that the system trusts.
+    /// Against the system's trust anchors and the host name.
     SystemRoots,
-    /// By one from an authority in this file.
+    /// Against the trust anchors in this file, and the host name.
     Roots(PathBuf),
 }
 
-/// Why a URL names no database. Never says anything of what is in it.
+/// Why a database URL is invalid. Never contains any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresUrlError {
-    /// Not the URL of a database.
+    /// Not a database URL.
     #[error(
         "not a database's URL such as `postgres://user:password@host:5432/database`; what is special in a name or a \
          password is percent-encoded"
@@ -55,7 +55,7 @@ pub enum PostgresUrlError {
     /// Several servers.
     #[error("it names several hosts: name one")]
     SeveralHosts,
-    /// No host, and no folder.
+    /// No host and no socket folder.
     #[error("it names no host; for a socket in a folder end it with `?host=/run/postgresql`")]
     NoHost,
     /// No role.
@@ -64,22 +64,22 @@ pub enum PostgresUrlError {
     /// No database.
     #[error("it names no database: `postgres://user@host/database`")]
     NoDatabase,
-    /// Something else behind the `?`.
+    /// Unsupported query parameters.
     #[error("what follows the `?` is `host`, `port`, `sslmode` and `sslrootcert`, each at most once")]
     Parameter,
-    /// Another mode, or one that can be talked out of.
+    /// An unsupported `sslmode`, or one that does not verify the server.
     #[error(
         "`sslmode` is `disable` or `verify-full` (`require` is taken for that too): with the others whoever is in between can \
          read and change everything"
     )]
     SslMode,
-    /// An authority that nobody asks.
+    /// Trust anchors without TLS.
     #[error("`sslrootcert` is of no use with `sslmode=disable`")]
     UselessRoots,
 }
 
 impl PostgresUrl {
-    /// What follows `postgres:`.
+    /// Parses what follows `postgres:`.
     pub(super) fn parse(rest: &str) -> Result<Self, PostgresUrlError> {
         use PostgresUrlError::{Malformed, NoDatabase, NoHost, NoUser, Parameter, SeveralHosts};
         let rest = rest.strip_prefix("//").ok_or(Malformed)?;
@@ -134,13 +134,13 @@ impl PostgresUrl {
         })
     }
 
-    /// Whether what is kept crosses a network in the clear.
+    /// Whether data is sent over a network unencrypted.
     pub fn is_bare(&self) -> bool {
         self.tls == PostgresTls::Off && !is_near(&self.host)
     }
 }
 
-/// What is behind the `?`.
+/// Query parameters.
 #[derive(Default)]
 struct Parameters {
     host: Option<String>,
@@ -206,7 +206,7 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, PostgresUrlError> {
         .map_err(|_| PostgresUrlError::Malformed)
 }
 
-/// Host and port; an IPv6 address is in brackets.
+/// Splits host and port; an IPv6 address must be in brackets.
 fn split_port(server: &str) -> Result<(&str, Option<&str>), PostgresUrlError> {
     if let Some(rest) = server.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or(PostgresUrlError::Malformed)?;
@@ -222,7 +222,7 @@ fn split_port(server: &str) -> Result<(&str, Option<&str>), PostgresUrlError> {
     })
 }
 
-/// Whether nothing leaves this machine on its way there.
+/// Whether the server is on this machine.
 fn is_near(host: &str) -> bool {
     let address = host.parse::<IpAddr>();
     host.starts_with('/')

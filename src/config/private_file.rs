@@ -1,4 +1,4 @@
-//! Files with a secret in them: who else may read them.
+//! Checks the permissions of files that hold secrets.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -10,15 +10,15 @@ use rustix::process::geteuid;
 
 use super::SecretError;
 
-/// Where orchestrators mount secrets, for everybody in a container to read.
+/// Where Docker and Podman mount secrets, readable for everyone in the container.
 const SECRETS_MOUNT: &str = "/run/secrets";
 
-/// Permissions that are put up with, since orchestrators give no others.
+/// Permissions that are tolerated, because orchestrators offer no stricter ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LooseMode {
-    /// The file's group may read it, and its owner is root or who runs this: Kubernetes with `fsGroup`.
+    /// Group-readable, owned by root or this process's user: Kubernetes with `fsGroup`.
     Group(u32),
-    /// Everybody may read it, below `/run/secrets`: Docker, Podman.
+    /// World-readable, below `/run/secrets`: Docker, Podman.
     Everybody(u32),
 }
 
@@ -31,13 +31,13 @@ impl fmt::Display for LooseMode {
     }
 }
 
-/// Refuses a file that others than its owner may read or write, and tells which permissions were put up with.
+/// Refuses a file that others than its owner may read or write. Returns permissions that are only tolerated.
 pub fn require_private(path: &Path, file: &File) -> Result<Option<LooseMode>, SecretError> {
     let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
     require_private_mode(path, &metadata)
 }
 
-/// The same of a file that need not be readable.
+/// The same check for a file that is not opened.
 pub fn require_private_mode(path: &Path, metadata: &Metadata) -> Result<Option<LooseMode>, SecretError> {
     let mode = metadata.permissions().mode() & 0o7777;
     let owner = metadata.uid();

@@ -1,4 +1,4 @@
-//! The documentation of every key, as a JSON Schema and as a file to copy from. Both are made from the doc comments.
+//! Generates the JSON Schema and the reference file from the doc comments of all keys.
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -7,18 +7,18 @@ use serde_json::{Map, Value};
 
 use super::Config;
 
-/// The widest line of the reference, in characters.
+/// Line width of the reference, in characters.
 const WIDTH: usize = 110;
 
-/// The JSON Schema of the configuration (draft 2020-12).
+/// Returns the JSON Schema of the configuration (draft 2020-12).
 pub fn schema() -> String {
     let mut text = format!("{:#}", schema_value());
     text.push('\n');
     text
 }
 
-/// Every key with its documentation and its default, as a configuration that changes nothing. What has no default
-/// is commented out: `#key = example`.
+/// Returns the reference: every key with its documentation and default, as a file that changes nothing. Keys
+/// without a default are commented out: `#key = example`.
 pub fn reference() -> String {
     let schema = schema_value();
     let mut writer = ReferenceWriter {
@@ -48,7 +48,7 @@ fn schema_value() -> Value {
         .to_value()
 }
 
-/// TOML has no null: it stands for keys that have no default.
+/// Drops null defaults: TOML has no null, and these keys have no default.
 fn drop_null_default(schema: &mut Schema) {
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
@@ -115,7 +115,7 @@ impl<'s> ReferenceWriter<'s> {
         }
     }
 
-    /// The values of an enumeration that are documented one by one.
+    /// Writes the documented values of an enumeration.
     fn choices(&mut self, property: &'s Value) {
         for choice in self.definition(property)["oneOf"]
             .as_array()
@@ -130,7 +130,7 @@ impl<'s> ReferenceWriter<'s> {
         }
     }
 
-    /// What a property refers to, through `Option` too.
+    /// Resolves the reference of a property, also through `Option`.
     fn definition(&self, property: &'s Value) -> &'s Value {
         let reference = property
             .get("$ref")
@@ -160,7 +160,7 @@ impl<'s> ReferenceWriter<'s> {
     }
 }
 
-/// Whether what is written is there, or an example of what may be.
+/// Whether a section is written out or commented out as an example.
 #[derive(Clone, Copy)]
 enum Settled {
     Yes,
@@ -189,7 +189,7 @@ fn toml(value: &Value) -> String {
                 .collect();
             format!("{{ {} }}", members.join(", "))
         }
-        // The scalars of JSON are spelled alike in TOML, strings included.
+        // JSON scalars are valid TOML, strings included.
         scalar => scalar.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! Keys whose names are taken for what is still to come.
+//! Reserved keys, for planned features.
 
 use std::borrow::Cow;
 
@@ -6,12 +6,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-/// The value of a key that is not built yet: there is none, so the key is refused wherever it is written.
+/// The type of a reserved key: it has no values, so the key is refused whatever is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reserved {}
 
 impl Reserved {
-    /// What is said of everything that is not built yet.
+    /// The error message for every reserved key.
     pub(super) const MESSAGE: &str = "is not built yet";
 }
 

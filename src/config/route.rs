@@ -1,4 +1,4 @@
-//! `[[route]]`.
+//! The `[[route]]` sections: which requests go to which upstream, and who may make them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,13 +43,13 @@ pub struct RouteConfig {
     pub compat: Option<Compat>,
     /// Identity as a signed token. Not built yet.
     pub assertion: Option<Reserved>,
-    /// Where it stands.
+    /// Where the file defines it.
     #[serde(skip)]
     pub line: ConfigLine,
 }
 
-/// The line of a file on which a route begins, from 1; none if it comes from no file. All are equal: a configuration
-/// says the same wherever it says it.
+/// The line on which a route begins, from 1; `None` without a file. All values compare equal, so that moving
+/// a route is no change of the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConfigLine(pub Option<usize>);
 
@@ -81,7 +81,8 @@ impl Default for RouteConfig {
 }
 
 impl RouteConfig {
-    /// Its hosts; `public` is the host of `public_url`. Never an error in a configuration that was loaded.
+    /// Returns its host pattern; `public` is the host of `public_url`. Never fails after
+    /// [`Config::load`](super::Config::load).
     pub fn host_pattern(&self, public: &Host) -> Result<HostPattern, HostError> {
         match &self.host {
             Some(host) => host.parse(),
@@ -89,18 +90,19 @@ impl RouteConfig {
         }
     }
 
-    /// What names it in the record, and in what an access key may be used for: its host and path.
+    /// Returns its label for logs and scopes of access keys: host and path.
     pub fn label(&self, public: &Host) -> Result<String, HostError> {
         Ok(self.label_at(&self.host_pattern(public)?))
     }
 
-    /// The same, of a route whose hosts are known.
+    /// Returns the label for a host pattern that is already parsed.
     pub fn label_at(&self, hosts: &HostPattern) -> String {
         let path = self.path.trim_end_matches('/');
         format!("{hosts}{path}{}", if path.is_empty() { "/" } else { "" })
     }
 
-    /// Where it leads. Never an error in a configuration that was loaded, where a name is also one of `[upstream]`.
+    /// Returns its target. Never fails after [`Config::load`](super::Config::load), which also checks that a
+    /// named upstream exists.
     pub fn target(&self) -> Result<UpstreamTarget<'_>, UpstreamUrlError> {
         UpstreamTarget::parse(&self.upstream)
     }

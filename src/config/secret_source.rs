@@ -1,4 +1,4 @@
-//! Secrets of the configuration, which need not stand in it.
+//! Secrets in the configuration: given literally, or read from a file or an environment variable.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,27 +15,28 @@ use super::private_file::require_private;
 use crate::regular_file;
 use crate::secret::Secret;
 
-/// A secret: as text, or where to find it.
+/// The source of a secret.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     /// The secret itself.
     Text(Secret<String>),
-    /// The file that holds it; a final line break and a byte order mark are dropped. Only its owner may read it.
+    /// A file with the secret; a trailing line break and a byte order mark are dropped. Only its owner may
+    /// read it.
     File {
         /// The file's path.
         file: PathBuf,
     },
-    /// The environment variable that holds it.
+    /// An environment variable with the secret.
     Env {
         /// The variable's name.
         env: String,
     },
 }
 
-/// How it is said that the environment has no variable.
+/// The message about a missing variable, before its name.
 pub(super) const NO_VARIABLE: &str = "the environment has no variable ";
 
-/// Why a secret cannot be had. Never says anything of the secret itself.
+/// Why a secret cannot be read. Never contains any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
@@ -43,10 +44,10 @@ pub enum SecretError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         error: io::Error,
     },
-    /// Others than the file's owner may read it.
+    /// Others than the owner may read the file.
     #[error("{path} is open to other users of this machine (mode {mode:04o}); run `chmod 600` on it", path = .path.display())]
     Exposed {
         /// The file.
@@ -54,18 +55,18 @@ pub enum SecretError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The environment has no such variable, or it is not UTF-8.
+    /// The variable does not exist, or is not UTF-8.
     #[error("{NO_VARIABLE}{0}")]
     NoVariable(String),
-    /// The file has nothing but white space in it.
+    /// The file is blank.
     #[error("{path} is empty", path = .0.display())]
     EmptyFile(PathBuf),
-    /// The variable has nothing but white space in it.
+    /// The variable is blank.
     #[error("the variable {0} is empty")]
     EmptyVariable(String),
 }
 
-/// Whether both say the same, not whether what they name holds the same.
+/// Compares the sources, not the secrets in files and variables.
 impl PartialEq for SecretSource {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -78,7 +79,7 @@ impl PartialEq for SecretSource {
 }
 
 impl SecretSource {
-    /// The secret, wherever it is. What a file or a variable holds is never empty: somebody meant a secret to be there.
+    /// Reads the secret. A blank file or variable is an error, because a secret was intended.
     pub fn resolve(&self) -> Result<Secret<String>, SecretError> {
         match self {
             Self::Text(text) => Ok(text.clone()),
@@ -94,11 +95,11 @@ impl SecretSource {
     }
 }
 
-/// Variables that the environment of this process lacks and that of the gateway that runs has.
+/// Variables of the running gateway that this process lacks.
 static ADOPTED: OnceLock<BTreeMap<String, Secret<String>>> = OnceLock::new();
 
-/// Has [`SecretSource::resolve`] find these variables where the environment of this process lacks them. For a command
-/// that an operator runs beside a gateway whose service alone has them; those of the first call stay.
+/// Makes [`SecretSource::resolve`] find these variables where this process lacks them. For commands that an
+/// operator runs beside a gateway whose service has them. Only the first call has an effect.
 pub fn adopt_variables(variables: BTreeMap<String, Secret<String>>) {
     ADOPTED.get_or_init(|| variables);
 }
@@ -107,7 +108,7 @@ fn adopted(name: &str) -> Option<String> {
     Some(ADOPTED.get()?.get(name)?.expose().clone())
 }
 
-/// What editors put before a text to say that it is UTF-8.
+/// Some editors write it at the start of UTF-8 files.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 fn unless_empty(text: String) -> Option<Secret<String>> {

@@ -1,4 +1,4 @@
-//! `[session]`.
+//! The `[session]` section: cookie and lifetimes of sessions.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `[signup]`.
+//! The `[signup]` section: who may create accounts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `[store]`.
+//! The `[store]` section: where data is kept, and the master key.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub struct StoreConfig {
     /// The key that encrypts access keys; made at first start. Never inside the store's folder.
     #[schemars(extend("default" = {"file": "certs/master.key"}))]
     pub master_key: SecretSource,
-    /// The folder that a relative path in `url` is relative to.
+    /// The base of a relative path in `url`.
     #[serde(skip)]
     pub base: PathBuf,
 }
@@ -39,7 +39,7 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// Where `url` says that the store is.
+    /// Parses `url`.
     pub fn location(&self) -> Result<StoreLocation, StoreUrlError> {
         let url = self.url.resolve()?;
         match url.expose().split_once(':') {
@@ -57,12 +57,12 @@ impl StoreConfig {
     }
 }
 
-/// Where a store is.
+/// The location of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreLocation {
     /// The embedded store in this folder.
     Sled(PathBuf),
-    /// In this database.
+    /// A PostgreSQL database.
     Postgres(Box<PostgresUrl>),
 }
 
@@ -76,19 +76,19 @@ impl fmt::Display for StoreLocation {
     }
 }
 
-/// Why `store.url` names no store.
+/// Why `store.url` is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreUrlError {
-    /// It cannot be had.
+    /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// `sled:` and nothing.
+    /// `sled:` without a folder.
     #[error("`sled:` is followed by the store's folder")]
     NoFolder,
-    /// No database.
+    /// An invalid database URL.
     #[error(transparent)]
     Postgres(#[from] PostgresUrlError),
-    /// Something else.
+    /// Another scheme.
     #[error("not a store: it begins with neither `sled:` nor `postgres:`")]
     Unknown,
 }

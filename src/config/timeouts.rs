@@ -1,4 +1,4 @@
-//! `[timeouts]`.
+//! The `[timeouts]` section.
 
 use std::time::Duration;
 

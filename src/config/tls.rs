@@ -1,4 +1,4 @@
-//! `[tls]`.
+//! The `[tls]` section: certificates and protocol versions.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A configuration file as a tree that knows where everything stands.
+//! A parsed TOML file that knows the position of every key and value.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +13,6 @@ use super::diagnostic::TextPosition;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyPath(Vec<PathStep>);
 
-/// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PathStep {
     Key(String),
@@ -21,12 +20,12 @@ pub(super) enum PathStep {
 }
 
 impl KeyPath {
-    /// The key of that name below this one.
+    /// Appends a key.
     pub(super) fn key(&self, name: &str) -> Self {
         self.and(PathStep::Key(name.to_owned()))
     }
 
-    /// The element below this one, from 0.
+    /// Appends an array index, from 0.
     pub(super) fn index(&self, index: usize) -> Self {
         self.and(PathStep::Index(index))
     }
@@ -41,7 +40,7 @@ impl KeyPath {
         &self.0
     }
 
-    /// The last name in the path.
+    /// Returns the last step, if it is a key.
     pub(super) fn name(&self) -> Option<&str> {
         match self.0.last()? {
             PathStep::Key(name) => Some(name),
@@ -49,7 +48,7 @@ impl KeyPath {
         }
     }
 
-    /// Whether one of the two contains the other.
+    /// Whether one path is a prefix of the other.
     pub(super) fn touches(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| a == b)
     }
@@ -68,7 +67,7 @@ impl From<&str> for KeyPath {
 }
 
 impl KeyPath {
-    /// A path of plain keys and numbers, as it is displayed: `route[0].host`.
+    /// Parses a path in its displayed form: `route[0].host`.
     pub(super) fn parse(text: &str) -> Self {
         text.split('.').fold(Self::default(), |path, step| {
             let (name, indices) = step.split_once('[').unwrap_or((step, ""));
@@ -102,16 +101,17 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// A file twice: as it was written, to find places in, and less what was found wrong so far, to read.
+/// A file in two versions: as written, for positions, and without the values that failed so far, for reading.
 pub(super) struct TomlDocument<'t> {
     text: &'t str,
     written: Spanned<DeValue<'t>>,
     rest: Spanned<DeValue<'t>>,
-    /// The elements of arrays that `rest` lacks, by their path in `written`.
+    /// Array elements that `rest` lacks, by their path in `written`.
     removed: Vec<KeyPath>,
 }
 
-/// Which of the values that stand at one place is meant: the first `[[route]]` is where the array `route` begins too.
+/// Which of several values at one position is meant: the first `[[route]]` and the array `route` begin at the
+/// same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prefer {
     Outermost,
@@ -119,7 +119,7 @@ pub(super) enum Prefer {
 }
 
 impl<'t> TomlDocument<'t> {
-    /// Parses a text; every error of its syntax with its place.
+    /// Parses a file; returns all syntax errors with their positions.
     pub(super) fn parse(text: &'t str) -> Result<Self, Vec<(TextPosition, String)>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
@@ -143,22 +143,22 @@ impl<'t> TomlDocument<'t> {
         })
     }
 
-    /// What is left, as a `T`.
+    /// Deserializes the rest.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, toml::de::Error> {
         T::deserialize(ValueDeserializer::from(self.rest.clone()))
     }
 
-    /// The path in the rest of what stands at a place.
+    /// Returns the path in the rest of the value at a span.
     pub(super) fn at(&self, span: &Range<usize>, prefer: Prefer) -> Option<KeyPath> {
         find(&self.rest, span, prefer, &KeyPath::default())
     }
 
-    /// The first array of the rest whose path is one of those asked for.
+    /// Returns the path of the first array in the rest for which `is_one` holds.
     pub(super) fn array_where(&self, is_one: &impl Fn(&KeyPath) -> bool) -> Option<KeyPath> {
         find_array(&self.rest, is_one, &KeyPath::default())
     }
 
-    /// Takes something out of the rest, given by its path there.
+    /// Removes a value, by its path in the rest.
     pub(super) fn remove(&mut self, path: &KeyPath) {
         let written = self.as_written(path);
         let Some((last, parents)) = path.0.split_last() else {
@@ -189,7 +189,7 @@ impl<'t> TomlDocument<'t> {
         }
     }
 
-    /// The path in the file of a path in the rest: elements that were taken out count again.
+    /// Converts a path in the rest to one in the file, counting removed array elements again.
     pub(super) fn as_written(&self, path: &KeyPath) -> KeyPath {
         let mut written = KeyPath::default();
         for step in &path.0 {
@@ -216,7 +216,7 @@ impl<'t> TomlDocument<'t> {
             .fold(index, |index, gone| if gone <= index { index + 1 } else { index })
     }
 
-    /// Where something stands, by its path in the file; where its table begins if it is not written.
+    /// Returns the position of a value, by its path in the file; that of its table if it is absent.
     pub(super) fn position(&self, path: &KeyPath) -> TextPosition {
         let mut value = &self.written;
         let mut offset = 0;
@@ -230,7 +230,7 @@ impl<'t> TomlDocument<'t> {
         TextPosition::of(self.text, offset)
     }
 
-    /// Where the name of a key stands, by its path in the file.
+    /// Returns the position of a key's name, by its path in the file.
     pub(super) fn position_of_key(&self, path: &KeyPath) -> TextPosition {
         let Some((PathStep::Key(key), parents)) = path.0.split_last() else {
             return self.position(path);
@@ -251,12 +251,12 @@ impl<'t> TomlDocument<'t> {
         }
     }
 
-    /// Whether the file has something at a path, right or wrong.
+    /// Whether the file has a value at a path, valid or not.
     pub(super) fn has(&self, path: &KeyPath) -> bool {
         self.value(path).is_some()
     }
 
-    /// What kind of value the file has at a path.
+    /// Returns the type of the value at a path in the file.
     pub(super) fn kind(&self, path: &KeyPath) -> Option<&'static str> {
         Some(match self.value(path)? {
             DeValue::String(_) => "a string",
@@ -269,7 +269,7 @@ impl<'t> TomlDocument<'t> {
         })
     }
 
-    /// The string that the file has at a path.
+    /// Returns the string at a path in the file.
     pub(super) fn string(&self, path: &KeyPath) -> Option<&str> {
         match self.value(path)? {
             DeValue::String(text) => Some(text),

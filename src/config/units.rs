@@ -1,4 +1,4 @@
-//! Durations and sizes, as operators write them.
+//! Durations and sizes as strings: "20m", "10MiB".
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A length of time, written like "90s", "20m", "12h" or "7d".
+/// A duration, written like "90s", "20m", "12h" or "7d".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct HumanDuration(pub Duration);
@@ -37,7 +37,7 @@ impl From<HumanDuration> for String {
 }
 
 impl fmt::Display for HumanDuration {
-    /// In the largest unit that leaves no rest.
+    /// Formats in the largest unit without a remainder.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         if self.0.subsec_nanos() != 0 {
@@ -62,7 +62,7 @@ impl JsonSchema for HumanDuration {
     }
 }
 
-/// A number of bytes, written like "64KiB" or "10MiB".
+/// A size in bytes, written like "64KiB" or "10MiB".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct Size(pub u64);
@@ -90,7 +90,7 @@ impl From<Size> for String {
 }
 
 impl fmt::Display for Size {
-    /// In the largest unit that leaves no rest.
+    /// Formats in the largest unit without a remainder.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, length) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
             if self.0 > 0 && self.0.is_multiple_of(length) {
@@ -111,7 +111,7 @@ impl JsonSchema for Size {
     }
 }
 
-/// Reads a string, and says of anything else what is expected.
+/// Deserializes a string; its message names what is expected instead of other types.
 struct TextVisitor<T>(&'static str, PhantomData<T>);
 
 impl<T: TryFrom<String, Error = String>> Visitor<'_> for TextVisitor<T> {

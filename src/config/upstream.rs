@@ -1,4 +1,4 @@
-//! `[upstream.NAME]`.
+//! The `[upstream.NAME]` sections: servers, headers and limits of an upstream.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ impl Default for UpstreamConfig {
 }
 
 impl UpstreamConfig {
-    /// Its servers. Never an error in a configuration that was loaded, nor empty.
+    /// Parses its servers. Never fails and never empty after [`Config::load`](super::Config::load).
     pub fn parsed_servers(&self) -> Result<Vec<UpstreamUrl>, UpstreamUrlError> {
         self.servers.iter().map(|server| server.parse()).collect()
     }

@@ -1,4 +1,4 @@
-//! Where an application listens, and where a route leads.
+//! URLs of servers, and the targets of routes.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,16 +8,16 @@ use url::Url;
 
 use crate::request::Host;
 
-/// Where an application listens. Parsed from `http://`, `https://`, `h2c://` and a host, or `unix:` and a path.
+/// The URL of a server: `http://`, `https://` or `h2c://` and a host, or `unix:` and a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamUrl {
-    /// HTTP/1.1 in the clear.
+    /// HTTP/1.1, unencrypted.
     Http(Endpoint),
-    /// HTTP over TLS; the certificate must be for the endpoint's host.
+    /// HTTP/1.1 over TLS; the certificate must be for the endpoint's host.
     Https(Endpoint),
-    /// HTTP/2 in the clear, with prior knowledge (RFC 9113, section 3.3).
+    /// HTTP/2 with prior knowledge, unencrypted (RFC 9113, section 3.3).
     H2c(Endpoint),
-    /// HTTP/1.1 over a socket of this machine.
+    /// HTTP/1.1 over a Unix socket.
     Unix(PathBuf),
 }
 
@@ -30,22 +30,22 @@ pub struct Endpoint {
     pub port: u16,
 }
 
-/// Why a text names no [`UpstreamUrl`]. Never repeats the text, which may have a password in it.
+/// Why a server's URL is invalid. Never contains any of it, since it may have a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamUrlError {
-    /// Not a scheme that the gateway speaks.
+    /// An unsupported scheme.
     #[error("not a server: it begins with none of `http://`, `https://`, `h2c://` and `unix:`")]
     Scheme,
-    /// No host, or none that can be one.
+    /// No host, or an invalid one.
     #[error("not a server: no host, or not a valid one")]
     Host,
-    /// A port that cannot be one.
+    /// An invalid port.
     #[error("not a server: the port is not a number from 1 to 65535")]
     Port,
-    /// User and password.
+    /// A user and password.
     #[error("a server's URL has no user and password; use `headers` for what the application must be told")]
     UserInfo,
-    /// Path, query or fragment.
+    /// A path, query or fragment.
     #[error("a server's URL ends with its host and port: requests keep the path that they were sent with")]
     Path,
     /// `unix:` without a path, or with one that is too long.
@@ -54,12 +54,12 @@ pub enum UpstreamUrlError {
 }
 
 impl UpstreamUrl {
-    /// Whether requests to it stay on this machine.
+    /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
         self.endpoint().is_none_or(|endpoint| endpoint.host.is_loopback())
     }
 
-    /// Whether both name one server, by whatever scheme, and this machine by whatever name.
+    /// Whether both name one server, regardless of the scheme and of the name for this machine.
     pub fn is_same_server(&self, other: &Self) -> bool {
         match (self.endpoint(), other.endpoint()) {
             (Some(one), Some(other)) => {
@@ -77,7 +77,7 @@ impl UpstreamUrl {
         }
     }
 
-    /// Whether requests to it are encrypted.
+    /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Https(_))
     }
@@ -109,14 +109,14 @@ impl FromStr for UpstreamUrl {
         if authority.contains(['/', '?', '#', '\\']) {
             return Err(UpstreamUrlError::Path);
         }
-        // The URL parser knows numeric hosts and internationalised names; `Host` then has one spelling.
+        // The URL parser normalizes numeric hosts and internationalised names.
         let url = Url::parse(&format!("http://{authority}")).map_err(|error| match error {
             url::ParseError::InvalidPort => UpstreamUrlError::Port,
             _ => UpstreamUrlError::Host,
         })?;
         let host = url.host_str().ok_or(UpstreamUrlError::Host)?;
         let host = host.parse().map_err(|_| UpstreamUrlError::Host)?;
-        // A URL drops the default port of its own scheme, 80.
+        // `Url` drops the default port of `http`, 80.
         let port = if authority.ends_with(":80") {
             Some(80)
         } else {
@@ -149,19 +149,19 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Where a route leads.
+/// The target of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamTarget<'c> {
-    /// The application that is built in, for trying out.
+    /// The built-in demo.
     Demo,
-    /// An upstream of `[upstream.NAME]`.
+    /// An upstream, `[upstream.NAME]`.
     Named(&'c str),
-    /// A server of its own.
+    /// A server without a section of its own.
     Server(UpstreamUrl),
 }
 
 impl<'c> UpstreamTarget<'c> {
-    /// Reads "demo:", the URL of a server, or the name of an upstream.
+    /// Parses "demo:", the URL of a server, or the name of an upstream.
     pub fn parse(text: &'c str) -> Result<Self, UpstreamUrlError> {
         if text == "demo:" {
             Ok(Self::Demo)

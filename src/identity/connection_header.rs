@@ -1,15 +1,14 @@
-//! Headers that say something of a connection, or of a target that was rewritten on the way (S42).
+//! Recognises headers that describe the client's connection or the original target of a request (S42).
 //!
-//! Proxies tell applications by such headers who the client is, what it asked for and how it proved who it is, each
-//! under names of its own, and applications believe them whoever sent them. So names are told by the words at their end,
-//! whatever comes before: `CF-Connecting-IP`, `Fastly-Client-IP` and `X-Azure-ClientIP` are each the client's address.
+//! Proxies tell upstreams in such headers who the client is, what it requested and how it authenticated, each
+//! under its own names, and upstreams trust them. So a name is recognised by the words at its end, whatever
+//! comes before: `CF-Connecting-IP`, `Fastly-Client-IP` and `X-Azure-ClientIP` all are the client's address.
 
 use http::HeaderName;
 
 use crate::request::reads_as;
 
-/// Names that say so and end in no words of their own. `Proxy` names the proxy that CGI programs then use
-/// (CVE-2016-5385).
+/// Names that are compared as a whole. `Proxy` sets the proxy of CGI programs (CVE-2016-5385, httpoxy).
 const WHOLE: [&str; 7] = [
     "https",
     "proxy",
@@ -20,16 +19,16 @@ const WHOLE: [&str; 7] = [
     "x-ssl",
 ];
 
-/// Longer names are read by nobody, and pass nowhere.
+/// Longer names are treated as such headers and removed.
 const LONGEST: usize = 256;
 
-/// With these words a name says so whatever follows.
+/// Words with which a name matches whatever follows.
 const BEGINNINGS: [&str; 3] = ["clientcert", "forwarded", "sslclient"];
 
-/// What may follow an address's `IP`.
+/// What may follow a final `IP`.
 const MORE_OF_AN_ADDRESS: [&str; 4] = ["v4", "v6", "addr", "address"];
 
-/// Names that proxies and applications are known to use, for people who ask what is removed.
+/// Names that proxies and applications are known to use, for `vestibule explain`.
 pub const OF_THE_CONNECTION: [&str; 64] = [
     "cdn-src-ip",
     "cf-connecting-ip",
@@ -97,14 +96,14 @@ pub const OF_THE_CONNECTION: [&str; 64] = [
     "x-url-scheme",
 ];
 
-/// Whether a header says something of the connection, or a reader that folds signs takes it for one. Allocates nothing.
+/// Whether a header describes the connection, also for a reader that folds signs. Allocates nothing.
 pub fn is_of_the_connection(name: &HeaderName) -> bool {
     let bytes = name.as_str().as_bytes();
-    // No application has one so long, and each of its words would be compared with all that is known.
+    // Bounds the work: each word of a name is compared with every known one.
     if bytes.len() > LONGEST {
         return true;
     }
-    // A word begins with a letter or digit: else each of many signs in a row would be read to the end of them.
+    // Words begin at a letter or digit; otherwise a run of signs would be scanned once for each of them.
     let begins_word =
         |at: usize| bytes[at].is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric());
     WHOLE.iter().any(|known| reads_as(name, known))
@@ -113,7 +112,7 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
             .any(|at| says_so(&bytes[at..]))
 }
 
-/// What names end in that say so, without the signs between words, by their first letter.
+/// Returns the endings that match, by their first letter, written without the signs between words.
 fn ends(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["accelmapping", "arrssl"],
@@ -209,7 +208,7 @@ fn ends(first: u8) -> &'static [&'static str] {
     }
 }
 
-/// Whether these last words of a name say so.
+/// Whether these last words of a name match.
 fn says_so(words: &[u8]) -> bool {
     let Some(&first) = words.first() else {
         return false;
@@ -226,7 +225,7 @@ fn says_so(words: &[u8]) -> bool {
         .any(|beginning| after(words, beginning).is_some())
 }
 
-/// What follows letters in words, whatever signs are between them.
+/// Returns what follows `letters` in `words`, skipping the signs between them.
 fn after<'w>(mut words: &'w [u8], letters: &str) -> Option<&'w [u8]> {
     for letter in letters.bytes() {
         while let [sign, rest @ ..] = words

@@ -1,4 +1,4 @@
-//! The headers that an application is given.
+//! Renders the identity headers for an upstream.
 
 use std::fmt::Write as _;
 
@@ -8,26 +8,27 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::{HeaderTemplate, Placeholder, TemplatePiece};
 use crate::model::Principal;
 
-/// Room for the values of one request in one allocation: names and addresses are short.
+/// Initial capacity for the values of one request, in bytes.
 const USUAL_LENGTH: usize = 192;
 
-/// Names and values, in no particular order; each name once.
+/// Header names, each once, with the source of their value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct IdentityHeaders(Vec<(HeaderName, HeaderSource)>);
 
 #[derive(Clone, Debug)]
 enum HeaderSource {
-    /// Always the same, for a request of nobody too: it tells that the gateway sent the request. Empty: no header.
+    /// Sent on anonymous requests too, as it identifies the gateway. `None` if the template is empty: no
+    /// header.
     Fixed(Option<HeaderValue>),
-    /// Made for each request.
+    /// Rendered for each request.
     Made(HeaderTemplate),
 }
 
-/// What the values of one request are made of.
+/// The input of the templates for one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderContext<'a> {
     pub(super) principal: Option<&'a Principal>,
-    /// The host and port that the application is told.
+    /// The host and port for the upstream.
     pub(super) host: &'a HeaderValue,
     pub(super) public_url: &'a str,
 }
@@ -46,7 +47,8 @@ impl IdentityHeaders {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// Sets the headers. One that tells of a person, and has nothing to tell, is not sent, whatever came under its name.
+    /// Sets the headers. Removes one that describes a user if there is nothing to tell, whatever the client
+    /// sent.
     pub(super) fn set(&self, headers: &mut HeaderMap, context: HeaderContext<'_>) {
         let mut buffer = BytesMut::new();
         for (name, value) in &self.0 {
@@ -87,8 +89,8 @@ impl HeaderSource {
     }
 }
 
-/// The value of one request; `None` if it tells of a person and every placeholder in it is empty, or if it cannot stand
-/// in a header.
+/// Renders a value; `None` if it describes a user and all its placeholders are empty, or if it is not a valid
+/// header value.
 fn render(
     template: &HeaderTemplate,
     context: HeaderContext<'_>,
@@ -114,7 +116,7 @@ fn render(
         return None;
     }
     let mut value = HeaderValue::from_maybe_shared(value).ok()?;
-    // What the operator wrote around it may be a secret.
+    // The operator's text may be a secret.
     value.set_sensitive(has_text);
     Some(value)
 }
@@ -141,7 +143,7 @@ fn put(placeholder: Placeholder, context: HeaderContext<'_>, buffer: &mut BytesM
 }
 
 fn put_shown(shown: impl std::fmt::Display, buffer: &mut BytesMut) {
-    // Writing into a buffer that grows does not fail.
+    // Cannot fail: the buffer grows.
     let _ = write!(buffer, "{shown}");
 }
 

@@ -1,7 +1,7 @@
-//! Identity headers: strip, then set.
+//! The identity stage: strips reserved headers, then sets the identity headers.
 //!
-//! What a client sends in the name of the gateway is removed from every request, on public routes too (S40). What is
-//! set comes from a [`Permit`] and from the configuration, never from the request.
+//! Every request is stripped, on public routes too (S40). The values come from the [`Permit`] and the
+//! configuration, never from the request.
 
 mod connection_header;
 mod headers;
@@ -22,7 +22,7 @@ use headers::{HeaderContext, IdentityHeaders};
 pub use connection_header::{OF_THE_CONNECTION, is_of_the_connection};
 pub use strip::Strip;
 
-/// What every application is told, and what no client may say.
+/// The identity headers of each upstream, and the names that clients may not send.
 #[derive(Debug)]
 pub struct Identity {
     strip: Arc<Strip>,
@@ -32,24 +32,24 @@ pub struct Identity {
     upstreams: Vec<IdentityHeaders>,
 }
 
-/// Why the headers cannot be made.
+/// Why the headers cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// Not a header's name.
+    /// An invalid header name.
     #[error("{0:?} is not a header's name")]
     Name(String),
-    /// Not a header's value, or a secret that cannot be had.
+    /// An invalid header value, or a secret that cannot be read.
     #[error("header {name}: {source}")]
     Value {
         /// The header's name.
         name: String,
-        /// What is wrong.
+        /// The cause.
         source: HeaderTemplateError,
     },
 }
 
 impl Identity {
-    /// Prepares the headers for the applications that routes lead to. Secrets are read now.
+    /// Prepares the headers for the upstreams of all routes. Reads secrets now.
     pub fn new(config: &Config, routes: &Routes) -> Result<Self, IdentityError> {
         let common = common(config)?;
         let mut by_name = Vec::new();
@@ -61,7 +61,8 @@ impl Identity {
                 .iter()
                 .flat_map(|(_, given)| given.names())
                 .chain(common.names())
-                // A client may have a credential for one application, while another is given the gateway's.
+                // `Authorization` is not reserved: a client may have credentials for one upstream while
+                // another gets the gateway's.
                 .filter(|name| *name != AUTHORIZATION),
         );
         let upstreams = routes.upstreams().iter().map(|upstream| {
@@ -81,8 +82,8 @@ impl Identity {
         })
     }
 
-    /// Removes what only the gateway may say, then says it of the permit's principal. `host` is the host and port that
-    /// the application is told.
+    /// Strips reserved headers, then sets those of the target for the permit's principal. `host` is the host
+    /// and port for the upstream.
     pub fn apply(&self, headers: &mut HeaderMap, target: RouteTarget, permit: &Permit, host: &HeaderValue) {
         self.strip.headers(headers);
         let given = match target {
@@ -97,13 +98,13 @@ impl Identity {
         given.set(headers, context);
     }
 
-    /// What is removed, for trailers, which arrive after the request was sent on.
+    /// Returns the stripper, for trailers, which arrive after the head was forwarded.
     pub fn strip(&self) -> &Arc<Strip> {
         &self.strip
     }
 }
 
-/// What every application is told.
+/// Returns the headers for every upstream, by `[identity]`.
 fn common(config: &Config) -> Result<IdentityHeaders, IdentityError> {
     let preset: &[(&str, &str)] = match config.identity.preset {
         IdentityPreset::Remote => &[
@@ -130,7 +131,7 @@ fn common(config: &Config) -> Result<IdentityHeaders, IdentityError> {
     Ok(headers)
 }
 
-/// What one application is told over that.
+/// Adds the headers for one upstream, by its preset and `headers`.
 fn special(
     mut headers: IdentityHeaders,
     upstream: &UpstreamConfig,

@@ -1,4 +1,4 @@
-//! What only the gateway may say.
+//! Strips header names that only the gateway may send.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, header};
 use super::connection_header::is_of_the_connection;
 use crate::request::{fold, is_plain, names_second_resource, reads_as};
 
-/// Headers that frame, route or authenticate a request, or that were judged with its head, which a trailer must not
-/// change (RFC 9110, section 6.5.1).
+/// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
+/// not change them (RFC 9110, section 6.5.1).
 const NEVER_IN_TRAILERS: [HeaderName; 19] = [
     header::AUTHORIZATION,
     header::CONNECTION,
@@ -31,11 +31,11 @@ const NEVER_IN_TRAILERS: [HeaderName; 19] = [
     HeaderName::from_static("x-method-override"),
 ];
 
-/// The names that any application is given by the gateway: a client says none of them, in any spelling that an
-/// application could take for one.
+/// The header names that any upstream gets from the gateway. Clients may send none of them, in any spelling
+/// that a server could fold to one.
 #[derive(Debug)]
 pub struct Strip {
-    /// Spelled with `-`.
+    /// With `-` for every sign.
     plain: Vec<HeaderName>,
     folded: HashSet<String>,
 }
@@ -49,12 +49,12 @@ impl Strip {
         }
     }
 
-    /// The names, spelled with `-`.
+    /// Returns the names, with `-` for every sign.
     pub fn names(&self) -> &[HeaderName] {
         &self.plain
     }
 
-    /// Removes them from a request's headers. Costs a look-up a name, and allocates only where one is spelled oddly.
+    /// Strips request headers. Costs one look-up per name, and allocates only for names with unusual signs.
     pub fn headers(&self, headers: &mut HeaderMap) {
         for name in &self.plain {
             headers.remove(name);
@@ -69,7 +69,7 @@ impl Strip {
         }
     }
 
-    /// Removes them from a request's trailers, and whatever else must not come so late.
+    /// Strips request trailers, also of fields that may only be in the head.
     pub fn trailers(&self, trailers: &mut HeaderMap) {
         let taken: Vec<HeaderName> = trailers
             .keys()

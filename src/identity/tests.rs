@@ -44,7 +44,7 @@ fn ann() -> Permit {
     }))
 }
 
-/// What the first application sees of a request with these headers.
+/// What the first upstream sees of a request with these headers.
 fn seen(config: &Config, permit: &Permit, sent: &[(&str, &str)]) -> Vec<(String, String)> {
     let routes = Routes::new(config, config.public_host().unwrap()).unwrap();
     let identity = Identity::new(config, &routes).unwrap();
@@ -169,11 +169,11 @@ fn a_credential_that_an_application_is_given_is_the_only_one_it_gets() {
             pairs(&[("authorization", "Bearer s3cret")])
         );
     }
-    // One that tells of a person: where there is nobody, the client's own does not take its place.
+    // A header that describes a user: without one, the client's own does not take its place.
     let app = config.upstream.get_mut("app").unwrap();
     app.headers = BTreeMap::from([("Authorization".to_owned(), text("Bearer {id}"))]);
     assert_eq!(seen(&config, &permit_for(None), &sent), []);
-    // Another application goes on getting the client's.
+    // Another upstream still gets the client's.
     config.upstream.get_mut("app").unwrap().headers.clear();
     let other = UpstreamConfig {
         headers: BTreeMap::from([("Authorization".to_owned(), text("Bearer s3cret"))]),
@@ -285,7 +285,7 @@ fn headers_are_added_replaced_and_taken_away() {
             ("x-secret", "s3cret"),
         ])
     );
-    // Nobody: what identifies the gateway itself is all that is said.
+    // Anonymous: only the headers that identify the gateway are sent.
     assert_eq!(
         seen(&config, &permit_for(None), &[]),
         pairs(&[("x-secret", "s3cret")])

@@ -1,4 +1,4 @@
-//! Sockets, and the life of a connection until it is served.
+//! Binds the sockets, accepts connections, and runs each from accept through the TLS handshake to its end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,34 +25,34 @@ use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::request::{ClientAddress, Host, Network, RequestIds};
 
-/// Connections that wait in the system's queue for a place.
+/// Length of the kernel's accept queue.
 const BACKLOG: u32 = 1024;
 
-/// How long nothing is accepted after the system failed to: it is short of files or memory, and asking at once again
-/// would only burn the processor.
+/// Pause after the system failed to accept: it is short of descriptors or memory, and an immediate retry
+/// would only burn CPU.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a connection without a place looks whether another one became idle.
+/// Interval at which a connection without a slot looks for one to evict.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// A connection whose handshake is done.
+/// A connection whose TLS handshake is done.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The connection.
+    /// The TLS stream.
     pub stream: TlsStream<TcpStream>,
-    /// Who is at its other end.
+    /// The peer, or the client that a PROXY header names.
     pub client: ClientAddress,
-    /// The port that it came in at.
+    /// The local port.
     pub port: u16,
-    /// The name that the client asked for, if it asked for one that is a host's.
+    /// The server name (SNI), if it is a valid host.
     pub sni: Option<Host>,
-    /// Whether both sides agreed on HTTP/2 (ALPN, RFC 7301).
+    /// Whether ALPN (RFC 7301) chose HTTP/2.
     pub http2: bool,
-    /// Where requests are counted: a connection without any is closed when another one needs its place.
+    /// Counts requests; an idle connection may be evicted for another one.
     pub activity: Arc<Activity>,
 }
 
-/// An address that cannot be listened on.
+/// An address that cannot be bound or listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {error}")]
 pub struct ListenError {
@@ -60,18 +60,17 @@ pub struct ListenError {
     error: io::Error,
 }
 
-/// Why a connection has no handshake.
 #[derive(Debug, thiserror::Error)]
 enum HandshakeError {
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It begins with a letter, as methods of HTTP do; TLS begins with the number of a record's type (RFC 8446,
-    /// section 5.1), which is none.
+    /// The first byte is a letter, as in HTTP methods; TLS begins with a record type (RFC 8446, section 5.1),
+    /// which is not a letter.
     #[error("it speaks HTTP in the clear")]
     Plaintext(TcpStream),
 }
 
-/// Sockets whose addresses are taken, and at which nobody is let in yet.
+/// Sockets that are bound but not listening yet.
 #[derive(Debug)]
 pub struct BoundSockets {
     https: Vec<(TcpSocket, SocketAddr)>,
@@ -79,7 +78,7 @@ pub struct BoundSockets {
     gate: Arc<ConnectionSettings>,
 }
 
-/// Sockets that take connections.
+/// Listening sockets.
 #[derive(Debug)]
 pub struct Listener {
     https: Vec<TcpListener>,
@@ -89,7 +88,7 @@ pub struct Listener {
     gate: Arc<ConnectionSettings>,
 }
 
-/// What all connections share.
+/// State that all connections share.
 #[derive(Debug)]
 pub struct ConnectionSettings {
     rules: ArcSwap<ConnectionRules>,
@@ -97,15 +96,15 @@ pub struct ConnectionSettings {
     most: usize,
     occupants: Arc<ConnectionSlots>,
     metrics: Arc<Metrics>,
-    /// Tells plain answers the time.
+    /// For the `Date` of plain responses.
     clock: Clock,
-    /// Names of plain requests.
+    /// Request ids of plain requests.
     ids: RequestIds,
     /// The port of the first HTTPS address.
     port: Option<u16>,
 }
 
-/// What a connection is held to. A reload replaces them, for connections that come then.
+/// Settings that a reload replaces, for new connections.
 #[derive(Debug)]
 struct ConnectionRules {
     redirect: Redirect,
@@ -116,12 +115,12 @@ struct ConnectionRules {
 }
 
 impl BoundSockets {
-    /// The HTTPS addresses, with their real ports.
+    /// Returns the HTTPS addresses, with the actual ports.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.https.iter().map(|(_, address)| *address).collect()
     }
 
-    /// Lets connections in, which wait until they are accepted.
+    /// Starts to listen. Connections wait in the kernel's queue until [`Listener::run`] accepts them.
     pub fn listen(self) -> Result<Listener, ListenError> {
         let Self { https, http, gate } = self;
         let addresses =
@@ -137,7 +136,8 @@ impl BoundSockets {
 }
 
 impl Listener {
-    /// Binds all addresses of `[listen]` but `ops`. Port 0 takes any free one. Must run inside a tokio runtime.
+    /// Binds all addresses of `[listen]` except `ops`. Port 0 binds any free port. Must run inside a tokio
+    /// runtime.
     pub fn bind(
         config: &Config,
         clock: &Clock,
@@ -164,24 +164,23 @@ impl Listener {
         })
     }
 
-    /// The HTTPS addresses, with their real ports.
+    /// Returns the HTTPS addresses, with the actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The plain addresses, with their real ports.
+    /// Returns the plain HTTP addresses, with the actual ports.
     pub fn plain_addresses(&self) -> &[SocketAddr] {
         &self.plain_addresses
     }
 
-    /// What connections share, for who reloads it while they are accepted.
+    /// Returns the shared settings, for a reload while connections are accepted.
     pub fn gate(&self) -> Arc<ConnectionSettings> {
         self.gate.clone()
     }
 
-    /// Accepts until `stop`, each connection in a task of its own, which lasts as long as `serve` does. `serve` is to
-    /// watch the same token and come to an end. Returns when all connections are done, or `timeouts.drain` after
-    /// `stop`: connections that are left then are cut.
+    /// Accepts connections until `stop`, each in a task that lasts as long as `serve`, which must end soon
+    /// after `stop`. Returns when all connections have ended; those left after `timeouts.drain` are cut.
     pub async fn run<S, F>(self, tls: ListenerTls, serve: S, stop: CancellationToken)
     where
         S: Fn(Accepted) -> F + Clone + Send + Sync + 'static,
@@ -221,13 +220,13 @@ impl Listener {
 }
 
 impl ConnectionSettings {
-    /// Holds connections that come from now on to another configuration. Addresses and `limits.connections` stay.
+    /// Applies a configuration to new connections. Addresses and `limits.connections` do not change.
     pub fn reload(&self, config: &Config) {
         self.rules
             .store(Arc::new(ConnectionRules::new(config, self.port)));
     }
 
-    /// One socket's loop.
+    /// The accept loop of one socket.
     async fn accept<H, F>(self: Arc<Self>, listener: TcpListener, handle: H, stop: CancellationToken)
     where
         H: Fn(Arc<Self>, TcpStream, SocketAddr, Arc<Activity>) -> F,
@@ -244,8 +243,8 @@ impl ConnectionSettings {
                 drop((place, open, occupant));
             });
         };
-        // One is accepted before it has a place, as it says whose it is; further ones wait in the system's queue, where
-        // they cost nothing.
+        // One connection is accepted before it has a slot, because only its address tells which client it
+        // counts for. Others wait in the kernel's queue, where they cost nothing.
         let mut waiting = None;
         loop {
             let next = async {
@@ -264,7 +263,7 @@ impl ConnectionSettings {
                     Ok((Some(place), client, Some((stream, peer)))) => {
                         begin(&mut connections, place, client, stream, peer);
                     }
-                    // One that may not wait is closed.
+                    // A connection that may not wait is closed.
                     Ok(_) => {}
                     Err(error) if is_of_one_connection(&error) => {}
                     Err(error) => {
@@ -289,8 +288,8 @@ impl ConnectionSettings {
         }
     }
 
-    /// A place for a connection of this client. Where there is none, another connection is closed for it; `None` if it
-    /// may not wait for one.
+    /// Returns a slot for a connection of this client, evicting another connection if none is free. `None` if
+    /// it may not wait.
     async fn place(&self, client: Option<Network>) -> Option<OwnedSemaphorePermit> {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
             return Some(place);
@@ -307,15 +306,15 @@ impl ConnectionSettings {
         }
     }
 
-    /// Who is counted as one client; `None` for a trusted proxy.
+    /// Returns the network that a peer counts for; `None` for a trusted proxy.
     fn network(&self, peer: SocketAddr) -> Option<Network> {
         let address = peer.ip().to_canonical();
         (!is_trusted(address, &self.rules.load().trusted)).then(|| address.into())
     }
 
-    /// From the first byte to the end of the handshake, within its deadline.
+    /// Handshakes within `timeouts.handshake`, PROXY header included.
     ///
-    /// A client that speaks HTTP in the clear is told so.
+    /// A client that speaks plain HTTP gets a 400 that says so.
     async fn shake_hands(
         &self,
         acceptor: &TlsAcceptor,
@@ -334,7 +333,7 @@ impl ConnectionSettings {
             Err(_) => HandshakeError::Io(io::ErrorKind::TimedOut.into()),
         };
         self.metrics.handshakes_failed.increment();
-        // Anybody can cause this at any rate, so it is not worth more than a line for who looks for it.
+        // At debug level: anyone can cause this at any rate.
         tracing::debug!(%peer, error = %failure, "no handshake");
         if let HandshakeError::Plaintext(stream) = failure {
             rules
@@ -347,7 +346,7 @@ impl ConnectionSettings {
 }
 
 impl ConnectionRules {
-    /// `port` is the bound one, for a `public_url` that has none.
+    /// `port` is the bound port, for a `public_url` without one.
     fn new(config: &Config, port: Option<u16>) -> Self {
         Self {
             redirect: Redirect::new(config, port),
@@ -386,8 +385,8 @@ impl ConnectionRules {
         })
     }
 
-    /// Who is at the other end. Only a trusted proxy may say that it is somebody else; from anybody else a PROXY
-    /// header is what it is to TLS, nonsense.
+    /// Returns the client's address. Only a trusted proxy may send a PROXY header; from others it fails as
+    /// TLS.
     async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<ClientAddress> {
         let mut address = peer.ip().to_canonical();
         if is_trusted(address, &self.trusted)
@@ -397,13 +396,13 @@ impl ConnectionRules {
         }
         Ok(ClientAddress {
             address,
-            // Behind a PROXY header speaks whom it names, and its request is that client's own work.
+            // Behind a PROXY header, the connection is the named client's own.
             through_trusted_proxy: is_trusted(address, &self.trusted),
         })
     }
 }
 
-/// Counts a connection for as long as it lives, whatever ends it.
+/// Counts an open connection in the metrics.
 struct ConnectionGuard(Arc<Metrics>);
 
 impl ConnectionGuard {
@@ -431,7 +430,7 @@ fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpSocket, SocketAddr)>, Li
     addresses.iter().map(|&address| bind(address)).collect()
 }
 
-/// The socket, and its address with the real port.
+/// Binds a socket. Returns it with its actual address.
 fn bind(address: SocketAddr) -> Result<(TcpSocket, SocketAddr), ListenError> {
     let try_bind = || {
         let socket = match address {
@@ -446,13 +445,13 @@ fn bind(address: SocketAddr) -> Result<(TcpSocket, SocketAddr), ListenError> {
     try_bind().map_err(|error| ListenError { address, error })
 }
 
-/// Closes a socket. The connections that the system had accepted for it, which would be reset with it.
+/// Closes a listening socket, and returns the connections in its queue, which would be reset otherwise.
 fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     let Ok(listener) = listener.into_std() else {
         return Vec::new();
     };
     let mut queued = Vec::new();
-    // It does not block: it was tokio's.
+    // Does not block: tokio made the socket non-blocking.
     while queued.len() < BACKLOG as usize
         && let Ok((stream, peer)) = listener.accept()
     {
@@ -464,7 +463,7 @@ fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
     queued
 }
 
-/// Whether accepting failed for one connection's sake, which is gone, and not for the system's.
+/// Whether accept failed because of a connection that is gone, and not because of the system.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! Certificates and keys from files, and which of them a client gets.
+//! Loads certificates and keys from files, and chooses one by SNI.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::private_file::{FileError, about, read_private};
 use crate::config::CertificateConfig;
 use crate::regular_file;
 
-/// A certificate that cannot be served.
+/// A certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// A file cannot be read, or others may read the key.
@@ -26,51 +26,51 @@ pub enum CertificateError {
     /// The file has no certificate.
     #[error("{0}: no certificate in this file; it must have one in PEM form (-----BEGIN CERTIFICATE-----)")]
     NoCertificate(PathBuf),
-    /// The certificate cannot be read.
+    /// The certificate is malformed.
     #[error("{path}: not a certificate: {reason}")]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
     /// The file has no private key.
     #[error("{0}: no private key in this file; it must have one in PEM form (-----BEGIN PRIVATE KEY-----)")]
     NoKey(PathBuf),
-    /// Certificate and key are not of a pair, or the key is of a kind that is not served.
+    /// Certificate and key do not match, or the type of key is not supported.
     #[error("{key}: this key cannot serve the certificate in {cert}: {reason}")]
     Mismatch {
-        /// The certificate's file.
+        /// The certificate file.
         cert: PathBuf,
-        /// The key's file.
+        /// The key file.
         key: PathBuf,
-        /// What is wrong.
+        /// The cause.
         reason: String,
     },
 }
 
-/// The certificates that are served now. Replaced as a whole; a handshake sees the old ones or the new ones.
+/// The certificates in use. Replaced atomically, so a handshake sees the old set or the new one.
 #[derive(Debug)]
 pub(super) struct Certificates(ArcSwap<CertificateIndex>);
 
 #[derive(Debug)]
 struct CertificateIndex {
     first: Arc<CertifiedKey>,
-    /// When the one that ends first ends, in seconds since 1970.
+    /// The earliest expiry, in seconds since 1970.
     ends: u64,
     exact: HashMap<String, Arc<CertifiedKey>>,
-    /// By the domain below which they serve one label: `example.com` for `*.example.com`.
+    /// By parent domain: `example.com` for `*.example.com`.
     wildcard: HashMap<String, Arc<CertifiedKey>>,
 }
 
-/// One certificate that was read, and the names in it.
+/// A certificate with its key and DNS names.
 #[derive(Debug)]
 pub(super) struct LoadedCertificate {
     key: Arc<CertifiedKey>,
     names: Vec<String>,
-    /// When it ends, in seconds since 1970.
+    /// Expiry, in seconds since 1970.
     ends: u64,
-    /// Why clients may refuse it.
+    /// Reasons for which clients may refuse it.
     pub(super) doubts: Vec<&'static str>,
 }
 
@@ -79,7 +79,7 @@ impl Certificates {
         Self(ArcSwap::from_pointee(CertificateIndex::new(first, others)))
     }
 
-    /// When the one that ends first ends, in seconds since 1970.
+    /// Returns the earliest expiry, in seconds since 1970.
     pub(super) fn ends(&self) -> u64 {
         self.0.load().ends
     }
@@ -90,7 +90,7 @@ impl Certificates {
 }
 
 impl LoadedCertificate {
-    /// The same, for clients alone that ask for no host.
+    /// Drops the names, so that it only serves as the default, for clients without SNI.
     pub(super) fn for_clients_without_sni(mut self) -> Self {
         self.names.clear();
         self
@@ -125,7 +125,7 @@ impl CertificateIndex {
         }
     }
 
-    /// The certificate for a name: exactly its own, else one for all names beside it, else the first.
+    /// Returns the certificate for a name: an exact match, else a wildcard match, else the first.
     fn choose(&self, name: Option<&str>) -> Arc<CertifiedKey> {
         let name = name.map(str::to_ascii_lowercase);
         let chosen = name.as_deref().and_then(|name| {
@@ -138,8 +138,8 @@ impl CertificateIndex {
     }
 }
 
-/// Reads one certificate with its chain, and its key. One that clients may refuse now is served all the same: the
-/// operator may be about to renew it, and no answer at all would be worse.
+/// Loads a certificate chain and its key. One that is expired or otherwise doubtful is served nevertheless,
+/// with a warning: no service at all would be worse.
 pub(super) fn load(
     files: &CertificateConfig,
     provider: &CryptoProvider,
@@ -175,7 +175,7 @@ pub(super) fn load(
     })
 }
 
-/// All certificates of a PEM file, in their order.
+/// Reads all certificates of a PEM file, in order.
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let pem = about(path, regular_file::read(path))?;
     CertificateDer::pem_slice_iter(&pem)
@@ -186,7 +186,6 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
         })
 }
 
-/// Looks into a certificate.
 pub(super) fn parse<'a>(
     path: &Path,
     der: &'a CertificateDer<'_>,
@@ -199,7 +198,8 @@ pub(super) fn parse<'a>(
         })
 }
 
-/// The DNS names of a certificate, in lower case. Clients send no addresses as SNI (RFC 6066, section 3).
+/// Returns the DNS names of a certificate, in lower case. IP addresses never occur in SNI (RFC 6066, section
+/// 3).
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else {
         return Vec::new();
@@ -213,7 +213,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Why clients may refuse a certificate, whatever its names are.
+/// Returns the reasons for which clients may refuse a certificate, apart from its names.
 fn doubts(certificate: &X509Certificate<'_>, now: Timestamp) -> Vec<&'static str> {
     let (validity, now) = (certificate.validity(), now.as_second());
     [

@@ -1,4 +1,4 @@
-//! Whose connections have the places, and which of them is closed when another one needs its place.
+//! Slots for open connections, and which connection is evicted when all slots are taken.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,31 +10,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::request::Network;
 
-/// A client that has one in so many places has more than it needs while all of them are at work.
+/// A client with one in so many slots has a large share: its busy connections may be evicted too.
 const SHARE: usize = 16;
 
-/// A connection that is idle for less may be about to get a request, or be in its handshake.
+/// Least idle time before eviction; a connection idle for less may be handshaking or about to send a request.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What goes on on a connection. Shared by the listener and whoever serves it.
+/// Whether a connection is busy or idle, and since when. Shared by the listener and the proxy.
 #[derive(Debug)]
 pub struct Activity {
     state: Mutex<ActivityState>,
     place: Weak<OwnedSemaphorePermit>,
 }
 
-/// The place of a connection that goes on as a tunnel, once nobody serves it any more.
+/// Keeps the slot of a connection that has become a tunnel.
 #[derive(Debug)]
 pub struct TunnelSlot(#[expect(dead_code, reason = "held until it is dropped")] Arc<OwnedSemaphorePermit>);
 
 #[derive(Clone, Copy, Debug)]
 struct ActivityState {
     under_way: usize,
-    /// Since when it is idle, or is not.
+    /// When it last changed between idle and busy.
     since: Instant,
 }
 
-/// Connections that have a place.
+/// All connections that hold a slot.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionSlots(Mutex<SlotTable>);
 
@@ -46,24 +46,24 @@ struct SlotTable {
 
 #[derive(Debug)]
 struct SlotEntry {
-    /// `None` for a trusted proxy: behind it are any number of clients.
+    /// `None` for a trusted proxy, which stands for many clients.
     client: Option<Network>,
     activity: Arc<Activity>,
     evicted: CancellationToken,
 }
 
-/// A connection that has a place, for as long as it lives.
+/// A connection's entry; removed on drop.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     occupants: Arc<ConnectionSlots>,
     number: u64,
     pub(super) activity: Arc<Activity>,
-    /// Somebody else needs its place.
+    /// Cancelled when the connection must close for another one.
     pub(super) evicted: CancellationToken,
 }
 
 impl Default for Activity {
-    /// That of a connection that has no place.
+    /// The activity of a connection without a slot.
     fn default() -> Self {
         Self::of(Weak::new())
     }
@@ -81,22 +81,22 @@ impl Activity {
         }
     }
 
-    /// Keeps the connection's place for a tunnel.
+    /// Keeps the connection's slot for a tunnel.
     pub fn keep_slot(&self) -> Option<TunnelSlot> {
         self.place.upgrade().map(TunnelSlot)
     }
 
-    /// The handshake is over: the connection is idle from now on.
+    /// Restarts the idle time, after the handshake.
     pub(super) fn opened(&self) {
         self.state().since = Instant::now();
     }
 
-    /// A request begins.
+    /// Counts a request that begins.
     pub fn begin(&self) {
         self.count(|under_way| under_way + 1);
     }
 
-    /// A request is over.
+    /// Counts a request that has ended.
     pub fn end(&self) {
         self.count(|under_way| under_way.saturating_sub(1));
     }
@@ -140,12 +140,12 @@ impl ConnectionSlots {
         }
     }
 
-    /// Closes a connection for one of this client: an idle one of whoever has most, the one that is idle longest, once
-    /// that is three seconds. If there is none, one at work of another client that has a sixteenth of the places or more,
-    /// again of whoever has most: the one that has been at work longest.
+    /// Evicts a connection to make room for one of this client: of the client with the most slots, the one
+    /// that is idle longest, if for three seconds or more. If none is idle, the longest busy connection of
+    /// another client with a sixteenth of the slots or more, again of the one with the most.
     ///
-    /// Returns whether the new connection may wait for its place: it is in the way of others meanwhile. That of a client
-    /// that has so many, most of which are at work, may not.
+    /// Returns whether the new connection may wait for a slot, in which time it blocks others: not if its own
+    /// client has that many slots and most of them are busy.
     pub(super) fn make_room(&self, client: Option<Network>, places: usize) -> bool {
         let mut table = self.table();
         let mut held: HashMap<Option<Network>, usize> = HashMap::new();
@@ -161,7 +161,7 @@ impl ConnectionSlots {
         let has_many = |owner: &Option<Network>| owner.is_some() && SHARE * of(owner) >= places;
         let at_work = busy.iter().filter(|(_, owner, _)| *owner == client).count();
         let is_in_the_way = places > SHARE && has_many(&client) && 2 * at_work > of(&client);
-        // Those behind a proxy are not one client's.
+        // Connections behind a proxy belong to many clients, so each ranks as one.
         let rank = |owner: &Option<Network>| usize::MAX - if owner.is_some() { of(owner) } else { 1 };
         let by_rank = |(number, owner, state): &(u64, Option<Network>, ActivityState)| {
             (rank(owner), state.since, *number)

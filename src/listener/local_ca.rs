@@ -1,12 +1,13 @@
-//! The local authority: a certificate for trying out and for closed networks, that only this gateway's hosts can bear.
+//! The local certificate authority, for trials and closed networks; it can only issue certificates for this
+//! gateway's hosts.
 //!
-//! Its private key is worth little to a thief: the authority is name-constrained (RFC 5280, section 4.2.1.10) to the
-//! hosts that it serves, may sign only leaves, and those only for servers. A DNS name in a constraint admits the names
-//! below it too; the standard knows no narrower form.
+//! A stolen key is of little use: the authority is name-constrained (RFC 5280, section 4.2.1.10) to the
+//! configured hosts, and may only sign leaf certificates for servers. A constraint on a DNS name also admits
+//! its subdomains; the standard has nothing narrower.
 //!
-//! It signs two leaves. `BoringSSL` (gRPC, Envoy, Dart) refuses a leaf with an address in it from an authority that is
-//! constrained to addresses, so the leaf for clients that ask for a host has names alone. A client that connects to an
-//! address asks for none (RFC 6066, section 3) and gets the other, which has the addresses too.
+//! It signs two leaves. `BoringSSL` (gRPC, Envoy, Dart) rejects a leaf with an IP address if the authority is
+//! constrained to addresses, so the leaf for clients with SNI has DNS names only. A client that connects to
+//! an address sends no SNI (RFC 6066, section 3) and gets the other leaf, which has the addresses too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,41 +36,41 @@ const AUTHORITY_KEY_FILE: &str = "local-ca.key";
 
 const DAY: Duration = Duration::from_hours(24);
 const AUTHORITY_LIFETIME: Duration = DAY.saturating_mul(3650);
-/// With the hour before its beginning under the 398 days that browsers accept.
+/// With `CLOCK_SKEW`, below the 398 days that browsers accept.
 const LEAF_LIFETIME: Duration = DAY.saturating_mul(396);
-/// A certificate with less left than this is made anew.
+/// A certificate that expires within this time is replaced.
 const RENEW_BEFORE: Duration = DAY.saturating_mul(30);
-/// How far a client's clock may be behind.
+/// How far a client's clock may be slow.
 const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
-/// Why the local authority cannot be made or used.
+/// Why the local authority cannot be created or used.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalCaError {
     /// A file cannot be read or written, or others may read a key.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A certificate cannot be made.
+    /// A certificate cannot be generated.
     #[error("the local certificate cannot be made: {0}")]
     Making(#[from] rcgen::Error),
 }
 
-/// The authority in a folder, and the hosts that it is to serve.
+/// The authority in a folder, and the hosts that it issues for.
 #[derive(Debug)]
 pub(super) struct LocalCa {
     folder: PathBuf,
     names: BTreeSet<SubjectName>,
 }
 
-/// One of the certificates that it signs.
+/// One of the two leaf certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leaf {
-    /// For clients that ask for a host: DNS names alone.
+    /// For clients with SNI: DNS names only.
     Named,
-    /// For clients that ask for none: everything.
+    /// For clients without SNI: names and addresses.
     Unnamed,
 }
 
-/// A name in a certificate.
+/// A subject alternative name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum SubjectName {
     Dns(String),
@@ -77,7 +78,8 @@ enum SubjectName {
 }
 
 impl LocalCa {
-    /// `hosts` are names, `*.` and a domain, or addresses.
+    /// Creates an authority for `localhost` and `hosts`, which are names, wildcards (`*.domain`) or
+    /// addresses.
     pub(super) fn new(folder: &Path, hosts: impl Iterator<Item = String>) -> Self {
         let machine = ["localhost", "127.0.0.1", "::1"].map(SubjectName::read);
         let hosts = hosts.map(|host| SubjectName::read(&host));
@@ -87,7 +89,7 @@ impl LocalCa {
         }
     }
 
-    /// The files of a certificate that is served.
+    /// Returns the files of a leaf certificate.
     pub(super) fn files(&self, leaf: Leaf) -> CertificateConfig {
         let name = leaf.file_name();
         CertificateConfig {
@@ -121,8 +123,8 @@ impl LocalCa {
             .collect()
     }
 
-    /// Makes whatever is missing, about to expire, or not for the hosts that are served now. Tells whether a
-    /// certificate that is served is a new one.
+    /// Creates whatever is missing, expires soon or does not fit the hosts. Returns whether a leaf was
+    /// replaced.
     pub(super) fn renew(&self, now: Timestamp) -> Result<bool, LocalCaError> {
         let folder = &self.folder;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -141,7 +143,7 @@ impl LocalCa {
         Ok(renewed)
     }
 
-    /// The authority in the folder, unless it is missing, incomplete, about to expire or too narrow.
+    /// Loads the authority; `None` if it is missing, incomplete, expires soon or does not cover all hosts.
     fn kept_authority(&self, now: Timestamp) -> Result<Option<Issuer<'static, KeyPair>>, LocalCaError> {
         let (path, key_path) = (
             self.folder.join(AUTHORITY_FILE),
@@ -182,7 +184,7 @@ impl LocalCa {
         Ok(Some(Issuer::from_ca_cert_der(der, key)?))
     }
 
-    /// Whether a certificate in the folder can go on serving.
+    /// Whether a leaf in the folder can still be used.
     fn keeps_leaf(
         &self,
         leaf: Leaf,
@@ -204,7 +206,7 @@ impl LocalCa {
             .and_then(|pem| KeyPair::from_pem(pem).ok());
         let is_pair =
             key.is_some_and(|key| *key.der_bytes() == *certificate.public_key().subject_public_key.data);
-        // The authority's name has the fingerprint of its key, so the name tells which one signed.
+        // The issuer name contains the fingerprint of the authority's key.
         let issuer = certificate.issuer().iter_common_name().next();
         let is_ours = issuer.and_then(|name| name.as_str().ok()) == Some(&*authority_name(authority.key()));
         Ok(is_pair && is_ours && names(&certificate) == self.names(leaf) && !expires_soon(&certificate, now))
@@ -225,7 +227,7 @@ impl LocalCa {
         });
         set_lifetime(&mut params, now, AUTHORITY_LIFETIME);
         let certificate = params.self_signed(&key)?;
-        // The key first: a certificate without its key is made anew, and so is a key without its certificate.
+        // The key first: either file without the other leads to a new pair.
         let path = self.folder.join(AUTHORITY_KEY_FILE);
         write_atomically(&path, 0o600, key.serialize_pem().as_bytes())?;
         let path = self.folder.join(AUTHORITY_FILE);
@@ -267,7 +269,7 @@ impl LocalCa {
 impl Leaf {
     pub(super) const ALL: [Self; 2] = [Self::Named, Self::Unnamed];
 
-    /// Without its ending.
+    /// Returns the file name without its extension.
     fn file_name(self) -> &'static str {
         match self {
             Self::Named => "localhost",
@@ -277,14 +279,14 @@ impl Leaf {
 }
 
 impl SubjectName {
-    /// A host as configured: a name, `*.` and a domain, or an address, IPv6 with brackets or without.
+    /// Parses a configured host: a name, `*.` and a domain, or an address, IPv6 with or without brackets.
     fn read(host: &str) -> Self {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         bare.parse()
             .map_or_else(|_| Self::Dns(host.to_ascii_lowercase()), Self::Address)
     }
 
-    /// The name that a constraint has for it.
+    /// Returns the name for a constraint: a wildcard's parent domain.
     fn domain(&self) -> Self {
         match self {
             Self::Dns(name) => Self::Dns(name.trim_start_matches("*.").to_owned()),
@@ -311,7 +313,8 @@ impl SubjectName {
         })
     }
 
-    /// From a certificate. An address has 4 or 16 bytes, in a constraint followed by its mask, which is always full.
+    /// Converts a name from a certificate. An address has 4 or 16 bytes; in a constraint its mask follows,
+    /// which is always full.
     fn from_general(name: &GeneralName<'_>) -> Option<Self> {
         match name {
             GeneralName::DNSName(name) => Some(Self::Dns((*name).to_owned())),
@@ -361,7 +364,7 @@ fn constraints(certificate: &X509Certificate<'_>) -> BTreeSet<SubjectName> {
 fn expires_soon(certificate: &X509Certificate<'_>, now: Timestamp) -> bool {
     let validity = certificate.validity();
     let soon = now.as_second().saturating_add_unsigned(RENEW_BEFORE.as_secs());
-    // A machine whose clock was wrong at first start would otherwise serve what nobody accepts.
+    // Not yet valid counts too: the clock may have been wrong when the certificate was created.
     validity.not_after.timestamp() < soon || validity.not_before.timestamp() > now.as_second()
 }
 
@@ -372,7 +375,7 @@ fn set_lifetime(params: &mut CertificateParams, now: Timestamp, lifetime: Durati
     params.not_after = epoch + now + lifetime;
 }
 
-/// A file that is not there is made; anything else is an error.
+/// Returns `None` if the file does not exist; keeps other errors.
 fn unless_missing<T>(result: Result<T, FileError>) -> Result<Option<T>, FileError> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,7 +1,7 @@
-//! The first stage: sockets, TLS, certificates, and who is at the other end.
+//! The listener stage: sockets, TLS, certificates, and the client's address.
 //!
-//! It hands on connections whose handshake is done and knows nothing of requests, but for the plain listeners, which
-//! only redirect.
+//! Hands over connections whose handshake is done. Only the plain HTTP listeners read requests, which they
+//! redirect.
 
 mod accept;
 mod certificates;

@@ -1,4 +1,4 @@
-//! Files that nobody but their owner may read, and writing them whole or not at all.
+//! Reads private keys, which only their owner may read, and writes files atomically.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -18,10 +18,10 @@ pub enum FileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What failed.
+        /// The cause.
         error: io::Error,
     },
-    /// A private key that others may read (S54).
+    /// Others may read this private key (S54).
     #[error(
         "{path}: others than its owner may read this private key (mode {mode:04o}); run: chmod 600 {path}"
     )]
@@ -33,7 +33,7 @@ pub enum FileError {
     },
 }
 
-/// What `act` fails with, about a file.
+/// Adds the path to an I/O error.
 pub(super) fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileError> {
     result.map_err(|error| FileError::Io {
         path: path.to_owned(),
@@ -41,9 +41,9 @@ pub(super) fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileErro
     })
 }
 
-/// Reads a private key's file, which must be its owner's alone, as far as an orchestrator allows.
+/// Reads a private key file. Refuses one that others may read, with exceptions for orchestrators' mounts.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    // The permissions are those of the very file that is read, not of whatever has its name a moment later.
+    // Checks the open file, not the path: the path could name another file a moment later.
     let mut file = about(path, regular_file::open(path))?;
     require_private(path, &file).map_err(|error| match error {
         SecretError::Exposed { path, mode } => FileError::Exposed { path, mode },
@@ -57,7 +57,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError>
     Ok(content)
 }
 
-/// Writes a file of this mode: after a crash it is the old one or the new one, never a part.
+/// Writes a file by rename, with this mode: after a crash it has the old content or the new, never a part.
 pub(super) fn write_atomically(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     let mut newborn = path.as_os_str().to_owned();
     newborn.push(".new");
@@ -71,7 +71,7 @@ pub(super) fn write_atomically(path: &Path, mode: u32, content: &[u8]) -> Result
 }
 
 fn write_new(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
-    // What a crash left behind may have other permissions.
+    // A leftover of a crash may have other permissions.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,8 +1,8 @@
-//! The PROXY protocol, versions 1 and 2, which a load balancer may send before TLS.
+//! Reads PROXY protocol headers, versions 1 and 2, which a load balancer may send before TLS.
 //!
-//! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>. The reader takes not one byte more than the header:
-//! what follows belongs to TLS. By hand, as that is most of it: what the crate `ppp` would take over are the twenty lines
-//! that parse what was read.
+//! Specification: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>. Reads not one byte beyond
+//! the header, because TLS follows. That is most of the work; the crate `ppp` would only replace the twenty
+//! lines that parse the header.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,17 +10,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
-/// The longest header of version 1, its line break included.
+/// Longest header of version 1, with its line break.
 const MAX_TEXT: usize = 107;
 
-/// The longest header of version 2 that is taken, after its fixed part: addresses and a few extensions.
+/// Longest variable part of version 2 that is accepted: addresses and a few extensions.
 const MAX_BINARY: usize = 2048;
 
-/// How a header of version 2 begins.
+/// Signature of version 2.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Reads the header, if the connection begins with one, and tells whom it names. `None`: there is none, or it is the
-/// proxy's own connection.
+/// Reads a header if the connection begins with one, and returns the source address. `None` without a header,
+/// or if the connection is the proxy's own.
 pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
@@ -35,7 +35,7 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
 
 async fn read_text(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
     let mut line = Vec::with_capacity(MAX_TEXT);
-    // Byte by byte: the end is only known when it is there, and the next byte is not ours.
+    // Byte by byte, because bytes beyond the line break belong to TLS.
     while !line.ends_with(b"\r\n") {
         if line.len() == MAX_TEXT {
             return Err(malformed());
@@ -82,13 +82,13 @@ async fn read_binary(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option
     match (version_command, family) {
         (0x21, 0x11) => Ok(Some(IpAddr::from(source::<4>(&rest, 12)?))),
         (0x21, 0x21) => Ok(Some(IpAddr::from(source::<16>(&rest, 36)?))),
-        // LOCAL is the proxy's own connection, a health check; a family of 0 says that it does not know.
+        // LOCAL marks the proxy's own connection, such as a health check; family 0 means unknown.
         (0x20, _) | (0x21, 0x00) => Ok(None),
         _ => Err(malformed()),
     }
 }
 
-/// The source's address, with which a block of at least `least` bytes begins.
+/// Returns the source address at the start of a block, which must have at least `least` bytes.
 fn source<const N: usize>(rest: &[u8], least: usize) -> io::Result<[u8; N]> {
     match rest.first_chunk() {
         Some(address) if rest.len() >= least => Ok(*address),

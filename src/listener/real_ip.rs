@@ -1,4 +1,4 @@
-//! The client's address, behind trusted proxies or not.
+//! Determines the client's address from `X-Forwarded-For`.
 
 use std::net::IpAddr;
 
@@ -7,11 +7,11 @@ use ipnet::IpNet;
 
 use crate::request::ClientAddress;
 
-/// Who sent a request, where the connection comes from a trusted proxy that says so in `X-Forwarded-For`.
+/// Returns the client's address: the peer's, or if that is a trusted proxy, the one in `X-Forwarded-For`.
 ///
-/// The list is read from its right end, where the nearest proxy writes: the first address that is no trusted proxy's
-/// is the client's, and everything left of it is the client's own invention. Where the list ends or stops making
-/// sense, the last address that a trusted proxy vouched for stands.
+/// Scans the list from its right end, where the nearest proxy appends. The first address that is not a
+/// trusted proxy's is the client's; what is left of it may be forged. If the list ends or is malformed, the
+/// last address that a trusted proxy vouched for counts.
 pub fn forwarded(client: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut address = client.address;
     if !client.through_trusted_proxy {
@@ -19,7 +19,7 @@ pub fn forwarded(client: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet])
     }
     for value in headers.get_all("x-forwarded-for").iter().rev() {
         for entry in value.as_bytes().rsplit(|&byte| byte == b',') {
-            // An empty element says nothing (RFC 9110, section 5.6.1).
+            // Empty elements are skipped (RFC 9110, section 5.6.1).
             if entry.trim_ascii().is_empty() {
                 continue;
             }
@@ -35,12 +35,12 @@ pub fn forwarded(client: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet])
     address
 }
 
-/// Whether an address is a trusted proxy's.
+/// Whether an address belongs to a trusted proxy.
 pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// An address with the port and the quotes that some proxies add, or without.
+/// Parses an address, with or without the port and quotes that some proxies add.
 fn parse(entry: &str) -> Option<IpAddr> {
     let entry = entry.trim();
     let quoted = entry.strip_prefix('"').and_then(|entry| entry.strip_suffix('"'));

@@ -1,5 +1,4 @@
-//! HTTP in the clear: the plain listener sends everybody to HTTPS, the TLS port says that it speaks HTTPS; neither does
-//! anything else.
+//! Responses to plain HTTP: the plain listeners redirect to HTTPS, and the TLS port responds 400 with a hint.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,20 +20,20 @@ use crate::clock::Clock;
 use crate::config::{Config, HostPattern};
 use crate::request::{Host, RequestIds, X_REQUEST_ID};
 
-/// The largest head that a plain request may have; hyper allows no less than 8 KiB.
+/// Largest head of a plain request, in bytes; hyper's minimum is 8 KiB.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Where the plain listeners send people.
+/// The hosts and the port that plain requests are redirected to.
 #[derive(Debug)]
 pub(super) struct Redirect {
     hosts: Vec<HostPattern>,
     port: u16,
-    /// Fields of a request's head.
+    /// Most fields of a request head.
     header_fields: usize,
 }
 
 impl Redirect {
-    /// To all configured hosts, at the port of `public_url`, or at `bound` where that is 0.
+    /// Redirects to any configured host, at the port of `public_url`, or at `bound` if that port is 0.
     pub(super) fn new(config: &Config, bound: Option<u16>) -> Self {
         let public = config.public_url.host_str().and_then(|host| host.parse().ok());
         let of_routes = config
@@ -56,13 +55,13 @@ impl Redirect {
         }
     }
 
-    /// Answers one request, within `deadline`.
+    /// Redirects one request, within `deadline` for its head.
     pub(super) async fn serve(&self, stream: TcpStream, ids: &RequestIds, clock: &Clock, deadline: Duration) {
         self.serve_once(stream, ids, clock, deadline, |request| self.respond(request))
             .await;
     }
 
-    /// Answers one request that came to a port that speaks TLS, within `deadline`: 400, and where to go instead.
+    /// Responds 400 to one plain request on a TLS port, naming the HTTPS URL, within `deadline` for its head.
     pub(super) async fn explain(
         &self,
         stream: TcpStream,
@@ -86,7 +85,7 @@ impl Redirect {
     {
         let mut request_line = RequestLine::default();
         let has_fragment = AtomicBool::new(false);
-        // The HTTP parser drops a `#` and what follows it; over TLS that is 400 too (S43).
+        // hyper drops a `#` and what follows it; 400, as over TLS (S43).
         let stream = InspectReader::new(stream, |bytes: &[u8]| {
             if request_line.has_fragment(bytes) {
                 has_fragment.store(true, Ordering::Relaxed);
@@ -102,7 +101,7 @@ impl Redirect {
             };
             let headers = answer.headers_mut();
             headers.insert(X_REQUEST_ID, ids.next().header_value());
-            // The library's own stays where the clock once was.
+            // hyper caches its own date and would go on sending it when the clock is set back.
             if let Some(Ok(date)) = clock.http_date().map(HeaderValue::try_from) {
                 headers.insert(DATE, date);
             }
@@ -115,12 +114,12 @@ impl Redirect {
             .max_headers(self.header_fields)
             .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service);
-        // A client that goes away or is too slow has nothing to complain of, and there is nothing to do about it.
+        // Errors of slow or disappearing clients are ignored.
         let _ = tokio::time::timeout(deadline.saturating_mul(2), connection).await;
     }
 
     fn explanation<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        // What is told is only what the gateway serves: the text is no place for others to write to.
+        // The text contains only a host that the gateway serves, so others cannot inject text.
         let text = match self.location(request) {
             Ok(url) => format!(
                 "This port speaks HTTPS: {}\n",
@@ -154,7 +153,8 @@ impl Redirect {
         response
     }
 
-    /// Where a request is sent: 400 without one plain host, 404 for a host that is not served.
+    /// Returns the HTTPS URL of a request. Fails with 400 without exactly one valid host, with 404 if it is
+    /// not served.
     fn location<B>(&self, request: &Request<B>) -> Result<HeaderValue, StatusCode> {
         let mut named = request.headers().get_all(HOST).iter();
         let (Some(host), None) = (named.next(), named.next()) else {
@@ -180,7 +180,7 @@ impl Redirect {
     }
 }
 
-/// The first line of a connection, as its pieces come in; empty lines before it do not count.
+/// Tracks the request line over several reads; empty lines before it are skipped.
 #[derive(Debug, Default)]
 struct RequestLine {
     has_begun: bool,
@@ -188,7 +188,7 @@ struct RequestLine {
 }
 
 impl RequestLine {
-    /// Whether a piece has a `#` of the line.
+    /// Whether this piece of the request line contains a `#`.
     fn has_fragment(&mut self, piece: &[u8]) -> bool {
         for byte in piece {
             match byte {

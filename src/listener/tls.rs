@@ -1,4 +1,4 @@
-//! What TLS the gateway speaks, and with which certificates.
+//! TLS settings of the listeners: protocol versions, and certificates from files or from the local authority.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::config::{CertificateConfig, Config, HostPattern, TlsVersion};
 use crate::metrics::Metrics;
 use crate::request::Host;
 
-/// How often a serving gateway looks whether its own certificate is to be renewed. The clock says whether it is.
+/// Interval of the checks whether the local certificate must be renewed.
 const RENEWAL_CHECK: Duration = Duration::from_hours(1);
 
-/// TLS, ready to accept. It can be replaced while it serves; all clones serve the same.
+/// Reloadable TLS settings; clones share them.
 #[derive(Clone, Debug)]
 pub struct ListenerTls(Arc<ArcSwap<TlsState>>);
 
@@ -34,37 +34,36 @@ struct TlsState {
     clock: Clock,
 }
 
-/// Where certificates come from.
 #[derive(Debug)]
 enum CertificateSource {
     Files(Vec<CertificateConfig>),
     Local(LocalCa),
 }
 
-/// Why TLS cannot be spoken.
+/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The local authority cannot be made or used.
+    /// The local authority cannot be created or used.
     #[error(transparent)]
     Authority(#[from] LocalCaError),
-    /// TLS itself cannot be set up.
+    /// rustls refused the configuration.
     #[error("TLS: {0}")]
     Protocol(#[from] rustls::Error),
 }
 
 impl ListenerTls {
-    /// Reads the certificates; where none are configured, makes or renews the local authority's in the folder `certs`,
-    /// for `hosts`, the hosts of all routes and the machine itself.
+    /// Loads the configured certificates. Without any, creates or renews a local authority in the folder
+    /// `certs`, for `hosts`, the hosts of all routes and the machine itself.
     pub fn load(config: &Config, certs: &Path, hosts: &[Host], clock: &Clock) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let source = if config.tls.certificates.is_empty() {
             let hosts = hosts.iter().map(Host::to_string);
             let of_routes = config.route.iter().filter_map(|route| route.host.as_deref());
             let of_routes = of_routes.map(|host| {
-                // The one spelling that a certificate has.
+                // Certificates have the normalized spelling.
                 host.parse::<HostPattern>()
                     .map_or_else(|_| host.to_owned(), |pattern| pattern.to_string())
             });
@@ -97,8 +96,8 @@ impl ListenerTls {
         }))))
     }
 
-    /// Reads the certificates of a configuration as serving them would, and makes none. Each in its order: why it could
-    /// not be served, or why clients may refuse it.
+    /// Loads the configured certificates as [`load`](Self::load) would, without creating any. Returns for
+    /// each, in order, the error or the doubts about it.
     pub fn check(
         config: &Config,
         clock: &Clock,
@@ -121,19 +120,19 @@ impl ListenerTls {
         matches!(self.0.load().source, CertificateSource::Files(_))
     }
 
-    /// When the certificate that ends first ends, in seconds since 1970.
+    /// Returns the earliest expiry, in seconds since 1970.
     pub fn ends(&self) -> u64 {
         self.0.load().certificates.ends()
     }
 
-    /// From now on serves what `other` serves, to new connections.
+    /// Serves new connections with the settings of `other`.
     pub fn replace(&self, other: &Self) {
         self.0.store(other.0.load_full());
     }
 
-    /// Renews the local authority's certificate if it is time, and serves the new one. Tells whether it was time.
+    /// Renews the local certificate if it is due, and serves the new one. Returns whether it was due.
     ///
-    /// Blocks on files.
+    /// Blocks on file access.
     pub fn renew_if_due(&self) -> Result<bool, TlsError> {
         let TlsState {
             certificates,
@@ -157,8 +156,8 @@ impl ListenerTls {
         TlsAcceptor::from(self.0.load().server.clone())
     }
 
-    /// Renews in time, until `stop`. A failure is tried again at the next look; the old certificate serves for
-    /// another 30 days.
+    /// Checks for renewal at intervals, until `stop`. After a failure it tries again at the next check; the
+    /// old certificate is valid for another 30 days.
     pub(super) async fn run_renewal(self, metrics: Arc<Metrics>, stop: CancellationToken) {
         loop {
             metrics.certificate_expiry.set(self.ends());

@@ -1,6 +1,6 @@
-//! The access log: a JSON line for every request, written when its answer is over.
+//! The access log: writes one JSON line per request when its response body is complete or dropped.
 //!
-//! A line has no query: tokens may be in one.
+//! Lines carry the path without its query, because queries may hold tokens.
 
 mod search;
 
@@ -23,11 +23,11 @@ use crate::request::{ClientAddress, RequestHead, RequestId};
 
 pub use search::{LoggedRequest, find_request};
 
-/// The status of a request whose client left before it was answered. No answer has it; logs elsewhere use it too.
+/// Status of a request that the client aborted before the response. Never sent; nginx logs the same number.
 const CLIENT_LEFT: u16 = 499;
 
-/// The log. A thread of its own writes it, so that no request waits for a disk; if the disk cannot keep up, lines are
-/// lost, not requests.
+/// Handle to the access log's writer thread. Requests never wait for the disk: when the writer cannot keep
+/// up, lines are dropped and counted.
 #[derive(Clone, Debug)]
 pub(super) struct AccessLog(Arc<EntryWriter>);
 
@@ -35,14 +35,14 @@ pub(super) struct AccessLog(Arc<EntryWriter>);
 struct EntryWriter {
     lines: NonBlocking,
     lost: Arc<Counter>,
-    /// Of the lines that did not fit, those that are counted as lost.
+    /// Lines dropped by the full queue that `lost` already includes.
     unfit: AtomicUsize,
     clock: Clock,
-    /// Writes what is left when it is dropped.
+    /// Flushes the queue on drop.
     _guard: WorkerGuard,
 }
 
-/// What is known when an answer begins.
+/// The part of a line that is known with the response head.
 #[derive(Serialize)]
 struct AccessLogEntry<'a> {
     time: Timestamp,
@@ -63,7 +63,7 @@ struct AccessLogEntry<'a> {
     upstream: Option<&'a str>,
 }
 
-/// Who was answered by what.
+/// User, route and upstream of a handled request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RequestOutcome<'a> {
     pub(super) user: Option<&'a str>,
@@ -71,18 +71,18 @@ pub(super) struct RequestOutcome<'a> {
     pub(super) upstream: Option<&'a str>,
 }
 
-/// When a request came.
+/// Wall-clock and monotonic time at which a request arrived.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestTimer {
     at: Timestamp,
     monotonic: Duration,
 }
 
-/// A line that waits for the end of its answer.
+/// A line that waits for the end of the response body.
 #[derive(Debug)]
 pub(super) struct PendingEntry {
     log: AccessLog,
-    /// A JSON object but for its end.
+    /// A JSON object without its closing brace.
     line: Vec<u8>,
     begun: RequestTimer,
     bytes: u64,
@@ -102,7 +102,7 @@ impl RequestTimer {
 }
 
 impl AccessLog {
-    /// Opens the file, or standard output; `None` if there is to be no log.
+    /// Opens `log.access_file`, or standard output if it is empty. `None` if `log.access` is off.
     pub(super) fn open(
         config: &LogConfig,
         clock: Clock,
@@ -128,7 +128,7 @@ impl AccessLog {
         }))))
     }
 
-    /// A line about a request whose answer begins.
+    /// Starts the line of a request whose response head is ready.
     pub(super) fn record(
         &self,
         head: &RequestHead<'_>,
@@ -151,7 +151,7 @@ impl AccessLog {
         self.begin(&known, begun)
     }
 
-    /// Writes a line about a head that nobody could read.
+    /// Writes the line of a request whose head hyper could not parse.
     pub(super) fn note_unreadable(
         &self,
         client: &ClientAddress,
@@ -189,7 +189,8 @@ impl AccessLog {
     }
 }
 
-/// Notes a request whose client left before it was answered, unless it is told that there is an answer.
+/// Logs status 499 on drop, unless [`answered`](Self::answered) was called: the client closed the connection
+/// or reset the stream.
 pub(super) struct AbortGuard<'a> {
     log: Option<&'a AccessLog>,
     head: &'a RequestHead<'a>,
@@ -219,7 +220,7 @@ impl Drop for AbortGuard<'_> {
 }
 
 impl EntryWriter {
-    /// Counts the lines that did not fit since it was last called.
+    /// Adds the lines dropped since the last call to `lost`.
     fn count_unfit(&self) {
         let unfit = self.lines.error_counter().dropped_lines();
         let counted = self.unfit.fetch_max(unfit, Ordering::Relaxed);
@@ -230,16 +231,16 @@ impl EntryWriter {
 }
 
 impl PendingEntry {
-    /// So many bytes of content were sent on.
+    /// Adds bytes of response content that were sent.
     pub(super) fn count(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
     }
 
-    /// The answer is over.
+    /// Completes the line with size and duration, and queues it.
     pub(super) fn write(mut self) {
         let writer = &self.log.0;
         let took = writer.clock.monotonic().saturating_sub(self.begun.monotonic);
-        // Neither fails: one writes to memory, the other drops what does not fit.
+        // Neither write fails: the first goes to memory, the second drops lines that do not fit.
         let _ = writeln!(
             self.line,
             ",\"bytes\":{},\"duration_us\":{}}}",

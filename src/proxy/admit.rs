@@ -1,4 +1,4 @@
-//! Whether a request passes, and to what: route, authenticate, authorize.
+//! Admits or rejects a request: route, authenticate, authorize, and the policy of second resources.
 
 use std::sync::Arc;
 
@@ -19,41 +19,41 @@ use crate::request::{Host, RequestHead};
 use crate::route::{AccountPage, AdminPage, Audience, BackendAiPage, Page, RouteMatch, SERVED, Unroutable};
 use crate::upstream::Upload;
 
-/// A request that passes.
+/// A request that policy admits.
 pub(super) struct Admitted<'r> {
     pub(super) to: RouteMatch<'r>,
     pub(super) permit: Permit,
-    /// What it names beside its target, judged too.
+    /// The resources that its headers name beside the target; policy admits these too.
     pub(super) second: SecondResources,
-    /// What is known of the signature, if the request has one.
+    /// The verified signature, if the request has one.
     pub(super) signed: Option<Box<SignedRequest>>,
-    /// The body, if that had to be read.
+    /// The body, if verifying the signature needed all of it.
     pub(super) read: Option<BufferedBody<'r>>,
-    /// The answer removes the session's cookie.
+    /// Whether the response deletes the session cookie.
     pub(super) clears_cookie: bool,
 }
 
-/// A request that does not.
+/// A request that is not forwarded and reaches no page.
 pub(super) struct Rejection {
     pub(super) answer: RejectionKind,
     pub(super) clears_cookie: bool,
-    /// Its route, if it has one: for the record, as is who asked.
+    /// Route and user, if known, for the access log and the history.
     pub(super) route: Option<Arc<str>>,
     pub(super) user: Option<Arc<Principal>>,
 }
 
-/// What is answered instead.
+/// The response of a rejected request.
 pub(super) enum RejectionKind {
-    /// A refusal, and the value of `Allow` where methods are the reason.
+    /// A refusal, with the value of `Allow` if the method is the reason.
     Refused(Box<Refusal>, Option<HeaderValue>),
-    /// The methods of a page, or of the gateway.
+    /// 204 with the methods of a page or of the gateway (`Allow`).
     Options(HeaderValue),
-    /// Another URL.
+    /// A redirect to this URL.
     Redirect(String),
 }
 
 impl Gateway {
-    /// Each stage once, in this order, no way back.
+    /// Runs each stage once, in this order: route, authenticate, authorize, second resources.
     pub(super) async fn admit<'r>(
         &'r self,
         head: &RequestHead<'_>,
@@ -86,7 +86,7 @@ impl Gateway {
         }
     }
 
-    /// Records that somebody who is signed in may not see a page of the administrators.
+    /// Writes an audit event when a signed-in user is denied an administrators' page.
     fn note_denied(&self, head: &RequestHead<'_>, to: RouteMatch<'_>, who: Option<&Principal>) {
         if let (RouteMatch::Page(page), Some(who)) = (to, who)
             && page.audience() == Audience::Administrators
@@ -95,7 +95,7 @@ impl Gateway {
         }
     }
 
-    /// What policy says, once it is known what a request is for and who makes it.
+    /// Returns the permit that policy issues for a target and the authenticated credentials.
     pub(super) fn permit(
         &self,
         head: &RequestHead<'_>,
@@ -112,7 +112,7 @@ impl Gateway {
         })
     }
 
-    /// What policy says of the resources that a request names beside its target, once it admits the request.
+    /// Evaluates policy for the resources that a request names beside its target (S75).
     pub(super) fn admit_second(
         &self,
         head: &RequestHead<'_>,
@@ -150,7 +150,7 @@ impl Gateway {
     }
 }
 
-/// What identifies somebody here; `None` where nobody is asked who they are.
+/// Returns which credentials a target accepts; `None` if it does not authenticate.
 pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<AuthRequirements> {
     let terms = AuthRequirements {
         usage: SessionTouch::Refresh,
@@ -171,7 +171,7 @@ pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<Au
             usage: SessionTouch::ReadOnly,
             ..terms
         }),
-        // An account is changed by whoever signed in to it, never with a key alone.
+        // Account pages take no access key: an account is changed only by its owner's session.
         RouteMatch::Page(page) if page.audience() == Audience::Everybody => Some(AuthRequirements {
             usage: SessionTouch::ReadOnly,
             takes_keys: false,
@@ -184,8 +184,8 @@ pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<Au
     }
 }
 
-/// Whether it may shut somebody out, which holds though the store does not answer. All else that such a form may ask for
-/// the store refuses by itself.
+/// Whether the request may revoke access (sign out, disable, delete), which must work while the store is
+/// down. Such forms may ask for more than that; the store refuses the rest itself.
 fn shuts_out(method: &Method, to: RouteMatch<'_>) -> bool {
     let RouteMatch::Page(page) = to else {
         return false;
@@ -200,7 +200,8 @@ fn shuts_out(method: &Method, to: RouteMatch<'_>) -> bool {
     *method == Method::POST && has_such_a_form
 }
 
-/// A connection that was opened for another host has been checked against another certificate (RFC 9110, 15.5.20).
+/// Refuses a host other than the one in SNI: the client verified another certificate (421, RFC 9110, section
+/// 15.5.20).
 fn require_directed(head: &RequestHead<'_>, sni: Option<&Host>) -> Result<(), Refusal> {
     match sni {
         Some(sni) if sni != head.host => Err(Refusal::new(Problem::Misdirected)),
@@ -215,7 +216,7 @@ impl From<Refusal> for Rejection {
 }
 
 impl Rejection {
-    /// What the operator reads of a refusal.
+    /// Returns the refusal's cause, for the operator.
     pub(super) fn cause(&self) -> Option<&str> {
         match &self.answer {
             RejectionKind::Refused(refusal, _) => refusal.cause.as_deref(),

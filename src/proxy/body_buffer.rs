@@ -1,4 +1,5 @@
-//! Bodies that the gateway reads into memory: those that must be read before it is known who sent them, and forms.
+//! Bounded buffers for request bodies that the gateway reads whole: signed bodies, before they are verified,
+//! and forms.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,34 +14,34 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::Network;
 use crate::upstream::Upload;
 
-/// So many bodies of the largest size are held at one time: whoever sends them may be nobody.
+/// How many bodies of the largest size fit at one time. The senders may not be authenticated yet.
 const AT_ONCE: usize = 64;
 
-/// As many of them may be one client's.
+/// Share of one client network.
 const OF_ONE_CLIENT: usize = AT_ONCE / 8;
 
-/// How long a body may take to come in.
+/// How long a body may take.
 const TIME: Duration = Duration::from_mins(1);
 
-/// Room for such bodies.
+/// A byte budget for buffered bodies, shared by all requests and divided by client network.
 #[derive(Debug)]
 pub(super) struct BodyBufferPool {
-    /// Bytes of the largest.
+    /// The largest body, in bytes.
     limit: usize,
-    /// What they are, for the record.
+    /// What the bodies are, in the cause of a refusal.
     kind: &'static str,
     taken: Mutex<BufferUsage>,
 }
 
-/// Bytes that are held.
+/// Bytes in use.
 #[derive(Debug, Default)]
 struct BufferUsage {
     all: usize,
-    /// Of those clients alone that hold some.
+    /// By client network; has no entry for networks that hold nothing.
     each: HashMap<Network, usize>,
 }
 
-/// A body that was read. Its room is free again when it is dropped.
+/// A body in memory. Dropping it returns its bytes to the pool.
 #[derive(Debug)]
 pub(super) struct BufferedBody<'b> {
     pub(super) bytes: Bytes,
@@ -63,7 +64,8 @@ impl BodyBufferPool {
         }
     }
 
-    /// Reads all of a body. One client has its share of the room, and loses what it holds when its body stops.
+    /// Reads a whole body within the pool's limit and one minute. Fails if the client's share or the pool is
+    /// used up, or if the body is too slow (see [`Pace`]).
     pub(super) async fn read(
         &self,
         upload: &mut Upload,
@@ -72,7 +74,7 @@ impl BodyBufferPool {
         self.read_within(self.limit, TIME, upload, client).await
     }
 
-    /// The same, of one that may be of so many bytes and take so long.
+    /// [`Self::read`] with another limit, in bytes, and another time.
     pub(super) async fn read_within(
         &self,
         limit: usize,

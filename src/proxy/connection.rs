@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or HTTP/2, as both sides agreed in the handshake.
+//! Serves one client connection with hyper: HTTP/1.1 or HTTP/2, as negotiated by ALPN.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,37 +20,37 @@ use super::{GatewayHandle, Timeouts};
 use crate::listener::{Accepted, Activity};
 use crate::request::{ClientAddress, Host};
 
-/// What is known of a connection before its first request.
+/// Facts about a connection that the listener knows before the first request.
 #[derive(Clone, Debug)]
 pub struct HandshakeInfo {
-    /// Who is at the other end.
+    /// The peer, or the client that a PROXY header names.
     pub client: ClientAddress,
-    /// The gateway's own port.
+    /// The local port.
     pub port: u16,
-    /// The name that the client asked for in the handshake, if it did.
+    /// The server name (SNI) of the TLS handshake.
     pub sni: Option<Host>,
-    /// Whether both sides agreed on HTTP/2.
+    /// Whether ALPN chose HTTP/2.
     pub http2: bool,
-    /// Where requests are counted.
+    /// Counts the connection's requests for the listener's limits.
     pub activity: Arc<Activity>,
 }
 
-/// Bounds of what a client of HTTP/2 makes the gateway hold: streams, and bytes that are under way in either direction.
+/// HTTP/2 limits on what one client makes the gateway hold: streams, and bytes in flight in either direction.
 const STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 const SEND_BUFFER: usize = 128 << 10;
 
-/// Streams that a client opens and resets at once: more than these at a time end the connection (CVE-2023-44487).
+/// Resets that hyper tolerates at a time before it closes the connection (rapid reset, CVE-2023-44487).
 const RESET_STREAMS: usize = 20;
 const LOCAL_RESET_STREAMS: usize = 256;
 
-/// After this without a sign of life a client of HTTP/2 is asked for one.
+/// Interval and time-out of HTTP/2 keep-alive pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
-/// A client that does not know yet that the gateway stops may be sending a request: for so long after the last one its
-/// connection is open.
+/// How long an HTTP/1 connection stays open after its last request once the gateway stops: a client that has
+/// not noticed may be sending another one.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 
 impl GatewayHandle {
@@ -66,7 +66,7 @@ impl GatewayHandle {
         self.serve(accepted.stream, handshake).await;
     }
 
-    /// Serves a connection until it ends; when the gateway stops, until the requests under way are answered.
+    /// Serves a connection until it ends. When the gateway stops, requests in progress are completed first.
     pub async fn serve<S>(self: Arc<Self>, stream: S, handshake: HandshakeInfo)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -104,10 +104,11 @@ impl GatewayHandle {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            // hyper keeps the one that it said last, and says it on when the clock is set back.
+            // hyper caches the date and would go on sending it when the clock is set back; `finish` sets it
+            // instead.
             .auto_date_header(false)
-            // hyper counts from the end of the request before: this is how long a connection may be idle. How long a
-            // head may take from its first byte is the guard's affair.
+            // hyper's timer runs from the end of the previous request, so it is the keep-alive time.
+            // `LimitedIo` bounds the time from a head's first byte.
             .header_read_timeout(timeouts.keep_alive)
             .pipeline_flush(false)
             .max_buf_size(head)
@@ -186,17 +187,17 @@ impl GatewayHandle {
     }
 }
 
-/// What a connection is held to from its beginning to its end.
+/// Limits that hold for a connection's whole life; a reload does not change them.
 struct ConnectionLimits {
     stop: CancellationToken,
     timeouts: Timeouts,
-    /// Bytes of a request's head.
+    /// Bytes of a request head.
     head: usize,
-    /// Fields of a request's head.
+    /// Fields of a request head.
     fields: usize,
 }
 
-/// Ready when no request was under way for the whole of `limit`.
+/// Completes once no request was in progress for all of `limit`.
 async fn idle(state: &ConnectionState, limit: Duration) {
     let mut before = state.idle_since();
     loop {
@@ -209,7 +210,7 @@ async fn idle(state: &ConnectionState, limit: Duration) {
     }
 }
 
-/// Clients break off all the time: no reason for an alarm.
+/// Logs at debug level: clients break off all the time.
 fn report(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");

@@ -1,4 +1,4 @@
-//! Where a request came in.
+//! What all requests of a connection share, and the client address and request id that follow from it.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use super::connection_state::ConnectionState;
 use crate::listener;
 use crate::request::{ClientAddress, Host, RequestId, X_REQUEST_ID};
 
-/// What all requests of a connection share.
+/// Shared by all requests of a connection.
 #[derive(Debug)]
 pub(super) struct ConnectionInfo {
     /// The other end of the connection.
     pub(super) peer: ClientAddress,
-    /// The gateway's own port.
+    /// The local port.
     pub(super) port: u16,
-    /// The name that the client asked for in the handshake.
+    /// The server name (SNI) of the TLS handshake.
     pub(super) sni: Option<Host>,
     pub(super) state: Arc<ConnectionState>,
 }
 
 impl Gateway {
-    /// Who sent a request: the peer, or whom it names if it is a trusted proxy.
+    /// Returns the client's address: the peer's, or the one that a trusted proxy forwards.
     pub(super) fn client(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> ClientAddress {
         ClientAddress {
             address: listener::forwarded(&connection.peer, headers, &self.trusted),
@@ -30,7 +30,7 @@ impl Gateway {
         }
     }
 
-    /// The request's name: a trusted proxy's, or a new one.
+    /// Returns the request id: a trusted proxy's `X-Request-Id` if it is well-formed, otherwise a new one.
     pub(super) fn request_id(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> RequestId {
         let given = || {
             let value = headers.get(X_REQUEST_ID)?;

@@ -1,4 +1,4 @@
-//! What a connection and the requests on it tell each other.
+//! State that a connection's stream and its requests exchange.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,30 +6,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::head_inspector::HeadReport;
 use crate::listener::{Activity, TunnelSlot};
 
-/// A request that is being answered. It ends however that ends: a client may break off at any moment.
+/// A request in progress, from its head to the end of the response body. Ends on drop, so also when the
+/// client aborts.
 #[derive(Debug)]
 pub(super) struct RequestGuard(Arc<ConnectionState>);
 
-/// Shared by a connection's stream and the requests on it. Its values are read and written in one task for HTTP/1;
-/// for HTTP/2 only the counts of requests are used.
+/// Shared by a connection's stream and the requests on it. In HTTP/1 one task reads and writes it all; in
+/// HTTP/2 only the request counters are used.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
-    /// Of the head that came in last and whose request has not begun.
+    /// Report of the latest complete head whose request has not begun.
     seen: Mutex<Option<HeadReport>>,
     in_head: AtomicBool,
     in_body: AtomicBool,
-    /// What comes in from now on is another protocol's.
+    /// Whether the connection was upgraded: further bytes are not HTTP.
     has_switched: AtomicBool,
     has_unread: AtomicBool,
     is_ending: AtomicBool,
     under_way: AtomicUsize,
-    /// Requests since the beginning.
+    /// Requests since the connection was opened.
     begun: AtomicUsize,
     activity: Arc<Activity>,
 }
 
 impl ConnectionState {
-    /// Has requests counted here too.
+    /// Creates a state whose requests also count in `activity`.
     pub(super) fn counting(activity: Arc<Activity>) -> Self {
         Self {
             activity,
@@ -37,19 +38,19 @@ impl ConnectionState {
         }
     }
 
-    /// The beginning of a head came in.
+    /// Notes that the beginning of a head arrived.
     pub(super) fn see_beginning(&self) {
         self.in_head.store(true, Ordering::Relaxed);
     }
 
-    /// A head came in completely.
+    /// Notes that a head is complete.
     pub(super) fn see(&self, seen: HeadReport) {
         *self.seen() = Some(seen);
         self.in_head.store(false, Ordering::Relaxed);
     }
 
-    /// A request begins, and lasts as long as its turn does. With it, what was seen of its head; `None` if that came in
-    /// with the body before it.
+    /// Begins a request, which lasts as long as the guard. Also returns the report of its head; `None` if
+    /// that arrived together with the end of the previous body.
     pub(super) fn begin(self: &Arc<Self>, has_body: bool) -> (RequestGuard, Option<HeadReport>) {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.activity.begin();
@@ -60,38 +61,38 @@ impl ConnectionState {
         (RequestGuard(self.clone()), self.seen().take())
     }
 
-    /// Whether a head came in completely whose request has not begun.
+    /// Whether a complete head waits for its request to begin.
     pub(super) fn has_seen(&self) -> bool {
         self.seen().is_some()
     }
 
-    /// Whether what comes in belongs to a request's body, or to a protocol that has no heads.
+    /// Whether incoming bytes belong to a request body or to an upgraded protocol.
     pub(super) fn is_in_body(&self) -> bool {
         self.in_body.load(Ordering::Relaxed) || self.has_switched.load(Ordering::Relaxed)
     }
 
-    /// Whether the client may still be sending what nobody reads.
+    /// Whether the client may still be sending a body that is not read.
     pub(super) fn has_unread(&self) -> bool {
         self.has_unread.load(Ordering::Relaxed)
     }
 
-    /// The gateway ends the connection, and the client may be sending a request without knowing it.
+    /// Notes that the gateway is closing the connection; the client may not know and send another request.
     pub(super) fn end(&self) {
         self.is_ending.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the gateway ends the connection.
+    /// Whether the gateway is closing the connection.
     pub(super) fn is_ending(&self) -> bool {
         self.is_ending.load(Ordering::Relaxed)
     }
 
-    /// How many requests began so far; `None` while one is under way or comes in.
+    /// Returns how many requests have begun; `None` while one is in progress or a head is arriving.
     pub(super) fn idle_since(&self) -> Option<usize> {
         let is_idle = self.under_way.load(Ordering::Relaxed) == 0 && !self.in_head.load(Ordering::Relaxed);
         is_idle.then(|| self.begun())
     }
 
-    /// How many requests began so far.
+    /// Returns how many requests have begun.
     pub(super) fn begun(&self) -> usize {
         self.begun.load(Ordering::Relaxed)
     }
@@ -102,17 +103,17 @@ impl ConnectionState {
 }
 
 impl RequestGuard {
-    /// The request is the last one in HTTP.
+    /// Marks the connection as upgraded: this is its last HTTP request.
     pub(super) fn switch(&self) {
         self.0.has_switched.store(true, Ordering::Relaxed);
     }
 
-    /// The connection goes on as a tunnel, in its place.
+    /// Keeps the connection's slot for the tunnel.
     pub(super) fn keep_slot(&self) -> Option<TunnelSlot> {
         self.0.activity.keep_slot()
     }
 
-    /// The request is answered before its body was read.
+    /// Notes that the response is sent before the body was read.
     pub(super) fn leave_unread(&self) {
         self.0.has_unread.store(true, Ordering::Relaxed);
     }

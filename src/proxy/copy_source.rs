@@ -1,7 +1,8 @@
-//! Where object stores copy, move and link from, as headers say (S75).
+//! Policy for the sources that object stores copy, move or link from, as headers such as `x-amz-copy-source`
+//! name them (S75).
 //!
-//! What such a header names is read for whoever makes the request, and deleted where it moves. Stores differ in what
-//! the name is relative to; each path that it can mean is judged.
+//! The application reads a source with the rights of the request, and deletes it if it moves. Stores differ
+//! in what the name is relative to, so every path that it can mean is evaluated.
 
 use std::iter;
 
@@ -13,27 +14,27 @@ use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
 use crate::route::other_paths;
 
-/// The other accounts of Swift's in which headers name something.
+/// Headers of OpenStack Swift that name another account.
 const ACCOUNTS: [&str; 3] = [
     "destination-account",
     "x-copy-from-account",
     "x-symlink-target-account",
 ];
 
-/// With which a store of its own kind deletes what `x-amz-copy-source` names.
+/// Its presence may make a copy with `x-amz-copy-source` delete the source.
 const DISPOSITION: &str = "x-amz-copy-disposition";
 
-/// Where a store may serve a source, too.
+/// Another host and path at which a store may serve a source.
 struct PlaceBeside {
     host: Host,
     path: String,
-    /// Whether what closes all of that host closes the source: the host is the bucket's own, or the one below which
-    /// buckets have hosts.
+    /// Whether routes for all of that host apply to the source: the host is the bucket's own, or the parent
+    /// of bucket hosts.
     is_own: bool,
 }
 
 impl SecondResourcePolicy<'_> {
-    /// Judges what the request copies or moves from.
+    /// Evaluates every source that the request's headers name.
     pub(super) fn require_copy_sources(&self) -> Result<(), SecondResourceError> {
         let headers = self.head.headers;
         for name in headers.keys() {
@@ -95,8 +96,8 @@ impl SecondResourcePolicy<'_> {
         Ok(())
     }
 
-    /// Judges a source where else the store serves it: by the host of its bucket, by a host that it names, and below its
-    /// bucket's name on any other host of the same application.
+    /// Evaluates a source at the other places where the store may serve it: on the bucket's own host, on a
+    /// host that the value names, and below the bucket's name on any other host of this application.
     fn require_bucket_beside(
         &self,
         source: &CopySource,
@@ -137,7 +138,7 @@ impl SecondResourcePolicy<'_> {
         {
             look_at(host, object, own.is_below(host))?;
         }
-        // What the bucket's name is read as may be that of another host.
+        // Other readings of the bucket's name may match another host.
         let sent = format!("/{object}");
         let others =
             other_paths(&sent).map_err(|reason| SecondResourceError::BadPath(source.name, reason))?;
@@ -187,7 +188,7 @@ impl SecondResourcePolicy<'_> {
         Ok(())
     }
 
-    /// Refuses a resource in another account than the target's: what that is called in a path is not known.
+    /// Refuses a header that names an account other than the target's: the source's path would not be known.
     pub(super) fn require_own_account(&self, target: &TargetPath) -> Result<(), SecondResourceError> {
         let headers = self.head.headers;
         for known in ACCOUNTS {

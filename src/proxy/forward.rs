@@ -1,4 +1,4 @@
-//! To an application and back.
+//! Forwards an admitted request to its upstream, and turns the upstream's response into the client's.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -26,26 +26,26 @@ use crate::route::{Route, RouteTarget, UpstreamId};
 use crate::services::ReplayError;
 use crate::upstream::{RequestBody, Upload, UpstreamError, UpstreamResponse};
 
-/// What of a request is not in its head.
+/// The parts of a request that [`RequestHead`] does not hold.
 pub(super) struct InboundRequest<'a> {
     pub(super) upload: Upload,
     pub(super) target: Option<&'a PathAndQuery>,
     pub(super) version: Version,
-    /// The host that the handshake was for, which must be the one that is asked.
+    /// The host of the TLS handshake, which must equal the request's.
     pub(super) sni: Option<&'a Host>,
     pub(super) upgrade: Option<OnUpgrade>,
 }
 
-/// The last way of a request to the gateway.
+/// The connection that delivered a request, for `X-Forwarded-*`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hop {
     /// The other end of the connection.
     pub(super) peer: IpAddr,
-    /// The gateway's own port.
+    /// The local port.
     pub(super) port: u16,
 }
 
-/// What is sent to an application.
+/// A request that is ready to be sent to an upstream.
 struct UpstreamRequest {
     request: Request<RequestBody>,
     /// The client's connection, if it may become a tunnel.
@@ -53,12 +53,12 @@ struct UpstreamRequest {
     is_websocket: bool,
     /// The scheme that the client used.
     scheme: &'static str,
-    /// The signature that serves with it and with nothing else.
+    /// The single-use signature that was claimed for this request.
     spent: Option<SignatureDigest>,
 }
 
 impl Gateway {
-    /// Sends an admitted request to its application, or to the one that is built in.
+    /// Sends an admitted request to the upstream of its route, or to the built-in demo.
     pub(super) async fn forward(
         &self,
         head: &RequestHead<'_>,
@@ -92,7 +92,7 @@ impl Gateway {
             RouteTarget::Upstream(id) => id,
         };
         let body = if let Some(read) = &read {
-            // Of chunks that were read nothing is left.
+            // A chunked body is read only where its decoded length is 0: its content is empty.
             let is_chunked = signed.as_ref().is_some_and(|signed| signed.chunks.is_some());
             let content = if is_chunked {
                 Bytes::new()
@@ -129,8 +129,8 @@ impl Gateway {
         self.send_once(outbound, permit, head.client.address, id).await
     }
 
-    /// The headers that an application gets: those of the client, without what is about its connection, proves who it
-    /// is, or only the gateway may say, and with what the gateway says.
+    /// Returns the headers for the upstream: those of the client without hop-by-hop fields, credentials and
+    /// reserved names, and with what the gateway adds.
     pub(super) fn request_headers(
         &self,
         head: &RequestHead<'_>,
@@ -163,9 +163,9 @@ impl Gateway {
         Ok(headers)
     }
 
-    /// The host and port that an application is told. A client may ask with any port, and applications make links of
-    /// what they are told: only one where the gateway is to be found passes. A host without a port is one with that of
-    /// the scheme.
+    /// Returns the host and port for `X-Forwarded-Host` and `Host`. Upstreams build links from these and
+    /// clients may send any port, so only a port at which the gateway can be reached passes; otherwise the
+    /// public one is used.
     fn upstream_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
         let asked = port_of(head.authority).unwrap_or_else(|| forwarded::default_port(head.scheme));
         if head.client.through_trusted_proxy || asked == port || asked == self.public_port {
@@ -177,7 +177,7 @@ impl Gateway {
         }
     }
 
-    /// Has a signature serve that serves once.
+    /// Claims a single-use signature; a second claim is refused as a replay.
     async fn claim_signature(
         &self,
         signed: Option<&SignedRequest>,
@@ -262,7 +262,7 @@ impl Gateway {
         Ok(made)
     }
 
-    /// Removes from an answer what is about the application's connection, and what only the gateway may say.
+    /// Removes hop-by-hop fields and the session cookie from a response, and its extensions.
     fn clean_response<B>(&self, response: &mut Response<B>) {
         *response.version_mut() = Version::HTTP_11;
         response.extensions_mut().clear();
@@ -296,10 +296,10 @@ impl Gateway {
     }
 }
 
-/// The target that an application is asked for: without what belongs to Backend.AI's session form.
+/// Returns the target for the upstream, without the `func` segment of Backend.AI's session form.
 pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<PathAndQuery, Refusal> {
     let Some(path) = route.bare_path(target.path()) else {
-        // A URL of a host alone leaves nothing of the target; it is judged as `/` (RFC 9112, section 3.2.2).
+        // A target in absolute form without a path; the policy saw `/` (RFC 9112, section 3.2.2).
         return Ok(match target.as_str() {
             "/" => PathAndQuery::from_static("/"),
             _ => target,
@@ -313,8 +313,8 @@ pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<Pat
         .map_err(|_| Refusal::because(Problem::BadRequest, "the path in session form is none"))
 }
 
-/// Has an application's `http://` address of the very host that was asked lead to `https://`: it sees a plain connection
-/// and takes that for the client's.
+/// Rewrites `Location: http://` with the request's own authority to `https://`: the upstream sees a plain
+/// connection and takes it for the client's.
 fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
     let (Some(location), Ok(asked)) = (headers.get(LOCATION), authority.to_str()) else {
         return;
@@ -342,7 +342,8 @@ fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
     }
 }
 
-/// HTTP/2 may send each cookie by itself; applications expect one header (RFC 9113, section 8.2.3).
+/// Joins cookie fields into one: HTTP/2 may split them, HTTP/1.1 servers expect one (RFC 9113, section
+/// 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
@@ -370,7 +371,7 @@ fn refusal(error: &UpstreamError) -> Refusal {
     Refusal::because(problem, error.to_string())
 }
 
-/// Removes a head's mention of content that is not sent.
+/// Sets `Content-Length`, as in a response to HEAD, whose content is not sent.
 pub(super) fn content_length(headers: &mut HeaderMap, length: usize) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
 }

@@ -1,4 +1,4 @@
-//! What an application is told of the connection (S42).
+//! Sets `X-Forwarded-*`, `X-Real-IP`, `Forwarded` and `Host` for the upstream (S42).
 
 use std::net::IpAddr;
 
@@ -14,9 +14,9 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Says who asks, for which host and port, and by which scheme. What else is said of the connection is removed; the list
-/// of those who handed the request on is continued if a trusted proxy began it, and `Forwarded` (RFC 7239) says the same
-/// if such a proxy speaks it. `authority` is what the application is to know as its own host and port.
+/// Replaces every field that describes the connection. `X-Forwarded-For` is continued if a trusted proxy
+/// began it, and `Forwarded` (RFC 7239) is set if such a proxy sent one. `authority` is the host and port
+/// that the upstream is to take for its own.
 pub(super) fn set_forwarded_headers(
     headers: &mut HeaderMap,
     head: &RequestHead<'_>,
@@ -58,13 +58,13 @@ pub(super) fn set_forwarded_headers(
     }
 }
 
-/// The port of a URL that names none.
+/// Returns the default port of a URL scheme.
 pub(super) fn default_port(scheme: &str) -> u16 {
     if scheme == "http" { 80 } else { 443 }
 }
 
-/// The list with the peer at its end. A proxy that speaks for the client in another way, as the PROXY protocol does,
-/// leaves no list: then the client begins it. Empty elements say nothing (RFC 9110, section 5.6.1).
+/// Appends the peer to the `X-Forwarded-For` list. Without a list, as behind the PROXY protocol, the client's
+/// address begins it. Empty elements are skipped (RFC 9110, section 5.6.1).
 fn continued_chain(headers: &HeaderMap, client: IpAddr, peer: IpAddr) -> String {
     let mut chain = String::new();
     for value in headers.get_all(FORWARDED_FOR) {
@@ -80,7 +80,7 @@ fn continued_chain(headers: &HeaderMap, client: IpAddr, peer: IpAddr) -> String 
     chain
 }
 
-/// The list in the words of RFC 7239, section 4. What is no address there is `unknown`.
+/// Converts the list to `Forwarded` (RFC 7239, section 4). Elements that are no IP address become `unknown`.
 fn forwarded(chain: &str, scheme: &str, authority: &HeaderValue) -> String {
     let elements = chain.split(", ").enumerate().map(|(index, element)| {
         let by_address = match element.parse() {

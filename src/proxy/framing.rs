@@ -1,6 +1,7 @@
-//! What a request's head says of its body: one thing to every reader, or the request is refused (RFC 9112, section 6).
+//! Validates the framing fields of a request, `Content-Length` and `Transfer-Encoding` (RFC 9112, section 6).
 //!
-//! The HTTP library takes one reading and goes on. Applications, and what stands between, may take another.
+//! hyper picks one reading of ambiguous framing. Upstreams and intermediaries may pick another (request
+//! smuggling), so every ambiguous head is refused.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -8,10 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::refusal::Problem;
 use crate::request::{is_plain, reads_as};
 
-/// A head that says more than one thing, or nothing that the gateway knows.
+/// Framing fields that are ambiguous or not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FramingError {
-    /// In HTTP/1 these are refused as they come in.
+    /// In HTTP/1, `HeadInspector` finds these first: hyper merges equal lengths.
     #[error("Content-Length is there more than once")]
     TwoLengths,
     #[error("Content-Length is not a number in its usual spelling")]
@@ -36,7 +37,7 @@ impl FramingError {
     }
 }
 
-/// Checks what these headers say of a body, and that they are no more than `most`.
+/// Validates the framing fields, and that there are no more than `most` fields in all.
 pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingError> {
     if headers.len() > most {
         return Err(FramingError::TooManyFields);
@@ -60,13 +61,13 @@ pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingEr
     Ok(())
 }
 
-/// Whether a length has no second reading: decimal, without a sign, a list, or zeros that others take for octal.
+/// Whether a length has one reading only: decimal digits, no sign, no list, no leading zero (octal for some).
 fn is_length(value: &HeaderValue) -> bool {
     let digits = value.as_bytes();
     matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit)
 }
 
-/// `chunked` is applied once and last; the library refuses where it is not last. No other coding is known here.
+/// Requires that `chunked` is the only coding and applied once; hyper refuses it where it is not last.
 fn validate_codings(headers: &HeaderMap) -> Result<(), FramingError> {
     let values = headers.get_all(TRANSFER_ENCODING).iter();
     let (mut chunked, mut others) = (0, 0);
@@ -74,7 +75,7 @@ fn validate_codings(headers: &HeaderMap) -> Result<(), FramingError> {
         let mut parts = coding.splitn(2, |&byte| byte == b';');
         let name = parts.next().unwrap_or_default().trim_ascii();
         if name.eq_ignore_ascii_case(b"chunked") {
-            // It has no parameters (RFC 9112, section 7.1).
+            // `chunked` has no parameters (RFC 9112, section 7.1).
             if parts.next().is_some() {
                 return Err(FramingError::Coding);
             }

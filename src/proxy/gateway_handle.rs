@@ -1,4 +1,4 @@
-//! The gateway that requests go through now: a reload puts another one in its place.
+//! The handle to the current [`Gateway`], which a reload swaps.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use arc_swap::ArcSwap;
 
 use super::Gateway;
 
-/// Holds a gateway. A connection asks for each of its requests; a request, and what it opened, keeps the gateway that
-/// it began with.
+/// Holds the current gateway. Connections load it for each request; a request and its tunnel keep the gateway
+/// that they began with.
 #[derive(Debug)]
 pub struct GatewayHandle(ArcSwap<Gateway>);
 
 impl Gateway {
-    /// The gateway that has taken the place of this one, or it itself.
+    /// Returns the gateway that replaced this one last; this one if there is none.
     pub(super) fn newest(&self) -> &Self {
         let mut newest = self;
         while let Some(successor) = newest.successor.get() {
@@ -23,12 +23,12 @@ impl Gateway {
 }
 
 impl GatewayHandle {
-    /// Begins with this one.
+    /// Creates a handle to a first gateway.
     pub fn new(gateway: Gateway) -> Self {
         Self(ArcSwap::from_pointee(gateway))
     }
 
-    /// Requests that come from now on go through this one.
+    /// Makes `gateway` the current one, for all requests that begin from now on.
     pub fn replace(&self, gateway: Gateway) {
         let gateway = Arc::new(gateway);
         let before = self.0.swap(gateway.clone());
@@ -36,7 +36,7 @@ impl GatewayHandle {
         before.retired.cancel();
     }
 
-    /// Has applications checked now and then until the gateway stops; returns when the last tunnel is closed.
+    /// Runs the upstreams' health checks until the gateway stops; returns when the last tunnel is closed.
     pub async fn run_maintenance(&self) {
         loop {
             let gateway = self.load();
@@ -49,7 +49,7 @@ impl GatewayHandle {
         }
     }
 
-    /// The gateway of this moment.
+    /// Returns the current gateway.
     pub fn load(&self) -> Arc<Gateway> {
         self.0.load_full()
     }

@@ -1,52 +1,51 @@
-//! The frames of a connection of HTTP/2, counted (RFC 9113, sections 4.1 and 10.5).
+//! Limits HTTP/2 frames that cost a client nothing, such as PING, SETTINGS and streams reset at once (RFC
+//! 9113, section 10.5).
 //!
-//! Some frames cost a client nothing and are answered or undone here: pings, settings, streams that are reset as soon
-//! as they are open. The protocol has no limit for them. The library that speaks it bounds what it has to remember,
-//! not how often it is asked, so that is bounded here.
+//! The protocol sets no limit, and hyper bounds the state that such frames leave, not their rate.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What a client sends first (RFC 9113, section 3.4).
+/// Length of the client connection preface (RFC 9113, section 3.4).
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 const HEAD: usize = 9;
 
-/// So many frames without use may come at once: what a browser cancels when one leaves a page is far below.
+/// Useless frames allowed in a burst; far above what browsers cancel when leaving a page.
 const BURST: u64 = 1000;
-/// And so many a second for as long as the connection lasts.
+/// Useless frames forgiven per second.
 const RATE: u64 = 100;
 
-/// A `WINDOW_UPDATE` is of use for each so many bytes that were sent to the client, and twice for each stream that it
-/// opened: clients widen the windows of those, and later say what they have read in far larger steps.
+/// A `WINDOW_UPDATE` is useful once for every so many bytes sent to the client, and twice for every stream
+/// that it opened: clients widen the windows of new streams, and later report in far larger steps.
 const BYTES_AN_UPDATE: u64 = 1 << 10;
 const UPDATES_A_STREAM: u64 = 2;
 
-/// So many streams of a connection may come to no request: too large, malformed, or reset before they were looked at.
-/// More than are open at one time, as those are not yet requests either for a moment.
+/// Streams of a connection that may never become requests: too large, malformed, or reset early. Above the
+/// limit of concurrent streams, since open streams may not be requests yet.
 const FRUITLESS: usize = 512;
 
-/// What a client sends, frame by frame.
+/// Parses the frame heads that a client sends, and counts useless frames.
 #[derive(Debug)]
 pub(super) struct FrameLimiter {
-    /// Bytes until the next frame's head.
+    /// Bytes until the next frame head.
     skip: usize,
     head: [u8; HEAD],
     filled: usize,
-    /// A request's head has begun, and is over with the frame that is coming in.
+    /// Whether a header block has begun, and whether the current frame ends it.
     in_head: bool,
     ends_head: bool,
-    /// The newest stream, and how many there were.
+    /// The highest stream id, and the number of streams.
     newest: u32,
     opened: usize,
-    /// Those of type `WINDOW_UPDATE` that were of use.
+    /// `WINDOW_UPDATE` frames that counted as useful.
     updates: u64,
-    /// Frames without use, less those that time has forgiven.
+    /// Useless frames, less those that time has forgiven.
     useless: u64,
     since: Instant,
 }
 
-/// More frames without use than a client has reason to send.
+/// The client exceeded a limit of useless frames or fruitless streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a flood of frames without use")]
 pub(super) struct FloodError;
@@ -67,8 +66,8 @@ impl FrameLimiter {
         }
     }
 
-    /// Looks at what came in. `begun` is how many of the connection's streams became requests so far, `sent` how many
-    /// bytes were sent to the client.
+    /// Parses received bytes. `begun` is the number of requests of this connection so far, `sent` the number
+    /// of bytes sent to the client.
     pub(super) fn look(&mut self, mut bytes: &[u8], begun: usize, sent: u64) -> Result<(), FloodError> {
         loop {
             let skipped = self.skip.min(bytes.len());
@@ -96,7 +95,7 @@ impl FrameLimiter {
         Ok(())
     }
 
-    /// Whether a head, or trailers, came in only in part.
+    /// Whether a header block or trailer section is incomplete.
     pub(super) fn is_in_head(&self) -> bool {
         self.in_head
     }
@@ -105,15 +104,15 @@ impl FrameLimiter {
         let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.head;
         let length = u32::from_be_bytes([0, l0, l1, l2]);
         self.skip = usize::try_from(length).unwrap_or(usize::MAX);
-        // HEADERS and CONTINUATION, the last of which says END_HEADERS.
+        // HEADERS and CONTINUATION; 4 is END_HEADERS.
         if matches!(kind, 1 | 9) {
             self.in_head = true;
             self.ends_head = flags & 4 != 0;
         }
         let is_useful = match kind {
-            // DATA that carries something, or says that it is the end.
+            // DATA with content, or with END_STREAM.
             0 => length > 0 || flags & 1 != 0,
-            // HEADERS: of a new stream, or trailers.
+            // HEADERS of a new stream, or trailers.
             1 => {
                 let stream = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
                 if stream > self.newest {
@@ -122,15 +121,15 @@ impl FrameLimiter {
                 }
                 true
             }
-            // WINDOW_UPDATE: as many as it takes to read what is sent to the client.
+            // WINDOW_UPDATE, within what the sent bytes and streams account for.
             8 => {
                 let is_due = self.updates < self.updates_due(sent);
                 self.updates += u64::from(is_due);
                 is_due
             }
-            // CONTINUATION that carries something; the library knows how many a head can need.
+            // CONTINUATION with content; hyper limits their number.
             9 => length > 0,
-            // PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY and what nobody knows.
+            // PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY and unknown types.
             _ => false,
         };
         self.useless += u64::from(!is_useful);
@@ -142,7 +141,7 @@ impl FrameLimiter {
             .saturating_add(sent / BYTES_AN_UPDATE)
     }
 
-    /// The frames without use that time has not forgiven yet.
+    /// Returns the useless frames that are not forgiven yet.
     fn useless_now(&mut self) -> u64 {
         let seconds = self.since.elapsed().as_secs();
         self.since += Duration::from_secs(seconds);
@@ -169,7 +168,7 @@ mod tests {
         frames
     }
 
-    /// How many of these pass.
+    /// Returns how many of these pass.
     fn pass(frames: &mut FrameLimiter, bytes: &[u8], begun: usize) -> usize {
         (0..10_000)
             .position(|_| frames.look(bytes, begun, 0).is_err())
@@ -184,7 +183,7 @@ mod tests {
             assert_eq!(pass(&mut frames, &useless, 0), 1000, "{kind}");
             tokio::time::advance(Duration::from_secs(2)).await;
             assert_eq!(pass(&mut frames, &useless, 0), 199, "{kind}");
-            // The first one finds all the others forgiven.
+            // By then all earlier ones are forgiven.
             tokio::time::advance(Duration::from_hours(1)).await;
             assert_eq!(pass(&mut frames, &useless, 0), 1001, "{kind}");
         }
@@ -233,8 +232,8 @@ mod tests {
             let passes = |_: &usize| frames.look(&update, begun, sent).is_ok();
             (0..100_000).take_while(passes).count()
         };
-        // Each KiB that was sent, and each stream that became a request, is worth some; beyond that there is the
-        // allowance of frames without use.
+        // Each KiB that was sent, and each stream that became a request, accounts for some; beyond that,
+        // useless frames have their own allowance.
         assert_eq!(taken(&mut begun(), 0, 50 << 20), 51_200 + 1000);
         let mut frames = begun();
         for n in 0..100 {

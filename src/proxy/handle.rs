@@ -1,4 +1,4 @@
-//! One request, from its head to its answer.
+//! Handles one request, from its head to the response that hyper sends.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -29,31 +29,31 @@ use crate::request::{Host, RequestHead, X_REQUEST_ID};
 use crate::route::RouteMatch;
 use crate::upstream::{BodyProgress, ConnectionPermit, Upload};
 
-/// An answer before it is sent, and what is known of it.
+/// A response with what the gateway must know to send and log it.
 pub(super) struct PendingResponse {
     pub(super) response: Response<BodySource>,
-    /// What its content ends with.
+    /// Credentials whose end also ends the response body.
     pub(super) credentials: Option<Credentials>,
-    /// How far the request's body has come.
+    /// Progress of the request body.
     pub(super) request: Option<Arc<BodyProgress>>,
-    /// The client's and the application's connection, if they become a tunnel.
+    /// The two connections of a tunnel, for status 101.
     pub(super) tunnel: Option<Tunnel>,
-    /// The server that was asked.
+    /// The server of the upstream that responded.
     pub(super) upstream: Option<Arc<str>>,
     pub(super) route: Option<Arc<str>>,
     pub(super) user: Option<Arc<Principal>>,
-    /// What it refuses, if it does: for the record.
+    /// The reason of a refusal, for the history.
     pub(super) refused: Option<Box<RefusalReason>>,
     pub(super) clears_cookie: bool,
-    /// The request's body was not read.
+    /// Whether the request body stays unread.
     pub(super) leaves_unread: bool,
 }
 
-/// Two connections that become one.
+/// The client's and the upstream's connection, to be joined.
 pub(super) struct Tunnel {
     pub(super) client: OnUpgrade,
     pub(super) upstream: OnUpgrade,
-    /// Held until it ends.
+    /// Held until the tunnel ends.
     pub(super) place: Option<ConnectionPermit>,
 }
 
@@ -75,8 +75,8 @@ impl From<Response<BodySource>> for PendingResponse {
 }
 
 impl Gateway {
-    /// Answers one request; never fails. `seen` is what was seen of its head, `None` in HTTP/2 and for one that came in
-    /// with the body before it.
+    /// Handles one request; never fails. `seen` is the report on its head; `None` in HTTP/2, and in HTTP/1 if
+    /// the head arrived together with the end of the previous body.
     pub(super) async fn handle(
         self: Arc<Self>,
         connection: Arc<ConnectionInfo>,
@@ -90,7 +90,7 @@ impl Gateway {
         let upload = Upload::new(incoming, parts.version);
         let has_body = !upload.is_end_stream();
         let client = self.client(&connection, &parts.headers);
-        // A head that others could read differently is refused (S45).
+        // Ambiguous heads are refused (S45).
         let asked = match seen.and_then(|seen| seen.fault) {
             Some(fault) => Err(TargetError::from(fault)),
             None => framing::validate(&parts.headers, self.header_fields)
@@ -130,20 +130,21 @@ impl Gateway {
             })
         };
         unanswered.answered();
-        // HTTP/1 alone: a head that nobody inspected, or bytes after it that are no body of it, end the connection.
+        // HTTP/1 closes after a head that was not inspected, or one with bytes after it that are not its
+        // body.
         let is_unsure = match seen {
             Some(seen) => malformed.is_some() || seen.followed && !has_body,
             None => true,
         };
-        // So does a body that nobody reads, and the gateway's own end. The client is told: it would take up a connection
-        // again that is about to end.
+        // It also closes after an unread body and when the gateway stops. `Connection: close` keeps the
+        // client from reusing the connection.
         let closes =
             parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
         self.finish(&head, &mut made, closes);
         self.send(&head, made, begun, guard)
     }
 
-    /// Stands for the host of a request that names none, where it is refused.
+    /// Placeholder for refusing a request without a valid host.
     fn nothing_asked(&self) -> TargetHost<'static> {
         TargetHost {
             host: self.routes.public_host().clone(),
@@ -153,7 +154,7 @@ impl Gateway {
         }
     }
 
-    /// The way of a request.
+    /// Admits a request and calls the page or the upstream.
     async fn dispatch(
         &self,
         head: &RequestHead<'_>,
@@ -167,7 +168,7 @@ impl Gateway {
             Err(stopped) => return self.reject(head, stopped, has_body),
         };
         let made = match admission.to {
-            // Boxed, as all others would carry the room that the pages need.
+            // Boxed, because every request's future would otherwise reserve the space that pages need.
             RouteMatch::Page(page) => {
                 Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await
             }
@@ -212,7 +213,7 @@ impl Gateway {
         made
     }
 
-    /// The one place where a refusal becomes an answer.
+    /// Logs a refusal and turns it into a response; the only place that does.
     pub(super) fn refuse(
         &self,
         head: &RequestHead<'_>,
@@ -238,7 +239,7 @@ impl Gateway {
         response
     }
 
-    /// What every answer says.
+    /// Sets the fields that every response has: request id, date, HSTS, connection, deleted cookie.
     fn finish(&self, head: &RequestHead<'_>, response: &mut PendingResponse, closes: bool) {
         if *head.method == Method::HEAD
             && let BodySource::Own(content) = response.response.body_mut()
@@ -250,13 +251,13 @@ impl Gateway {
         headers.insert(X_REQUEST_ID, head.id.header_value());
         let date = self.clock.http_date().map(HeaderValue::try_from);
         if let Some(Ok(date)) = date {
-            // The application's, if it says one (RFC 9110, section 6.6.1).
+            // The upstream's date is kept (RFC 9110, section 6.6.1).
             headers.entry(DATE).or_insert(date);
         }
         if self.real_certificate && is_public_name(head.host) {
             headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
         } else {
-            // An application's would outlive the trial, for every port of the machine.
+            // An upstream's HSTS would outlive the trial, and bind every port of the host.
             headers.remove(STRICT_TRANSPORT_SECURITY);
         }
         if response.clears_cookie && !self.sets_session(headers) {
@@ -267,7 +268,7 @@ impl Gateway {
         }
     }
 
-    /// Whether an answer signs in: then the new cookie takes the place of those that came.
+    /// Whether a response sets the session cookie; then it must not delete it too.
     fn sets_session(&self, headers: &HeaderMap) -> bool {
         let name = self.services.session_cookie.name().as_bytes();
         headers.get_all(SET_COOKIE).iter().any(|cookie| {
@@ -278,7 +279,7 @@ impl Gateway {
         })
     }
 
-    /// Gives the answer to the connection. Whatever is to happen at its end happens when its body is dropped.
+    /// Builds hyper's response, and starts the tunnel of status 101. Cleanup runs when the body is dropped.
     fn send(
         &self,
         head: &RequestHead<'_>,
@@ -347,7 +348,7 @@ fn bare(status: StatusCode, header: (http::HeaderName, HeaderValue)) -> PendingR
     PendingResponse::from(response)
 }
 
-/// A form that was posted is to be posted again.
+/// Returns 303 for GET and HEAD; 308 otherwise, which repeats a form's POST.
 fn redirect_status(method: &Method) -> StatusCode {
     if matches!(*method, Method::GET | Method::HEAD) {
         StatusCode::SEE_OTHER
@@ -356,7 +357,7 @@ fn redirect_status(method: &Method) -> StatusCode {
     }
 }
 
-/// HSTS is never sent for names of this machine, nor for addresses (RFC 6797, section 8.1.1).
+/// Whether HSTS applies to a host: not to IP addresses (RFC 6797, section 8.1.1), nor to loopback names.
 fn is_public_name(host: &Host) -> bool {
     let name = host.as_str();
     !host.is_loopback() && !name.starts_with('[') && name.parse::<std::net::Ipv4Addr>().is_err()

@@ -1,19 +1,19 @@
-//! What can be seen of a request's head only in its bytes.
+//! Inspects the raw bytes of HTTP/1 request heads for what parsing hides.
 //!
-//! The HTTP parser drops a `#` and what follows it, takes a bare line feed for the end of a line, and one of two equal
-//! lengths for both (RFC 9112, sections 2.2 and 6.3, allow it). Others read such heads differently, so all of that is
-//! noticed here.
+//! hyper's parser drops a `#` and what follows it, accepts a bare LF as the end of a line, and merges two
+//! equal lengths (RFC 9112, sections 2.2 and 6.3 allow it). Others read such heads differently, so they are
+//! reported here.
 
-/// What was seen of a head.
+/// Report on a complete head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct HeadReport {
-    /// What others could read differently.
+    /// An ambiguity that hyper does not report.
     pub(super) fault: Option<AmbiguousHead>,
-    /// More bytes came with its end: its body, or another head.
+    /// Whether more bytes came in the same read: a body, or another head.
     pub(super) followed: bool,
 }
 
-/// Something that others could read differently.
+/// A head that other parsers may read differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AmbiguousHead {
     #[error("a line of the head ends without a carriage return")]
@@ -26,14 +26,14 @@ pub(super) enum AmbiguousHead {
 
 const LENGTH: &[u8; 15] = b"content-length:";
 
-/// Reads heads of HTTP/1 as they come in.
+/// Incremental inspector of HTTP/1 heads.
 #[derive(Debug)]
 pub(super) struct HeadInspector {
     seen: HeadReport,
     in_request_line: bool,
-    /// How much of the current line came before.
+    /// Bytes of the current line so far.
     line: usize,
-    /// What the current line begins with.
+    /// The beginning of the current line.
     beginning: [u8; LENGTH.len()],
     has_length: bool,
     last: u8,
@@ -53,7 +53,7 @@ impl Default for HeadInspector {
 }
 
 impl HeadInspector {
-    /// Reads on. What was seen of the head, once it is complete; the next call begins with the next one.
+    /// Consumes bytes. Returns the report once the head is complete; the next call starts the next head.
     pub(super) fn inspect(&mut self, bytes: &[u8]) -> Option<HeadReport> {
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
@@ -81,7 +81,7 @@ impl HeadInspector {
         None
     }
 
-    /// A piece of the current line.
+    /// Consumes a part of the current line.
     fn read_line(&mut self, piece: &[u8]) {
         let has_fragment = self.in_request_line && memchr::memchr(b'#', piece).is_some();
         self.note(has_fragment, AmbiguousHead::Fragment);
@@ -92,7 +92,7 @@ impl HeadInspector {
         self.line += piece.len();
     }
 
-    /// At the end of a line.
+    /// Checks at the end of a line whether it was `Content-Length`.
     fn look_for_length(&mut self) {
         if self.line >= LENGTH.len() && self.beginning.eq_ignore_ascii_case(LENGTH) {
             self.note(self.has_length, AmbiguousHead::TwoLengths);
@@ -111,7 +111,7 @@ impl HeadInspector {
 mod tests {
     use super::*;
 
-    /// What is seen, whichever way the bytes are cut.
+    /// The report, which must not depend on how the bytes are split.
     fn see(bytes: &[u8]) -> Option<HeadReport> {
         let whole = HeadInspector::default().inspect(bytes);
         let mut inspector = HeadInspector::default();

@@ -1,4 +1,4 @@
-//! Headers that are about one connection and not about the message (RFC 9110, section 7.6.1).
+//! Removes hop-by-hop fields (RFC 9110, section 7.6.1).
 
 use http::header::{
     CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
@@ -11,16 +11,16 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
-/// Removes them from a request. That the client takes trailers is said on: gRPC asks for it. What the request was judged
-/// by stays, as a client that has it removed afterwards has the application do something else, and if it is signed whatever `Connection` names: those are no options of a connection (RFC 9110, section
-/// 7.6.1).
+/// Removes hop-by-hop fields from a request; `TE: trailers` stays, which gRPC needs. Fields that `Connection`
+/// names stay if policy depends on them or the request is signed: removed, they would make the upstream do
+/// something other than what was admitted, and they are no connection options (RFC 9110, section 7.6.1).
 pub(super) fn remove_from_request(headers: &mut HeaderMap, is_signed: bool) {
     let takes_trailers = headers
         .get_all(TE)
         .iter()
         .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")));
     remove(headers, |name| !is_signed && !names_second_resource(name));
-    // The gateway itself asks for the body when it is wanted.
+    // hyper sends 100 (Continue) itself when the body is read.
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
     if takes_trailers {
@@ -28,12 +28,12 @@ pub(super) fn remove_from_request(headers: &mut HeaderMap, is_signed: bool) {
     }
 }
 
-/// Removes them from an answer.
+/// Removes hop-by-hop fields from a response.
 pub(super) fn remove_from_response(headers: &mut HeaderMap) {
     remove(headers, |_| true);
 }
 
-/// `is_option`: of a header that `Connection` names.
+/// Removes them; `is_option` decides about fields that `Connection` names.
 fn remove(headers: &mut HeaderMap, is_option: impl Fn(&HeaderName) -> bool) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -61,7 +61,7 @@ fn remove(headers: &mut HeaderMap, is_option: impl Fn(&HeaderName) -> bool) {
     }
 }
 
-/// The members of a list (RFC 9110, section 5.6.1).
+/// Returns the elements of a list (RFC 9110, section 5.6.1).
 pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let text = value.to_str().unwrap_or_default();
     text.split(',').map(str::trim).filter(|token| !token.is_empty())

@@ -1,9 +1,9 @@
-//! The `If` header of WebDAV (RFC 4918, section 10.4): where in it resources are named.
+//! Finds the resource tags in the `If` header of WebDAV (RFC 4918, section 10.4).
 
 use std::ops::Range;
 
-/// Returns the places of the resource tags of an `If` header, without their angle brackets. `None` if the header
-/// follows no grammar: one that is read in two ways could name a resource to one reader alone.
+/// Returns the ranges of the resource tags in an `If` value, without their angle brackets. `None` if the
+/// value does not match the grammar: lenient readers could find other resources in it.
 pub(super) fn resource_tags(value: &str) -> Option<Vec<Range<usize>>> {
     let bytes = value.as_bytes();
     let mut tags = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn resource_tags(value: &str) -> Option<Vec<Range<usize>>> {
     Some(tags)
 }
 
-/// The index after the `)` of a list that begins before `at`.
+/// Returns the index after the `)` of the list whose content begins at `at`.
 fn list_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at = match *bytes.get(at)? {
@@ -37,7 +37,8 @@ fn list_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The index after the `>` of what begins before `at`: a URL, in which neither brackets nor quotes nor blanks stand.
+/// Returns the index after the `>` of the URL that begins at `at`; it must not contain brackets, quotes or
+/// blanks.
 fn angle_end(bytes: &[u8], at: usize) -> Option<usize> {
     let length = bytes[at..].iter().position(|&byte| byte == b'>')?;
     let is_url = bytes[at..at + length]
@@ -46,8 +47,8 @@ fn angle_end(bytes: &[u8], at: usize) -> Option<usize> {
     (length > 0 && is_url).then_some(at + length + 1)
 }
 
-/// The index after the `]` of an entity tag that begins before `at`. Brackets and parentheses within its quotes are
-/// refused: some readers end it there.
+/// Returns the index after the `]` of the entity tag that begins at `at`. Refuses brackets and parentheses
+/// within its quotes, because some readers end the tag there.
 fn entity_tag_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = &bytes[at..];
     let opaque = rest.strip_prefix(b"W/").unwrap_or(rest).strip_prefix(b"\"")?;

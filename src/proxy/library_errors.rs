@@ -1,6 +1,6 @@
-//! Adds a request id and a line in the access log to the HTTP/1 responses that hyper sends by itself: 400 to a head that
-//! it cannot read, 431 to one that is too large. Its HTTP/2 responses stay as they are: their heads are compressed, and
-//! to find them every frame that leaves would have to be followed.
+//! Adds a request id and an access-log line to the HTTP/1 responses that hyper sends by itself: 400 to a head
+//! that it cannot parse, 431 to one that is too large. HTTP/2 ones stay as they are: their heads are
+//! compressed, and finding them would mean parsing every outgoing frame.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use super::request_history::HistoryEntry;
 use super::{Gateway, GatewayHandle};
 use crate::request::{RequestId, X_REQUEST_ID};
 
-/// Names them as they leave.
+/// Rewrites hyper's own error responses as they are written.
 #[derive(Debug)]
 pub(super) struct ErrorTagger {
     current: Arc<GatewayHandle>,
     connection: Arc<ConnectionInfo>,
 }
 
-/// One on its way out.
+/// A rewritten response that is being written.
 #[derive(Debug)]
 pub(super) struct TaggedResponse {
     answer: Vec<u8>,
@@ -33,7 +33,7 @@ impl ErrorTagger {
         Self { current, connection }
     }
 
-    /// The same answer with its name and the time, if these bytes are one without.
+    /// Returns the response with request id and date, if `bytes` are one of hyper's own.
     pub(super) fn tag(&self, bytes: &[u8]) -> Option<TaggedResponse> {
         let status = nameless(bytes)?;
         let id = self.current.load().unreadable(&self.connection, status);
@@ -51,7 +51,7 @@ impl ErrorTagger {
 }
 
 impl TaggedResponse {
-    /// What is still to be sent.
+    /// Returns what is still to be written.
     pub(super) fn rest(&self) -> &[u8] {
         self.answer.get(self.sent..).unwrap_or_default()
     }
@@ -60,7 +60,7 @@ impl TaggedResponse {
         self.sent += bytes;
     }
 
-    /// How many bytes of hyper's it takes the place of.
+    /// Returns how many of hyper's bytes it replaces.
     pub(super) fn stands_for(&self) -> usize {
         self.stands_for
     }
@@ -68,7 +68,7 @@ impl TaggedResponse {
 
 const END: &[u8] = b"\r\n\r\n";
 
-/// The status of an answer that is a head alone, refuses, and has no name.
+/// Returns the status, if `bytes` are a 4xx response without content and without a request id.
 fn nameless(bytes: &[u8]) -> Option<StatusCode> {
     let is_head = memchr::memmem::find(bytes, END)? == bytes.len() - END.len();
     let status = StatusCode::from_bytes(bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?).ok()?;
@@ -84,7 +84,7 @@ fn has_name(head: &[u8]) -> bool {
 }
 
 impl Gateway {
-    /// Names an answer to what nobody could read, counts it and notes it.
+    /// Assigns a request id to a head that hyper could not parse, counts and logs it.
     fn unreadable(&self, connection: &ConnectionInfo, status: StatusCode) -> RequestId {
         let id = self.ids.next();
         self.metrics.responded(status.as_u16());

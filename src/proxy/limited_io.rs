@@ -1,4 +1,4 @@
-//! A connection's stream, with the limits that HTTP libraries leave out.
+//! The stream between socket and hyper, with the limits that hyper does not have.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,8 +16,9 @@ use super::head_inspector::HeadInspector;
 use super::library_errors::{ErrorTagger, TaggedResponse};
 use crate::upstream::{IdleTimeout, LINGER};
 
-/// Bounds how long a head may take from its first byte, and a write that makes no progress; inspects heads and frames;
-/// and lets a client that still sends read its answer: closing at once would reset the connection and lose it.
+/// Wraps a connection's stream. Bounds the time of a head from its first byte and of a write without
+/// progress, inspects heads and frames, and lingers at the close: closing while the client still sends would
+/// reset the connection and lose the response.
 #[derive(Debug)]
 pub(super) struct LimitedIo<S> {
     stream: S,
@@ -25,21 +26,21 @@ pub(super) struct LimitedIo<S> {
     protocol: Protocol,
     head: Deadline,
     write: IdleTimeout,
-    /// Bytes that were written.
+    /// Bytes written so far.
     written: u64,
     tagger: Option<ErrorTagger>,
     leaving: Option<TaggedResponse>,
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-/// What comes in is looked at as this.
+/// What inspects the incoming bytes.
 #[derive(Debug)]
 enum Protocol {
     Http1(HeadInspector),
     Http2(FrameLimiter),
 }
 
-/// A point in time that is seldom reached.
+/// A deadline that is seldom reached; its timer is only created when polled.
 #[derive(Debug)]
 struct Deadline {
     limit: Duration,
@@ -48,14 +49,14 @@ struct Deadline {
 }
 
 impl<S> LimitedIo<S> {
-    /// Guards a stream of HTTP/1. A first head must come within `head` of now.
+    /// Wraps an HTTP/1 stream. The first head must be complete within `head` of now.
     pub(super) fn http1(stream: S, state: Arc<ConnectionState>, head: Duration, idle: Duration) -> Self {
         let protocol = Protocol::Http1(HeadInspector::default());
         Self::new(stream, state, head, idle, protocol)
     }
 
-    /// Guards a stream of HTTP/2: its first bytes must come within `head`, each further head within as long of its first
-    /// byte, and frames must be of use.
+    /// Wraps an HTTP/2 stream. Its first bytes must arrive within `head`, and each header block within `head`
+    /// of its first byte; useless frames are limited.
     pub(super) fn http2(stream: S, state: Arc<ConnectionState>, head: Duration, idle: Duration) -> Self {
         Self::new(stream, state, head, idle, Protocol::Http2(FrameLimiter::new()))
     }
@@ -84,7 +85,7 @@ impl<S> LimitedIo<S> {
         }
     }
 
-    /// The same, and answers to what hyper cannot read get their name.
+    /// Adds request ids to the responses that hyper sends by itself.
     pub(super) fn naming(mut self, tagger: ErrorTagger) -> Self {
         self.tagger = Some(tagger);
         self
@@ -103,10 +104,10 @@ impl<S> LimitedIo<S> {
                 return looked.map_err(|flood| io::Error::new(io::ErrorKind::QuotaExceeded, flood));
             }
         };
-        // A head that came with the end of a body is not seen, and the connection ends with its answer. To see it, the
-        // end of the body would have to be found here as well: a second reader of lengths and chunks beside hyper's, and
-        // where the two differed, a part of a body would be taken for a head. Only who sends without waiting for answers
-        // is concerned, and must send again what was not answered (RFC 9112, section 9.3.2).
+        // A head that arrives with the end of a body is not inspected, and the connection closes after its
+        // response. To inspect it, this code would need its own reader of lengths and chunks; where that
+        // differed from hyper's, part of a body would pass for a head. Only clients that pipeline are
+        // affected; they must retry requests without a response (RFC 9112, section 9.3.2).
         if bytes.is_empty() || self.state.is_in_body() {
             return Ok(());
         }
@@ -122,7 +123,7 @@ impl<S> LimitedIo<S> {
         Ok(())
     }
 
-    /// Whether a head came in, at least its beginning, for which no request has begun.
+    /// Whether a head has arrived, at least in part, whose request has not begun.
     fn awaits_request(&self) -> bool {
         self.head.at.is_some() || self.state.has_seen()
     }
@@ -149,7 +150,7 @@ impl<S> LimitedIo<S> {
 }
 
 impl<S: AsyncWrite + Unpin> LimitedIo<S> {
-    /// Whether these bytes leave as another answer, which has a name.
+    /// Whether the bytes are an error response of hyper's own, which is then written in its rewritten form.
     fn is_nameless(&mut self, bytes: &[u8]) -> bool {
         if self.leaving.is_none() && self.awaits_request() {
             self.leaving = self.tagger.as_ref().and_then(|unreadable| unreadable.tag(bytes));
@@ -199,7 +200,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for LimitedIo<S> {
         if polled.is_ready() {
             self.inspect(&buffer.filled()[before..])?;
         }
-        // A head that trickles in is always ready and never complete.
+        // A head that trickles in makes every read ready and is never complete.
         if self.head.at.is_some() && self.head.poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

@@ -1,4 +1,4 @@
-//! Headers by which a request asks to be taken for one of another method.
+//! Method override headers, such as `X-HTTP-Method-Override`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -8,16 +8,17 @@ use crate::authorize::Permit;
 use crate::request::{RequestHead, reads_as};
 use crate::route::{Route, RouteTarget};
 
-/// Their names, with `-` for every character that some servers read as one.
+/// Their names; `-` also stands for the signs that some servers fold to it.
 const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// Whether a request has one.
+/// Whether a request has an override header.
 pub(super) fn is_in(headers: &HeaderMap) -> bool {
     headers.keys().any(is_one)
 }
 
 impl Gateway {
-    /// Removes them where policy depends on the method: what was judged is the method that was sent (S75).
+    /// Removes override headers where policy depends on the method: it decided on the method that was sent
+    /// (S75).
     pub(super) fn strip_method_override(
         &self,
         headers: &mut HeaderMap,
@@ -29,7 +30,7 @@ impl Gateway {
         if !is_in(headers) {
             return;
         }
-        // Whoever signed the URL meant this method, and whoever has it may say what they like.
+        // The signer of the URL chose the method; its holder may add any header.
         if is_presigned || self.withholds_method_override(method, route, permit) {
             let names: Vec<HeaderName> = headers.keys().filter(|name| is_one(name)).cloned().collect();
             for name in names {
@@ -38,8 +39,8 @@ impl Gateway {
         }
     }
 
-    /// Whether an application may take a request for one of this method, written in capitals: by an override that it
-    /// gets, or as some compare methods whatever their case.
+    /// Whether the application may treat a request as one of `method`, which is upper case: because of an
+    /// override header that it receives, or because it compares methods without case.
     pub(super) fn may_mean(
         &self,
         head: &RequestHead<'_>,
@@ -67,7 +68,7 @@ impl Gateway {
         is_limited_key || self.tells_methods_apart(route.target()) || route.evaluates_method(method)
     }
 
-    /// Whether some route to an application is for some methods only, whatever name the application has there.
+    /// Whether any route to the same application is limited to some methods, under whichever upstream name.
     fn tells_methods_apart(&self, target: RouteTarget) -> bool {
         let mut by_method = self.routes.targets_by_method().iter();
         by_method.any(|&other| self.upstreams.is_one_application(other, target))

@@ -1,7 +1,8 @@
-//! The request's path: a connection's requests, each through route, authenticate, authorize, identity and upstream.
+//! The request path: each request of a connection goes through route, authenticate, authorize, identity and
+//! upstream.
 //!
-//! `admit` is the path up to a permit; `handle` is one request from its head to its answer; `forward` is the way
-//! to an application and back; `explain` says what all of that would do.
+//! `admit` decides and issues the permit, `handle` takes a request from head to response, `forward` exchanges
+//! it with the upstream, `explain` reports what all of them would do.
 
 mod access_log;
 mod admit;
@@ -68,10 +69,10 @@ pub use explain::{
 pub use gateway_handle::GatewayHandle;
 pub use request_history::{RecentRequest, RequestHistory};
 
-/// A year, in seconds (RFC 6797).
+/// One year, in seconds (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Everything between a connection and an application.
+/// The stages and their shared state; one value per configuration, replaced by a reload.
 #[derive(Debug)]
 pub struct Gateway {
     routes: Routes,
@@ -87,62 +88,61 @@ pub struct Gateway {
     clock: Clock,
     ids: RequestIds,
     trusted: Vec<IpNet>,
-    /// The port of `public_url`.
     public_port: u16,
     /// `admin.group`
     administrators: String,
     real_certificate: bool,
     /// Bytes of a form.
     form_body: usize,
-    /// Bodies of signed requests that are read before they are judged.
     forms: BodyBufferPool,
+    /// Buffers for signed bodies, which are read before they are verified.
     signed_bodies: BodyBufferPool,
-    /// Bytes of a request's head.
+    /// Bytes of a request head.
     request_head: usize,
-    /// Fields of a request's head.
+    /// Fields of a request head.
     header_fields: usize,
     timeouts: Timeouts,
-    /// Of requests that fail.
+    /// Limits the warnings about refused requests.
     warnings: WarningLimit,
     tunnels: TaskTracker,
     stop: CancellationToken,
-    /// Another gateway has taken this one's place, or all is to stop.
+    /// Cancelled when another gateway replaces this one, or when the process stops.
     retired: CancellationToken,
-    /// That one.
+    /// The gateway that replaced this one.
     successor: OnceLock<Arc<Gateway>>,
 }
 
-/// What the stages share with the rest of the application.
+/// State that outlives a reload, shared by all gateways of the process.
 #[derive(Clone, Debug)]
 pub struct SharedState {
-    /// Time, for the access log.
+    /// The clock.
     pub clock: Clock,
-    /// Randomness, for the names of requests.
+    /// Randomness, for request ids.
     pub random: Random,
-    /// Where answers are counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// What was answered of late, by all gateways of which one takes the place of another.
+    /// Recent refusals and page responses.
     pub history: Arc<RequestHistory>,
-    /// The tunnels through all gateways, of which one takes the place of another.
+    /// The open tunnels.
     pub tunnels: TaskTracker,
-    /// The connections to all applications, through all gateways of which one takes the place of another.
+    /// The limit of upstream connections.
     pub upstream_connections: Arc<ConnectionLimit>,
-    /// Has the access log opened again, by whichever gateway writes to it.
+    /// Signals that the access log is to be reopened.
     pub reopening: Reopening,
-    /// Ends connections once their requests are answered, and tunnels once their ends agree.
+    /// Ends connections once their requests are done, and tunnels after a closing handshake.
     pub stop: CancellationToken,
 }
 
-/// Why there is no gateway.
+/// Why a gateway cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// Identity headers cannot be made.
+    /// The identity headers are not possible.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// Applications cannot be set up.
+    /// An upstream cannot be set up.
     #[error(transparent)]
     Upstream(#[from] UpstreamBuildError),
-    /// The pages cannot be made.
+    /// The pages cannot be built.
     #[error(transparent)]
     Portal(#[from] PortalError),
     /// The access log cannot be opened.
@@ -159,8 +159,8 @@ struct Timeouts {
 }
 
 impl Gateway {
-    /// Puts the stages together. `routes` were made from the same configuration; `real_certificate` says whether
-    /// browsers trust the certificate by themselves.
+    /// Builds the stages. `routes` must come from the same configuration; `real_certificate` says whether
+    /// browsers trust the certificate without further setup.
     pub fn new(
         config: &Config,
         routes: Routes,
@@ -176,7 +176,7 @@ impl Gateway {
         );
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let form_body = bytes(config.limits.form_body.0);
-        // hyper reads no less at a time.
+        // hyper's smallest read buffer is 8 KiB.
         let request_head = bytes(config.limits.request_head.0).max(8 << 10);
         Ok(Self {
             authenticator: Authenticator::new(&config.login, &services, &shared.clock),
@@ -212,7 +212,7 @@ impl Gateway {
 }
 
 impl Gateway {
-    /// Whether the stages between a request and its application can be made. `routes` were made from the same
+    /// Checks that the identity and upstream stages can be built. `routes` must come from the same
     /// configuration.
     pub fn check(config: &Config, routes: &Routes) -> Result<(), GatewayError> {
         Identity::new(config, routes)?;

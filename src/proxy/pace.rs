@@ -1,4 +1,4 @@
-//! How fast a body must come that the gateway itself reads into memory.
+//! Minimum rate for request bodies that the gateway reads into memory.
 
 use std::time::Duration;
 
@@ -10,31 +10,31 @@ use tokio::time::{Instant, timeout_at};
 use crate::refusal::{Problem, Refusal};
 use crate::upstream::BodyError;
 
-/// What any body may take.
+/// Time that every body may take.
 const ALLOWED: Duration = Duration::from_secs(10);
 
-/// Bytes a second of one that takes longer: a form of 60 kB has its ten seconds.
+/// Minimum rate after that, in bytes per second; a form of 60 kB earns the first ten seconds.
 const RATE: u64 = 6_000;
 
-/// A body is to go on within so long.
+/// Time within which a body must make progress.
 const STALLED: Duration = Duration::from_secs(5);
 
-/// Bytes without which it does not.
+/// Bytes that count as progress.
 const STEP: u64 = 6_000;
 
-/// Reads a body piece by piece, and refuses one that trickles in: it may take ten seconds, or as long as what came of it
-/// takes at the minimum rate, as long as it does not stand still.
+/// Reads a body frame by frame and fails if it is too slow: it may take ten seconds, or longer as long as its
+/// average stays above the minimum rate, and must never stall.
 #[derive(Debug)]
 pub(super) struct Pace {
     begun: Instant,
     came: u64,
-    /// When, and at how many bytes, it was last seen to go on.
+    /// When progress was last counted, and the bytes received by then.
     step: (Instant, u64),
 }
 
 impl Pace {
-    /// Time counts from now. A body takes room from others while it comes in: it is refused as soon as it stops for five
-    /// seconds, or does not come on in them, however much of it is there.
+    /// Starts the clock. A body holds buffer space while it arrives, so it is refused as soon as it makes no
+    /// progress for five seconds, however much of it has arrived.
     pub(super) fn begin() -> Self {
         let begun = Instant::now();
         Self {
@@ -56,7 +56,7 @@ impl Pace {
         }
     }
 
-    /// The next piece; `None` at the end.
+    /// Returns the next piece of content; `None` at the end.
     pub(super) async fn next<B>(&mut self, body: &mut B) -> Result<Option<Bytes>, Refusal>
     where
         B: Body<Data = Bytes, Error = BodyError> + Unpin,
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// So many bytes each time, with a pause before each.
+    /// Returns pieces of this size, with a pause before each.
     fn trickle(
         bytes: usize,
         pause: Duration,
@@ -106,7 +106,7 @@ mod tests {
         })
     }
 
-    /// How long it takes to read all, or until it is refused.
+    /// Returns how long it takes to read all, or until the refusal.
     async fn read(mut body: impl Body<Data = Bytes, Error = BodyError> + Unpin) -> (bool, u64) {
         let mut pace = Pace::begin();
         let begun = Instant::now();
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(read(trickle(1, hour, 1)).await, (false, 5));
         assert_eq!(read(trickle(1, second, 60_000)).await, (false, 5));
         assert_eq!(read(trickle(6_600, second, 60)).await, (true, 61));
-        // A mebibyte that came at once earns no time to stand still in.
+        // A mebibyte that came at once earns no time to stall.
         let all = pieces(1 << 20, Duration::ZERO, 1).take(1);
         let stopped = StreamBody::new(Box::pin(all.chain(pieces(1, hour, 1))));
         assert_eq!(read(stopped).await, (false, 5));

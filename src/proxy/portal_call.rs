@@ -1,4 +1,4 @@
-//! The gateway's own pages.
+//! Calls the portal for the gateway's own pages, after reading the form.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::request::RequestHead;
 use crate::route::{Audience, Page};
 use crate::upstream::Upload;
 
-/// How long a form may take to come in.
+/// How long a form may take.
 const FORM_TIME: Duration = Duration::from_secs(30);
 
 impl Gateway {
-    /// Answers a request to a page; its body is read first, within limits.
+    /// Handles a request to a page; reads the form of a POST first, within limits.
     pub(super) async fn page(
         &self,
         page: Page,
@@ -48,7 +48,8 @@ impl Gateway {
         } else {
             None
         };
-        // A form may come in long after its head: who sends it is looked at again, by the configuration of now (S76).
+        // A form may arrive long after its head, so session and policy are checked again, with the current
+        // configuration (S76).
         let gateway = if is_form { self.newest() } else { self };
         let renewed = if is_form {
             gateway.renew(page, head, permit)?
@@ -65,8 +66,8 @@ impl Gateway {
 }
 
 impl Gateway {
-    /// The permit as policy gives it now, for a request that came in a session; the session may have ended since, and
-    /// its account may have left its groups.
+    /// Issues the permit of a session's request again: the session may have ended since, or its account left
+    /// a group. `None` if there is no session.
     fn renew(&self, page: Page, head: &RequestHead<'_>, permit: &Permit) -> Result<Option<Permit>, Refusal> {
         let Some(session) = permit.session() else {
             return Ok(None);
@@ -88,7 +89,7 @@ impl Gateway {
     }
 }
 
-/// Who a permitted request comes from.
+/// Returns the portal's view of who a permit was issued for.
 pub(super) fn visitor(permit: &Permit) -> Visitor<'_> {
     Visitor {
         principal: permit.principal().map(Arc::as_ref),
@@ -96,7 +97,7 @@ pub(super) fn visitor(permit: &Permit) -> Visitor<'_> {
     }
 }
 
-/// What the largest form may have.
+/// Returns the size of the largest form, in bytes.
 pub(super) fn most(form_body: usize, request_head: usize) -> usize {
     form_body.saturating_add(place_most(request_head))
 }
@@ -105,8 +106,8 @@ fn place_most(request_head: usize) -> usize {
     request_head.saturating_mul(3)
 }
 
-/// What a form may have beside `limits.form_body`: the place that it leads back to came in a request's head, and each
-/// byte of it may take three in a form.
+/// Returns the bytes that a form may have beyond `limits.form_body`: its `rd` field repeats a target that
+/// came in a request head, and percent-encoding may triple it.
 fn place_room(page: Page, head: &RequestHead<'_>, request_head: usize) -> usize {
     let leads_back = matches!(page, Page::Login | Page::LoginIam | Page::Logout);
     let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -117,7 +118,7 @@ fn place_room(page: Page, head: &RequestHead<'_>, request_head: usize) -> usize 
     }
 }
 
-/// The length of the field `rd` of a form.
+/// Returns the length of the field `rd` of a form.
 fn place_length(form: &[u8]) -> usize {
     let mut fields = form.split(|byte| *byte == b'&');
     fields

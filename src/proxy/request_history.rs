@@ -1,5 +1,5 @@
-//! What the gateway itself answered of late: refusals, and its own pages. What an application answered is not here: to
-//! remember it would cost every request something, and the access log has it.
+//! Recent responses of the gateway itself, refusals and pages, in memory, for `vestibule explain`. Forwarded
+//! responses are left out: noting them would cost every request, and the access log has them.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -19,16 +19,16 @@ use crate::refusal::Problem;
 use crate::request::{RequestHead, RequestId};
 use crate::route::Page;
 
-/// Refusals that are remembered; some 2 MiB at the most.
+/// Most refusals kept; about 2 MiB.
 const REFUSALS: usize = 4096;
 
-/// Other answers. A list of their own, so that neither drives the other out.
+/// Most other responses kept, in a ring of their own so that neither kind evicts the other.
 const OTHERS: usize = 1024;
 
-/// Bytes of a path that are remembered.
+/// Bytes of a path that are kept.
 const PATH: usize = 256;
 
-/// The answers of late, in memory and bounded.
+/// Two bounded rings of recent responses.
 #[derive(Debug)]
 pub struct RequestHistory {
     refusals: Mutex<Ring>,
@@ -39,7 +39,7 @@ pub struct RequestHistory {
 struct Ring {
     kept: VecDeque<Box<HistoryEntry>>,
     most: usize,
-    /// Whatever was answered since then is there.
+    /// Every response since then is in the ring.
     since: Timestamp,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct RefusalReason {
     pub(super) cause: Option<Cow<'static, str>>,
 }
 
-/// An answer. No query is in it: tokens may be in one.
+/// One response. Has no query, because queries may hold tokens.
 #[derive(Debug)]
 pub(super) struct HistoryEntry {
     id: RequestId,
@@ -66,37 +66,37 @@ pub(super) struct HistoryEntry {
     refused: Option<RefusalReason>,
 }
 
-/// A request that the gateway itself answered of late.
+/// A recent response, as the admin socket and `--json` give it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentRequest {
-    /// Its name.
+    /// The request id.
     pub request_id: String,
-    /// When it came.
+    /// When the request arrived.
     pub time: Timestamp,
-    /// From which address.
+    /// The client's address.
     pub client: IpAddr,
-    /// Its method; none of a head that nobody could read.
+    /// The method; `None` if the head could not be parsed.
     pub method: Option<String>,
-    /// Its host.
+    /// The host.
     pub host: String,
-    /// Its path, without the query, at most 256 bytes of it.
+    /// The path, without the query, cut at 256 bytes.
     pub path: String,
-    /// Who asked, if that was known: their username.
+    /// The username, if the client was authenticated.
     pub user: Option<String>,
-    /// Their groups.
+    /// The user's groups.
     pub groups: Vec<String>,
     /// The route, as host and path.
     pub route: Option<String>,
-    /// The status that was answered.
+    /// The status of the response.
     pub status: u16,
-    /// What was refused: the slug.
+    /// The slug of the refusal.
     pub slug: Option<String>,
-    /// Why, where the slug does not say all.
+    /// The cause, where the slug does not say all.
     pub reason: Option<String>,
 }
 
 impl RequestHistory {
-    /// Nothing yet.
+    /// Creates an empty history.
     pub fn since(now: Timestamp) -> Self {
         let ring = |most| {
             Mutex::new(Ring {
@@ -111,7 +111,7 @@ impl RequestHistory {
         }
     }
 
-    /// The request of this name.
+    /// Returns the newest entry with this request id.
     pub fn find(&self, id: &str) -> Option<RecentRequest> {
         [&self.refusals, &self.others].into_iter().find_map(|ring| {
             let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +122,7 @@ impl RequestHistory {
         })
     }
 
-    /// Since when all refusals are remembered.
+    /// Returns the time since which every refusal is kept.
     pub fn refusals_since(&self) -> Timestamp {
         let ring = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         ring.since
@@ -136,7 +136,7 @@ impl RequestHistory {
             let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
             ring.push(noted)
         };
-        // Outside of the lock.
+        // Dropped outside the lock.
         drop(forgotten);
     }
 }
@@ -155,7 +155,7 @@ impl Ring {
 }
 
 impl HistoryEntry {
-    /// A head that nobody could read.
+    /// An entry for a head that hyper could not parse.
     pub(super) fn unreadable(id: RequestId, at: Timestamp, client: IpAddr, status: StatusCode) -> Self {
         Self {
             id,
@@ -194,7 +194,8 @@ impl HistoryEntry {
 }
 
 impl Gateway {
-    /// Remembers an answer, unless an application gave it: that path has neither a lock nor an allocation for it.
+    /// Adds a response to the history, unless an upstream sent it: the forwarding path has neither lock nor
+    /// allocation for it.
     pub(super) fn remember(&self, head: &RequestHead<'_>, begun: RequestTimer, response: &PendingResponse) {
         if matches!(response.response.body(), BodySource::Upstream(_)) || response.tunnel.is_some() {
             return;
@@ -202,7 +203,7 @@ impl Gateway {
         let status = response.response.status();
         let page = Page::at(head.path);
         let is_refused = status.is_client_error() || status.is_server_error();
-        // What browsers fetch with a page, and programs again and again, would drive out what people did.
+        // Assets and userinfo requests would evict what users did.
         if !is_refused && matches!(page, Some(Page::Asset | Page::Me)) {
             return;
         }

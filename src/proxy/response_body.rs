@@ -1,4 +1,4 @@
-//! The body of an answer on its way to the client.
+//! The response body that hyper sends to the client.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::connection_state::RequestGuard;
 use crate::authenticate::{Credentials, LOOKS_EVERY};
 use crate::upstream::{self, BodyError, BodyProgress};
 
-/// An answer's content, and what becomes of it.
+/// Content, with its watch and completion.
 #[derive(Debug)]
 pub(super) struct DownstreamBody {
     content: BodySource,
@@ -22,30 +22,29 @@ pub(super) struct DownstreamBody {
     ending: OnComplete,
 }
 
-/// Where an answer's content comes from.
 #[derive(Debug)]
 pub(super) enum BodySource {
-    /// The gateway itself; `None` once it was sent, or if there is none.
+    /// The gateway's own bytes; `None` once sent, or if there are none.
     Own(Option<Bytes>),
-    /// An application.
+    /// The upstream's body.
     Upstream(upstream::ResponseBody),
 }
 
-/// Ends a body that is quiet for too long, or whose credentials have lapsed.
+/// Ends a body that stalls, or whose credentials have lapsed.
 #[derive(Debug)]
 pub(super) struct SessionWatch {
     credentials: Option<Credentials>,
     idle: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// Since when nothing came; `None` while something does.
+    /// When the upstream went quiet; `None` while data arrives.
     quiet_since: Option<Instant>,
 }
 
-/// What happens when an answer is over, at its end or before it.
+/// Releases the request and writes its access-log line on drop, whether the body was complete or not.
 #[derive(Debug)]
 pub(super) struct OnComplete {
     pub(super) guard: RequestGuard,
-    /// How far the request's body has come.
+    /// Progress of the request body.
     pub(super) request: Option<Arc<BodyProgress>>,
     pub(super) record: Option<PendingEntry>,
 }
@@ -61,14 +60,14 @@ impl DownstreamBody {
 }
 
 impl BodySource {
-    /// The gateway's own.
+    /// Wraps the gateway's own bytes.
     pub(super) fn own(bytes: Bytes) -> Self {
         Self::Own(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 }
 
 impl SessionWatch {
-    /// For content that an application sends on behalf of somebody, and that may pause for `idle`.
+    /// Creates a watch for content that is sent under `credentials` and may pause for `idle`.
     pub(super) fn new(credentials: Option<Credentials>, idle: Duration) -> Self {
         Self {
             credentials,

@@ -1,9 +1,10 @@
-//! The resources that a request names beside its target (S75): `Destination` of COPY and MOVE and the resource tags of
-//! `If` (RFC 4918, sections 10.3 and 10.4), and what object stores copy from ([`copy_source`](super::copy_source)).
+//! Policy for the resources that a request names beside its target (S75): `Destination` of COPY and MOVE and
+//! the resource tags of `If` (RFC 4918, sections 10.3 and 10.4), and the sources of object stores
+//! ([`copy_source`](super::copy_source)).
 //!
-//! An application acts on them with the rights of the request. So each must be of the same host and is judged by the
-//! policy of its own route, for the principal of the request and the methods that the act amounts to. The URLs of WebDAV
-//! reach the application with the scheme and host of the connection that the application sees.
+//! Upstreams act on them with the rights of the request. So each must be on the same host, and the policy of
+//! its own route must admit the principal for every method that the operation amounts to. WebDAV URLs are
+//! rewritten to the scheme and host that the upstream sees.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
@@ -32,21 +33,19 @@ const IF: HeaderName = HeaderName::from_static("if");
 const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
 const DEPTH: HeaderName = HeaderName::from_static("depth");
 
-/// Bytes of a header that names resources. Each of them is judged as often as a target and oftener, and common servers
-/// take no longer field.
+/// Most bytes of a header that names resources; common servers accept no longer field.
 const MOST_BYTES: usize = 8 << 10;
 
-/// As many readings as four paths have may all sources of a request have together, whatever they are relative to and on
-/// whichever hosts they are looked for.
+/// Most readings of all sources of a request together, over every base and host.
 const MOST_OF_SOURCES: usize = 4 * MOST_READINGS;
 
-/// A policy's decision about every second resource of one request, which is that they pass.
+/// The second resources of a request that policy admits, ready to be written into the upstream's headers.
 #[derive(Debug, Default)]
 pub(super) struct SecondResources {
     destination: Option<PathAndQuery>,
-    /// The header's text between the URLs of its resource tags, and those URLs.
+    /// The text of `If` between the URLs of its resource tags, and these URLs.
     conditions: Option<Vec<ValuePart>>,
-    /// Whether the route of one has a signature serve once.
+    /// Whether the route of one enforces single-use signatures.
     spends_signature: bool,
 }
 
@@ -56,11 +55,11 @@ enum ValuePart {
     Url(PathAndQuery),
 }
 
-/// The scheme with which each application is told of URLs of its own host, in the order of [`Routes::upstreams`].
+/// The scheme of WebDAV URLs for each upstream, in the order of [`Routes::upstreams`].
 #[derive(Debug)]
 pub(super) struct UrlSchemes(Vec<&'static str>);
 
-/// A reason why a second resource is refused.
+/// Why a second resource is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SecondResourceError {
     #[error("{0} names no URL of this host, or more than one")]
@@ -83,23 +82,23 @@ pub(super) enum SecondResourceError {
     Below { method: Method, route: String },
 }
 
-/// What the policies of all routes say of the second resources of one request, which a permit admits to its own route.
+/// Evaluates the second resources of one request, whose permit covers only its own route.
 pub(super) struct SecondResourcePolicy<'a> {
     pub(super) gateway: &'a Gateway,
     pub(super) head: &'a RequestHead<'a>,
     pub(super) own: &'a Route,
     pub(super) permit: &'a Permit,
-    /// The path that the application is asked for.
+    /// The path for the upstream.
     pub(super) target: Cow<'a, str>,
     target_path: OnceCell<TargetPath>,
-    /// Readings of sources, and their bytes.
+    /// Readings evaluated so far, and their bytes.
     looked_at: Cell<(usize, usize)>,
-    /// Whether a route that admits the permit has a signature serve once.
+    /// Whether a route that admits the request enforces single-use signatures.
     spends_signature: Cell<bool>,
 }
 
 impl Gateway {
-    /// Judges the second resources of a request that `permit` admits.
+    /// Evaluates the second resources of a request that `permit` admits.
     pub(super) fn second_resources(
         &self,
         head: &RequestHead<'_>,
@@ -123,8 +122,8 @@ impl Gateway {
         })
     }
 
-    /// The routes of whose resources an answer tells that lists what lies below, though the permit's principal may not
-    /// read there: `PROPFIND` is judged by the route of the collection alone.
+    /// Returns the routes below a PROPFIND's collection that the principal may not read. The response may
+    /// list their resources, because only the collection's route is evaluated.
     pub(super) fn listed_below(&self, head: &RequestHead<'_>, own: &Route, permit: &Permit) -> Vec<String> {
         if !head.method.as_str().eq_ignore_ascii_case("PROPFIND") {
             return Vec::new();
@@ -154,7 +153,7 @@ impl<'a> SecondResourcePolicy<'a> {
         let Some(value) = only(self.head.headers, &DESTINATION, DESTINATION_SHOWN)? else {
             return Ok(None);
         };
-        // An overwritten resource is deleted first (RFC 4918, section 9.9.3).
+        // Overwriting deletes the resource at the destination first (RFC 4918, section 9.9.3).
         let overwrites = only(self.head.headers, &OVERWRITE, "Overwrite")? != Some("F");
         let target = self.target_path();
         let url = if !value.contains("://") && target.is_in_container() {
@@ -165,7 +164,7 @@ impl<'a> SecondResourcePolicy<'a> {
             for reading in &readings {
                 self.require_destination(reading, overwrites)?;
             }
-            // As Swift reads it, it is no URL.
+            // Swift takes a container and object here, not a URL, so nothing is rewritten.
             None
         } else {
             let url = self.parse(value, DESTINATION_SHOWN)?;
@@ -175,8 +174,8 @@ impl<'a> SecondResourcePolicy<'a> {
             };
             self.require_destination(&reading, overwrites)?
         };
-        // What lies below is below the paths that the application sees. It is copied whatever `Depth` says (RFC 4918,
-        // section 9.8.3, knows 0): common servers copy it all the same.
+        // Descendants are evaluated in the upstream's paths; common servers copy them despite `Depth: 0` (RFC
+        // 4918, 9.8.3).
         self.require_below(&self.target, &Method::GET)?;
         if !self.head.method.as_str().eq_ignore_ascii_case("COPY") {
             self.require_below(&self.target, &Method::DELETE)?;
@@ -184,7 +183,7 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(url)
     }
 
-    /// Judges a place that is written, as the application knows it.
+    /// Evaluates a destination; returns its URL as the upstream knows it.
     fn require_destination(
         &self,
         reading: &SourceReading,
@@ -205,13 +204,12 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(Some(url))
     }
 
-    /// The path that the application is asked for, in all that it could be taken for: only who names something relative
-    /// to it needs it.
+    /// Returns the upstream's path with all its readings; computed when first needed.
     pub(super) fn target_path(&self) -> &TargetPath {
         self.target_path.get_or_init(|| TargetPath::new(&self.target))
     }
 
-    /// Refuses more readings than are looked at.
+    /// Counts these readings against the request's limit.
     pub(super) fn require_few(
         &self,
         readings: &[SourceReading],
@@ -227,14 +225,14 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(())
     }
 
-    /// Counts a path that is looked at among those of all headers of the request; refused are more than are looked at.
+    /// Counts one path, with all its readings, against the limit of the request.
     pub(super) fn spend(&self, path: &str, header: &'static str) -> Result<(), SecondResourceError> {
         let (count, bytes) = self.looked_at.get();
         let bytes = bytes + path.len();
         if bytes > self.target_path().most_bytes() {
             return Err(SecondResourceError::TooAmbiguous(header));
         }
-        // A URL without a path is one of the root.
+        // A URL without a path means the root.
         let readings = if path.is_empty() {
             Ok(1)
         } else {
@@ -248,7 +246,8 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(())
     }
 
-    /// Judges what lies in a collection that is deleted or locked with it (RFC 4918, sections 9.6.1 and 9.10.3).
+    /// Evaluates the descendants of a collection that DELETE or LOCK includes (RFC 4918, sections 9.6.1 and
+    /// 9.10.3).
     fn require_collection(&self) -> Result<(), SecondResourceError> {
         let may_mean = |method| self.gateway.may_mean(self.head, self.own, self.permit, method);
         if may_mean("DELETE") {
@@ -260,12 +259,13 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(())
     }
 
-    /// Judges what lies in a collection with which it is read, written or deleted.
+    /// Requires that `method` is admitted for everything below a path.
     pub(super) fn require_below(&self, path: &str, method: &Method) -> Result<(), SecondResourceError> {
         self.require_open(self.gateway.routes.below(self.head.host, path, method), method)
     }
 
-    /// Judges what begins with a path, on a segment's border or not.
+    /// Requires that `method` is admitted for every path that begins with this text, at a segment border or
+    /// not.
     pub(super) fn require_beginning_with(
         &self,
         path: &str,
@@ -289,8 +289,7 @@ impl<'a> SecondResourcePolicy<'a> {
         }
     }
 
-    /// Those of the routes that lead to the request's own application, whatever name that has there, and by this method
-    /// let the permit's principal not in.
+    /// Returns those routes to the request's own application that do not admit the principal for `method`.
     pub(super) fn closed<'r>(
         &self,
         routes: Vec<PathRoutesFor<'r>>,
@@ -305,13 +304,13 @@ impl<'a> SecondResourcePolicy<'a> {
             })
     }
 
-    /// Whether a route leads to the request's own application, whatever name that has there.
+    /// Whether a route leads to the request's own application, under any upstream name.
     pub(super) fn leads_there(&self, route: &Route) -> bool {
         let upstreams = &self.gateway.upstreams;
         upstreams.is_one_application(route.target(), self.own.target())
     }
 
-    /// Whether the permit extends to a route, by this method.
+    /// Extends the permit to a route and a method, if policy admits that.
     pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
         self.permit.extends_to(route, method)?;
         if route.enforces_single_use(method) {
@@ -331,13 +330,13 @@ impl<'a> SecondResourcePolicy<'a> {
         let mut readings = 0;
         for tag in tags {
             let url = self.parse(&value[tag.clone()], HEADER)?;
-            // All of them together are judged in as many readings as the one path of a target.
+            // All tags together may have as many readings as one target.
             readings +=
                 count_readings(url.path()).map_err(|reason| SecondResourceError::BadPath(HEADER, reason))?;
             if readings > MOST_READINGS {
                 return Err(SecondResourceError::TooAmbiguous(HEADER));
             }
-            // What the request's own route takes by the same method was judged with the request.
+            // Tags within the request's own route and method are covered by its permit.
             let own = self.gateway.routes.find(&self.at(&url, self.head.method));
             let route = match own {
                 Ok(RouteMatch::Route(own)) if std::ptr::eq(own, self.own) => own,
@@ -351,7 +350,8 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(Some(pieces))
     }
 
-    /// The URL of a reading, unless that is lenient and nothing takes it to the request's own application.
+    /// Returns the URL of a reading; `None` if it is lenient and no route takes it to the request's own
+    /// application.
     pub(super) fn meant(
         &self,
         reading: &SourceReading,
@@ -365,14 +365,14 @@ impl<'a> SecondResourcePolicy<'a> {
         let is_meant = match self.gateway.routes.find(&self.at(&url, method)) {
             Ok(RouteMatch::Route(route)) => self.leads_there(route),
             Err(Unroutable::BadPath(reason)) => return Err(SecondResourceError::BadPath(header, reason)),
-            // Whose routes those are, which are for other methods, is not looked at.
+            // Routes for other methods are not compared, so the reading counts.
             Err(Unroutable::MethodNotAllowed(_)) => true,
             Ok(RouteMatch::Page(_)) | Err(_) => false,
         };
         Ok(is_meant.then_some(url))
     }
 
-    /// The route that takes a request for this URL by this method, if it lets the permit's principal in.
+    /// Returns the route for a URL and method, if it admits the permit's principal.
     pub(super) fn require_second(
         &self,
         url: &PathAndQuery,
@@ -401,7 +401,7 @@ impl<'a> SecondResourcePolicy<'a> {
         }
     }
 
-    /// A request for another resource, with everything else of this one.
+    /// Returns this request's head with another URL and method, and without a query.
     pub(super) fn at<'h>(&'h self, url: &'h PathAndQuery, method: &'h Method) -> RequestHead<'h> {
         RequestHead {
             method,
@@ -420,8 +420,8 @@ impl<'a> SecondResourcePolicy<'a> {
     }
 }
 
-/// Whether an application could act on `Destination`. Methods of HTTP itself have no destination, but an application
-/// that takes another method from a header may see COPY or MOVE; and some compare methods whatever their case.
+/// Whether an application may act on `Destination`: not with HTTP's own methods in upper case, unless an
+/// override header may change them.
 fn acts_on_destination(head: &RequestHead<'_>) -> bool {
     const WITHOUT: [Method; 7] = [
         Method::GET,
@@ -439,7 +439,7 @@ fn is_of_depth_0(head: &RequestHead<'_>) -> Result<bool, SecondResourceError> {
     Ok(only(head.headers, &DEPTH, "Depth")? == Some("0"))
 }
 
-/// The value of a header that is there at most once.
+/// Returns the value of a header that may occur at most once.
 pub(super) fn only<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
@@ -456,7 +456,7 @@ pub(super) fn only<'h>(
     }
 }
 
-/// Reads a `Simple-ref` (RFC 4918, section 8.3): a URL of the requested host, or an absolute path.
+/// Parses a `Simple-ref` (RFC 4918, section 8.3): a URL of the request's host, or an absolute path.
 fn parse(
     text: &str,
     head: &RequestHead<'_>,
@@ -464,7 +464,8 @@ fn parse(
     header: &'static str,
 ) -> Result<PathAndQuery, SecondResourceError> {
     let tagger = SecondResourceError::Unreadable(header);
-    // Resources have no query or fragment, and where one is kept it is part of a path; `//` begins a host for some.
+    // Resources have no query or fragment; where one is kept, it is part of a path. For some readers `//`
+    // begins a host.
     if text.starts_with("//")
         || text
             .bytes()
@@ -487,7 +488,7 @@ fn parse(
     let is_default = |port: &str| port.is_empty() || port == ":" || port == default_port;
     let (port, own) = (port(authority), port(head.authority));
     let is_own_default = is_default(own) || own == ":443";
-    // An application is told of the public port where the request names none.
+    // Upstreams are told the public port if the request names none.
     let is_public = port.strip_prefix(':').and_then(|port| port.parse().ok()) == Some(public_port);
     let is_same_port = port == own || (is_default(port) || is_public) && is_own_default;
     if host != *head.host || !is_same_port {
@@ -499,7 +500,7 @@ fn parse(
     target.parse().map_err(|_| tagger)
 }
 
-/// The port of a host, with its colon.
+/// Returns the port of an authority, with its colon.
 fn port(authority: &str) -> &str {
     let after_address = authority.rfind(']').map_or(0, |end| end + 1);
     authority[after_address..]
@@ -507,7 +508,7 @@ fn port(authority: &str) -> &str {
         .map_or("", |colon| &authority[after_address + colon..])
 }
 
-/// A URL as the application knows it.
+/// Returns a URL as the upstream knows it.
 pub(super) fn rewritten(
     route: &Route,
     url: PathAndQuery,
@@ -517,17 +518,16 @@ pub(super) fn rewritten(
 }
 
 impl SecondResources {
-    /// The path of `Destination`.
     pub(super) fn destination(&self) -> Option<&str> {
         self.destination.as_ref().map(PathAndQuery::path)
     }
 
-    /// Whether a signature serves once with them, by the route of one.
+    /// Whether one of them makes the request's signature single-use, by its route.
     pub(super) fn spends_signature(&self) -> bool {
         self.spends_signature
     }
 
-    /// Writes them into the headers that an application gets, whose `Host` is set, as URLs of this scheme.
+    /// Rewrites `Destination` and `If` to URLs of `scheme` and of the `Host` field, which must be set.
     pub(super) fn write(&self, headers: &mut HeaderMap, scheme: &str) {
         if self.destination.is_none() && self.conditions.is_none() {
             return;
@@ -548,14 +548,14 @@ impl SecondResources {
         ] {
             let Some(value) = value else { continue };
             headers.remove(&name);
-            // The pieces came from headers, and stand in one again.
+            // The pieces came from a valid field, so they make one again.
             headers.extend(HeaderValue::from_bytes(&value).map(|value| (name, value)));
         }
     }
 }
 
 impl UrlSchemes {
-    /// Those of the applications that the routes lead to.
+    /// Computes the schemes for the upstreams of all routes.
     pub(super) fn new(config: &Config, routes: &Routes) -> Self {
         let schemes = routes.upstreams().iter().map(|upstream| match upstream {
             UpstreamName::Server(server) => scheme_of(server),
@@ -564,7 +564,7 @@ impl UrlSchemes {
         Self(schemes.collect())
     }
 
-    /// That of a route's application.
+    /// Returns the scheme for a route's target.
     pub(super) fn of(&self, target: RouteTarget) -> &'static str {
         match target {
             RouteTarget::Demo => "https",

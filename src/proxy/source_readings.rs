@@ -1,4 +1,4 @@
-//! What the value of a header that names a source can mean (S75). Pure.
+//! Computes what the value of a copy-source header can mean (S75). Pure functions.
 
 use std::iter;
 
@@ -8,18 +8,18 @@ use super::second_resource::SecondResourceError;
 use crate::request::{CopySource, Host, SourceForm};
 use crate::route::{MOST_READINGS, other_paths};
 
-/// So many bytes may the readings of sources have together, beside the length of the target.
+/// Bytes that all readings of sources may have together, beyond the length of the target.
 const ROOM: usize = 64 << 10;
 
-/// A URL, or a path, that a header can mean.
+/// One meaning of a header's value: a URL, or a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SourceReading {
     pub(super) text: String,
-    /// Whether it means nothing unless a route takes it to the very application.
+    /// Whether it counts only if a route takes it to the request's own application.
     pub(super) is_lenient: bool,
 }
 
-/// The path that a request asks an application for, in all that it could be taken for.
+/// The path that the upstream is asked for, with its other readings.
 #[derive(Debug)]
 pub(super) struct TargetPath {
     sent: String,
@@ -30,30 +30,30 @@ impl TargetPath {
     pub(super) fn new(sent: &str) -> Self {
         Self {
             sent: sent.to_owned(),
-            // It has a route, so it can be read.
+            // A path with a route has valid readings.
             others: other_paths(sent).unwrap_or_default(),
         }
     }
 
-    /// So many bytes may have all that names are read as which are relative to it.
+    /// Returns how many bytes all names relative to it may have as readings.
     pub(super) fn most_bytes(&self) -> usize {
         ROOM + self.sent.len()
     }
 
-    /// The path as it was sent, and then what else it could be taken for.
+    /// Returns the path as it was sent, then its other readings.
     fn readings(&self) -> impl Iterator<Item = &str> {
         iter::once(self.sent.as_str()).chain(self.others.iter().map(String::as_str))
     }
 
-    /// A name relative to each part of the path, the whole of it last; `None` if that is too much.
+    /// Returns a name relative to each base; `None` if that exceeds the limit.
     fn relative(&self, name: &str) -> Option<Vec<SourceReading>> {
         let bases = self.bases()?;
         let bytes: usize = bases.iter().map(|base| base.len() + name.len()).sum();
         (bytes <= self.most_bytes()).then(|| bases.into_iter().map(|base| lenient(base, name)).collect())
     }
 
-    /// What can stand before a name that is relative to some part of the path, the empty path first; `None` if that is
-    /// too much.
+    /// Returns the bases that a relative name may have: the empty path first, then every prefix that ends
+    /// before a slash, and the whole path. `None` if there are too many.
     pub(super) fn bases(&self) -> Option<Vec<&str>> {
         let mut bases = vec![""];
         for path in self.readings() {
@@ -70,14 +70,14 @@ impl TargetPath {
         Some(bases)
     }
 
-    /// Whether it could name an object in a container of Swift's.
+    /// Whether it may be an object in a Swift container.
     pub(super) fn is_in_container(&self) -> bool {
         self.readings().any(|path| {
             account(path).is_some_and(|(version, _)| path.split('/').skip(version + 2).nth(1).is_some())
         })
     }
 
-    /// Whether it names this account of Swift's, however it is read.
+    /// Whether every reading of it names this Swift account.
     pub(super) fn is_of_account(&self, named: &str) -> bool {
         let accounts = self.readings().filter_map(account);
         let mut accounts = accounts.map(|(_, account)| account).peekable();
@@ -85,7 +85,7 @@ impl TargetPath {
     }
 }
 
-/// All that a source can mean in a request for `target`.
+/// Returns everything that a source can mean in a request for `target`.
 pub(super) fn readings(
     source: &CopySource,
     value: &str,
@@ -99,20 +99,21 @@ pub(super) fn readings(
     if authority.is_some_and(|authority| authority.contains('%')) {
         return Err(unreadable());
     }
-    // Versions, snapshots and signatures; for Swift it belongs to a name, and is refused.
+    // A query holds versions, snapshots or signatures. In Swift a `?` belongs to the name, which `parse`
+    // refuses.
     let (object, query) = match source.form {
         SourceForm::Container => (value, ""),
         _ => value.split_once('?').unwrap_or((value, "")),
     };
-    // The slash between bucket and key is encoded by some.
+    // Some clients encode the slash between bucket and key.
     let object = object.replace("%2F", "/").replace("%2f", "/");
     let relative = object.strip_prefix('/').unwrap_or(&object);
-    // An access point has a name of Amazon's, and no path; what has a scheme is a URL to some.
+    // Names with a colon are access points (ARNs) without a path, or URLs to some stores.
     let has_colon = || fully_decoded(relative.split('/').next().unwrap_or_default()).contains(':');
-    // To some a `?` is one of a name, which must lead to where the rest does.
+    // To some stores `?` is part of the name, so what follows it must not lead elsewhere.
     let leads_elsewhere =
         |query: &str| fully_decoded(query).contains(['\\', '#']) || fully_decoded(query).contains("/.");
-    // A store may be served below a path, whatever its make.
+    // Any store may be served below a base path.
     let below_base = || by_any(relative, target, host).ok_or(SecondResourceError::TooAmbiguous(source.name));
     let readings = match source.form {
         SourceForm::Url => vec![strict(&object)],
@@ -137,7 +138,8 @@ pub(super) fn readings(
     Ok(readings)
 }
 
-/// All that `Destination` can mean as `container/object` of Swift's; `None` if that is too much.
+/// Returns everything that `Destination` can mean as Swift's `container/object`; `None` if that exceeds the
+/// limit.
 pub(super) fn destinations(value: &str, target: &TargetPath) -> Option<Vec<SourceReading>> {
     let value = value.replace("%2F", "/").replace("%2f", "/");
     let relative = value.strip_prefix('/').unwrap_or(&value);
@@ -160,7 +162,7 @@ fn lenient(base: &str, relative: &str) -> SourceReading {
     }
 }
 
-/// In the bucket that the host names, or the path.
+/// Returns the key in the bucket that the host or the path names.
 fn in_bucket(key: &str, target: &TargetPath) -> Vec<SourceReading> {
     let beside = |path| format!("{}/{key}", up_to(path, 1));
     let readings = [strict(&format!("/{key}")), strict(&beside(&target.sent))];
@@ -171,7 +173,7 @@ fn in_bucket(key: &str, target: &TargetPath) -> Vec<SourceReading> {
     distinct(readings.into_iter().chain(others))
 }
 
-/// In the account that the path names, where it names one.
+/// Returns the name in the account that the path names, if it names one.
 fn in_account(relative: &str, target: &TargetPath) -> Vec<SourceReading> {
     let mut readings = Vec::new();
     for (index, path) in target.readings().enumerate() {
@@ -185,7 +187,7 @@ fn in_account(relative: &str, target: &TargetPath) -> Vec<SourceReading> {
             None => readings.push(text("")),
             Some((version, account)) => {
                 readings.extend([lenient("", relative), text(up_to(path, version + 2))]);
-                // Where the path names no account, it begins with the container.
+                // A path without an account begins with the container.
                 if !account.is_some_and(|account| account.starts_with("AUTH_")) {
                     readings.push(text(up_to(path, version + 1)));
                 }
@@ -195,7 +197,7 @@ fn in_account(relative: &str, target: &TargetPath) -> Vec<SourceReading> {
     distinct(readings)
 }
 
-/// Each text once, as it is first read.
+/// Removes repeated texts; the first reading of each stays.
 fn distinct(readings: impl IntoIterator<Item = SourceReading>) -> Vec<SourceReading> {
     let mut distinct: Vec<SourceReading> = Vec::new();
     for reading in readings {
@@ -206,7 +208,7 @@ fn distinct(readings: impl IntoIterator<Item = SourceReading>) -> Vec<SourceRead
     distinct
 }
 
-/// Relative to whatever part of the path, and in the bucket that the host names.
+/// Returns a name relative to every part of the path, and in the bucket that the host names.
 fn by_any(relative: &str, target: &TargetPath, host: &Host) -> Option<Vec<SourceReading>> {
     let mut readings = target.relative(relative)?;
     if let Some(key) = key_in(relative, host) {
@@ -215,32 +217,32 @@ fn by_any(relative: &str, target: &TargetPath, host: &Host) -> Option<Vec<Source
     Some(readings)
 }
 
-/// The key in `bucket/key`, if the host is the bucket's own.
+/// Returns the key of `bucket/key` if the host is the bucket's own.
 fn key_in<'r>(relative: &'r str, host: &Host) -> Option<&'r str> {
     let (bucket, key) = bucket_and_key(relative)?;
     is_bucket_of(host, &bucket).then_some(key)
 }
 
-/// The bucket, decoded, and the key in `bucket/key`.
+/// Splits `bucket/key`; the bucket is decoded.
 pub(super) fn bucket_and_key(relative: &str) -> Option<(String, &str)> {
     let (bucket, key) = relative.split_once('/')?;
     Some((percent_decode_str(bucket).decode_utf8_lossy().into_owned(), key))
 }
 
-/// Whether the host is a bucket's own: then the path is the key.
+/// Whether a host is the bucket's own, so that the path is the key.
 pub(super) fn is_bucket_of(host: &Host, bucket: &str) -> bool {
     let (host, bucket) = (host.as_str(), bucket.to_ascii_lowercase());
     host.strip_prefix(bucket.as_str())
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The first segments of a path.
+/// Returns the first `segments` segments of a path.
 fn up_to(path: &str, segments: usize) -> &str {
     let end = path.match_indices('/').nth(segments);
     end.map_or(path, |(end, _)| &path[..end])
 }
 
-/// Where the version stands in a path of Swift's, as `/v1/account/container/object`, and the account after it.
+/// Returns the index of the version segment in a Swift path, `/v1/account/container/object`, and the account.
 fn account(path: &str) -> Option<(usize, Option<String>)> {
     let decoded = |segment| percent_decode_str(segment).decode_utf8_lossy().into_owned();
     let mut segments = path.split('/').skip(1).map(decoded);
@@ -248,7 +250,7 @@ fn account(path: &str) -> Option<(usize, Option<String>)> {
     Some((version, segments.next()))
 }
 
-/// A text as those read it who decode it so often as a path may be encoded at all.
+/// Decodes percent-encoding as many times as a path may be encoded.
 fn fully_decoded(text: &str) -> String {
     let decode = |text: String, _| percent_decode_str(&text).decode_utf8_lossy().into_owned();
     (0..=3).fold(text.to_owned(), decode)
@@ -272,7 +274,7 @@ mod tests {
         Some(readings.into_iter().map(told).collect())
     }
 
-    /// Header, value, target, and what it is read as.
+    /// Header, value, target, and its readings.
     type Row = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
     fn assert_read(rows: &[Row]) {

@@ -1,4 +1,4 @@
-//! The host that a request is for.
+//! Determines the effective host of a request (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
 
 use std::borrow::Cow;
 
@@ -13,16 +13,16 @@ use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, port_of};
 use crate::route::BadPath;
 
-/// A host, and what was sent for it.
+/// The effective host, with scheme and authority as sent or forwarded.
 pub(super) struct TargetHost<'a> {
     pub(super) host: Host,
     pub(super) scheme: &'static str,
     pub(super) authority: Cow<'a, str>,
-    /// Whether a trusted proxy named the host that it was asked for: in its handshake with the gateway it names another.
+    /// Whether a trusted proxy forwarded the host; SNI then names the gateway and is not compared.
     pub(super) is_by_proxy: bool,
 }
 
-/// A request that means different things to different readers, or nothing.
+/// A head without one unambiguous host and target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TargetError {
     #[error(transparent)]
@@ -33,7 +33,7 @@ pub(super) enum TargetError {
     Host,
     #[error("the target and the Host header name different hosts")]
     HostsDiffer,
-    /// `?x`, or `#x`, of which the HTTP library leaves nothing: what is judged would not be what is sent.
+    /// `?x` or `#x`, of which hyper keeps nothing: policy would evaluate another target than was sent.
     #[error("the target has no path")]
     Target,
     #[error("the target is a URL of another scheme")]
@@ -59,8 +59,8 @@ impl From<TargetError> for Refusal {
     }
 }
 
-/// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1); `through_trusted_proxy`: the one
-/// that the proxy was asked for, if it tells.
+/// Returns the effective host of a request. With `through_trusted_proxy`, `X-Forwarded-Host`, `-Proto` and
+/// `-Port` take precedence.
 pub(super) fn from_parts(parts: &Parts, through_trusted_proxy: bool) -> Result<TargetHost<'_>, TargetError> {
     if let Some(target) = parts.uri.path_and_query()
         && (!target.as_str().starts_with(['/', '*'])
@@ -88,7 +88,7 @@ pub(super) fn from_parts(parts: &Parts, through_trusted_proxy: bool) -> Result<T
     }
 }
 
-/// Whether there is nothing in a target; by itself it says `/` then, and alone in a URI it does not.
+/// Whether a target has no path; `PathAndQuery` shows `/` for it, a URI with nothing else does not.
 fn is_empty(target: &PathAndQuery) -> bool {
     target.as_str() == "/" && Uri::from(target.clone()).path().is_empty()
 }
@@ -108,7 +108,7 @@ fn sent_authority(parts: &Parts) -> Result<&str, TargetError> {
     {
         return Err(TargetError::HostsDiffer);
     }
-    // HTTP/1 has a Host header even where the target names the host; HTTP/2 has either.
+    // HTTP/1.1 requires `Host` even with a target in absolute form; HTTP/2 has either.
     let authority = match parts.version {
         http::Version::HTTP_2 => target.or(header),
         _ => header,
@@ -116,7 +116,8 @@ fn sent_authority(parts: &Parts) -> Result<&str, TargetError> {
     authority.ok_or(TargetError::Host)
 }
 
-/// `a.com:` is `a.com` (RFC 3986, section 6.2.3): applications are told one of them.
+/// Strips the colon of an empty port: `a.com:` is `a.com` (RFC 3986, section 6.2.3), and upstreams get one
+/// form.
 fn without_empty_port(authority: &str) -> &str {
     let has_port = |bare: &str| bare.rsplit(']').next().is_some_and(|after| after.contains(':'));
     let bare = authority.strip_suffix(':').filter(|bare| !has_port(bare));
@@ -124,7 +125,7 @@ fn without_empty_port(authority: &str) -> &str {
 }
 
 impl<'a> TargetHost<'a> {
-    /// With what a trusted proxy says that it was asked for, in `X-Forwarded-Host`, `-Proto` and `-Port`.
+    /// Applies `X-Forwarded-Host`, `-Proto` and `-Port` of a trusted proxy.
     fn with_forwarded(self, headers: &'a HeaderMap) -> Result<Self, TargetError> {
         let scheme = match last(headers, "x-forwarded-proto")? {
             Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
@@ -138,7 +139,8 @@ impl<'a> TargetHost<'a> {
             Some(host) => (host.parse().map_err(|_| TargetError::Host)?, host.into(), true),
             None => (self.host, self.authority, self.is_by_proxy),
         };
-        // The port beside a host that has none; the scheme's own goes without saying.
+        // The forwarded port applies only to a host without one, and is left out if it is the scheme's
+        // default.
         let authority = match port {
             Some(port)
                 if port_of(&authority).is_none()
@@ -157,7 +159,7 @@ impl<'a> TargetHost<'a> {
     }
 }
 
-/// The last element of a list, which the nearest proxy wrote.
+/// Returns the last element of a list field, which the nearest proxy wrote.
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, TargetError> {
     let Some(value) = headers.get_all(name).iter().next_back() else {
         return Ok(None);

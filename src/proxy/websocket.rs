@@ -1,4 +1,4 @@
-//! WebSocket: the one upgrade that is passed on (S46).
+//! WebSocket upgrades, the only ones that are forwarded (S46).
 
 mod frames;
 mod tunnel;
@@ -10,7 +10,7 @@ use super::hop_by_hop::tokens;
 
 pub(super) use tunnel::{TunnelEnd, tunnel};
 
-/// Whether a request asks for a WebSocket (RFC 6455, section 4.1).
+/// Whether a request is a WebSocket handshake (RFC 6455, section 4.1).
 pub(super) fn is_asked_for(method: &Method, version: Version, headers: &HeaderMap) -> bool {
     *method == Method::GET
         && version == Version::HTTP_11
@@ -18,12 +18,12 @@ pub(super) fn is_asked_for(method: &Method, version: Version, headers: &HeaderMa
         && names(headers, &CONNECTION, "upgrade")
 }
 
-/// Whether an answer, with status 101, begins one.
+/// Whether a 101 response completes the handshake.
 pub(super) fn is_begun(headers: &HeaderMap) -> bool {
     names(headers, &UPGRADE, "websocket")
 }
 
-/// Says that the connection becomes one; after the headers of the old connection were removed.
+/// Sets `Connection` and `Upgrade`, after the hop-by-hop fields were removed.
 pub(super) fn set_upgrade_headers(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));

@@ -1,50 +1,50 @@
-//! What helps a client beyond the kind of a refusal.
+//! Hints that a refusal gives the client beyond its kind.
 
 use crate::route::BadPath;
 
-/// What a client is told beyond the kind of a refusal: where to look, and nothing that only the owner of a key may know.
+/// What the client is told beyond the kind of a refusal; nothing that only the owner of a key may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// The access key is unknown, or its secret is another.
+    /// The access key is unknown, or its secret differs.
     SecretKey,
-    /// The client's clock is so many seconds behind.
+    /// The client's clock is slow, by this many seconds.
     ClockBehind(u64),
-    /// The client's clock is so many seconds ahead.
+    /// The client's clock is fast, by this many seconds.
     ClockAhead(u64),
-    /// The signature was good until so many seconds ago.
+    /// The signature expired this many seconds ago.
     Expired(u64),
     /// This part of the request must be signed.
     NotSigned(Box<str>),
-    /// This part of the request is signed and not there.
+    /// This signed part is missing from the request.
     Missing(Box<str>),
-    /// The signature cannot be read, for this reason.
+    /// The signature cannot be parsed, for this reason.
     Unreadable(&'static str),
     /// The path is refused, for this reason.
     Path(BadPath),
-    /// This header names no URL that can be read in one way only.
+    /// This header names no URL that has only one reading.
     ReferenceUnreadable(&'static str),
     /// This header names another host.
     ReferenceElsewhere(&'static str),
-    /// This header names a resource that the client may not use as it would be.
+    /// This header names a resource that the client may not use in this way.
     ReferenceForbidden(&'static str),
-    /// In the collection, at the source or the destination, is what the client may not use as it would be.
+    /// The collection, source or destination contains a resource that the client may not use in this way.
     BelowForbidden,
-    /// The signature is of AWS's version 2.
+    /// AWS Signature Version 2 is not supported.
     SignatureVersion2,
-    /// The route takes no signature in a query.
+    /// The route accepts no presigned URLs.
     Presigned,
     /// The body is not signed.
     BodyNotSigned,
-    /// The body is another one than was signed.
+    /// The body differs from the signed one.
     BodyDiffers,
-    /// The challenge is too old, or none.
+    /// The challenge is invalid or too old.
     ChallengeStale,
-    /// Another account has the address that this one was to move to.
+    /// Another account has the requested e-mail address.
     EmailTaken,
-    /// The session began with an access key, and what is asked for needs the password.
+    /// The session was started with an access key, and this request needs the password.
     PasswordFirst,
     /// The account was changed too often by its owner.
     ChangedOften,
-    /// The access key signs requests and signs nobody in.
+    /// The access key may sign requests, but not sign in.
     KeyLimited,
 }

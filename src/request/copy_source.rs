@@ -1,5 +1,5 @@
-//! Headers that name a resource beside the target of a request (S75): what object stores copy and move from, and what
-//! WebDAV and Swift say of a second resource.
+//! Recognises headers that name a second resource (S75): the sources of object stores, and those of WebDAV
+//! and Swift.
 
 use http::{HeaderName, Method};
 
@@ -8,28 +8,28 @@ use super::reads_as;
 /// A header that names what a request copies, moves or links to its target.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CopySource {
-    /// Its name, in lower case; after `*` the end of one of which nothing else is known.
+    /// Its name, in lower case; `*` and an ending if only the ending is known.
     pub name: &'static str,
     /// How it names a resource.
     pub form: SourceForm,
-    /// What is done with that resource, as methods.
+    /// Methods that the operation amounts to on that resource.
     pub methods: &'static [Method],
-    /// How much is named with it.
+    /// How much it names.
     pub extent: Extent,
 }
 
-/// How a header names a resource.
+/// The syntax in which a header names a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceForm {
-    /// `bucket/key`, percent-encoded, with or without a slash before it.
+    /// `bucket/key`, percent-encoded, with or without a leading slash.
     Bucket,
-    /// `key`, of the target's own bucket.
+    /// `key`, in the target's own bucket.
     Key,
     /// `host/key`.
     Host,
     /// A URL.
     Url,
-    /// `container/object`, of the target's own account.
+    /// `container/object`, in the target's own account.
     Container,
     /// Any of these: the store is not known.
     Any,
@@ -40,9 +40,9 @@ pub enum SourceForm {
 pub enum Extent {
     /// One object.
     Object,
-    /// All that lies below it too.
+    /// An object and everything below it.
     Below,
-    /// All that begins with it.
+    /// Every object whose name begins with it.
     Prefix,
 }
 
@@ -78,7 +78,7 @@ static KNOWN: [CopySource; 27] = [
     CopySource::keeps("x-versions-location"),
 ];
 
-/// What the last word of every such name ends with; most headers end with another one.
+/// What every such name ends with; most other headers do not.
 const LAST: [&str; 13] = [
     "object",
     "path",
@@ -102,14 +102,14 @@ static COPIES: CopySource = CopySource {
 static MOVES: CopySource = CopySource::moves_from("*-move-source", Any);
 
 impl CopySource {
-    /// What is done with what is copied.
+    /// A copied source is read.
     const COPY: &[Method] = &[Method::GET];
-    /// What is done with what is moved.
+    /// A moved source is read and deleted.
     pub const MOVE: &[Method] = &[Method::GET, Method::DELETE];
-    /// What is done with what keeps other versions.
+    /// A container for old versions is read, written and deleted from.
     const KEEP: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
 
-    /// The one for which some server takes a header of this name, or could by what the name says.
+    /// Returns the header's description, if a known store takes it or its name describes such an operation.
     pub fn of(name: &HeaderName) -> Option<&'static Self> {
         if !LAST.iter().any(|last| name.as_str().ends_with(last)) {
             return None;
@@ -118,7 +118,7 @@ impl CopySource {
         known.or_else(|| Self::by_words(name.as_str()))
     }
 
-    /// The one that a name describes: by a word for what is done and one for what with, joined or not.
+    /// Recognises a name that ends in a verb of copying or moving, and a noun.
     fn by_words(name: &str) -> Option<&'static Self> {
         let is_sign = |letter: char| !letter.is_ascii_alphanumeric();
         let nouns = [
@@ -146,7 +146,7 @@ impl CopySource {
         }
     }
 
-    /// Whether what it names is gone afterwards.
+    /// Whether the source is gone afterwards.
     pub fn moves(&self) -> bool {
         self.methods.contains(&Method::DELETE)
     }
@@ -169,7 +169,7 @@ impl CopySource {
         }
     }
 
-    /// A large object of Swift's: whoever reads it reads all objects of which the names begin so.
+    /// Swift's large objects: reading one reads all objects whose names begin with the prefix.
     const fn reads_prefix(name: &'static str) -> Self {
         Self {
             name,
@@ -179,7 +179,7 @@ impl CopySource {
         }
     }
 
-    /// A container of Swift's that keeps what is overwritten in the target, and gives it back.
+    /// Swift's versioning: the container keeps overwritten versions of the target, and restores them.
     const fn keeps(name: &'static str) -> Self {
         Self {
             name,
@@ -190,7 +190,7 @@ impl CopySource {
     }
 }
 
-/// What else is said of a second resource: WebDAV's (RFC 4918, section 10), and the accounts of Swift.
+/// Further headers about a second resource: WebDAV's (RFC 4918, section 10), and Swift's accounts.
 const QUALIFIERS: [&str; 8] = [
     "depth",
     "destination",
@@ -202,7 +202,7 @@ const QUALIFIERS: [&str; 8] = [
     "x-symlink-target-account",
 ];
 
-/// Whether a header names a second resource, or says how much of one is meant.
+/// Whether a header names a second resource, or qualifies one.
 pub fn names_second_resource(name: &HeaderName) -> bool {
     CopySource::of(name).is_some() || QUALIFIERS.iter().any(|known| reads_as(name, known))
 }

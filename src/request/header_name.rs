@@ -1,24 +1,24 @@
-//! Names of headers that readers take for each other.
+//! Compares header names as servers do that fold signs.
 //!
-//! Servers that hand headers on as variables fold signs: CGI turns `-` into `_` (RFC 3875, section 4.1.18), and
-//! lighttpd does so with whatever is no letter or digit.
+//! CGI turns `-` into `_` (RFC 3875, section 4.1.18); lighttpd does so with every character that is not a
+//! letter or digit.
 
 use http::HeaderName;
 
-/// Whether a name has only letters, digits and `-`: then nobody reads it as another one.
+/// Whether a name has only letters, digits and `-`, so that folding does not change its meaning.
 pub fn is_plain(name: &HeaderName) -> bool {
     name.as_str()
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The name with `-` for every sign.
+/// Returns the name with `-` for every sign.
 pub fn fold(name: &HeaderName) -> String {
     let fold = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     name.as_str().chars().map(fold).collect()
 }
 
-/// Whether a reader that folds signs takes `name` for `known`, which is plain and in lower case.
+/// Whether a reader that folds signs takes `name` for `known`, which must be plain and in lower case.
 pub fn reads_as(name: &HeaderName, known: &str) -> bool {
     let name = name.as_str().as_bytes();
     name.len() == known.len()

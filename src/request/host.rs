@@ -1,33 +1,33 @@
-//! A host's name, without its port.
+//! Host names, normalized and without a port.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A host's name or address in one spelling: lower case, no port, no final dot, IPv6 in brackets.
+/// A host name or address: lower case, no port, no trailing dot, IPv6 in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Host(String);
 
-/// A text that is no host's name.
+/// A text that is no host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a host's name")]
 pub struct HostError;
 
 impl Host {
-    /// The normalised name.
+    /// Returns the normalized name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this lies below a domain, at any depth; a domain does not lie below itself.
+    /// Whether it is a subdomain of `domain`, at any depth; false for `domain` itself.
     pub fn is_below(&self, domain: &Self) -> bool {
         let labels = self.0.strip_suffix(&*domain.0);
         labels.is_some_and(|labels| labels.ends_with('.'))
     }
 
-    /// Whether this names the machine itself: `localhost`, below `.localhost`, or a loopback address.
+    /// Whether it is `localhost`, below `.localhost`, or a loopback address.
     pub fn is_loopback(&self) -> bool {
         let name = self.0.trim_start_matches('[').trim_end_matches(']');
         name == "localhost"
@@ -41,7 +41,7 @@ impl Host {
 impl FromStr for Host {
     type Err = HostError;
 
-    /// Reads `name`, `name:port`, `1.2.3.4:port` or `[v6]:port` (RFC 9110, section 7.2).
+    /// Parses `name`, `name:port`, `1.2.3.4:port` or `[v6]:port` (RFC 9110, section 7.2).
     fn from_str(authority: &str) -> Result<Self, HostError> {
         let name = if let Some(rest) = authority.strip_prefix('[') {
             let (address, after) = rest.split_once(']').ok_or(HostError)?;
@@ -82,7 +82,7 @@ fn is_port_suffix(text: &str) -> bool {
         })
 }
 
-/// The port of an authority that has one.
+/// Returns the port of an authority, if it has one.
 pub fn port_of(authority: &str) -> Option<u16> {
     let (_, port) = authority.rsplit_once(':')?;
     port.parse().ok()

@@ -1,4 +1,4 @@
-//! The name of a request.
+//! Request ids, as in `X-Request-Id`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use http::{HeaderName, HeaderValue};
 
 use crate::random::Random;
 
-/// The longest name that is taken over from a trusted proxy; a UUID has 36 characters.
+/// Longest id that is accepted from a trusted proxy; a UUID has 36 characters.
 const LONGEST: usize = 64;
 
-/// Where an answer carries the name of its request.
+/// The header with the request id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names one request, in its answer's `X-Request-Id` and in every line of the record about it.
+/// Identifies a request in the response's `X-Request-Id` and in all logs.
 ///
-/// At most 64 of `[A-Za-z0-9_.-]`: it stands in headers, pages and logs as it is.
+/// At most 64 of `[A-Za-z0-9_.-]`, so it needs no escaping in headers, pages and logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId {
     length: u8,
@@ -24,7 +24,7 @@ pub struct RequestId {
 }
 
 impl RequestId {
-    /// The name that a trusted proxy gave; `None` if it is too long or has other characters.
+    /// Parses a trusted proxy's id; `None` if it is too long or has other characters.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"_.-".contains(b);
         let length = u8::try_from(text.len()).ok()?;
@@ -38,7 +38,7 @@ impl RequestId {
     }
 
     fn counted(run: u64, count: u64) -> Self {
-        // Eight digits of the count are enough for all but the longest run.
+        // Eight digits of the count suffice for all but the longest runs.
         let (length, unused) = if u32::try_from(count).is_ok() {
             (24, 4)
         } else {
@@ -55,12 +55,12 @@ impl RequestId {
         Self { length, text }
     }
 
-    /// The name.
+    /// Returns the id.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    /// The name as a header's value.
+    /// Returns the id as a header value.
     pub fn header_value(&self) -> HeaderValue {
         HeaderValue::from_bytes(self.as_bytes()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
@@ -89,8 +89,8 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// Hands out request ids: a random part for this run of the program and a count, which costs one atomic
-/// addition where a random id would cost a system call.
+/// Generates request ids from a random part for this run and a counter: one atomic addition, where a random
+/// id would cost a system call.
 #[derive(Clone, Debug)]
 pub struct RequestIds {
     run: u64,
@@ -98,7 +98,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// A new run.
+    /// Starts a new run.
     pub fn new(random: &Random) -> Self {
         Self {
             run: u64::from_be_bytes(random.bytes()),
@@ -106,7 +106,7 @@ impl RequestIds {
         }
     }
 
-    /// The next id.
+    /// Returns the next id.
     pub fn next(&self) -> RequestId {
         RequestId::counted(self.run, self.next.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! What a request says about itself and where it came from. Pure: nothing here knows an account or a route.
+//! Facts about a request that need no account and no route: head, host, id, client address, origin.
 
 mod copy_source;
 mod header_name;
@@ -19,25 +19,25 @@ pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use network::Network;
 pub use origin::{CrossOrigin, require_same_origin};
 
-/// From where a request came: the peer of the connection, or whom a trusted proxy names.
+/// The client's address, and whether it came through a trusted proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientAddress {
-    /// The client's address; what is limited, recorded and forwarded.
+    /// The client's address, which is limited, logged and forwarded.
     pub address: IpAddr,
-    /// Whether the peer of the connection is in `listen.trusted_proxies`, so that what it says of the request holds.
+    /// Whether the peer is in `listen.trusted_proxies`, so that its forwarding headers are trusted.
     pub through_trusted_proxy: bool,
 }
 
-/// A borrowed view of one request's head. Every stage judges the same bytes: those that were sent.
+/// A borrowed view of a request head. All stages evaluate the same bytes, as they were sent.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     /// The method.
     pub method: &'a Method,
-    /// The host that was asked for, without its port.
+    /// The effective host, without a port.
     pub host: &'a Host,
-    /// The scheme that the client used: `https`, unless a trusted proxy says otherwise.
+    /// The scheme that the client used: `https`, unless a trusted proxy forwards another.
     pub scheme: &'static str,
-    /// The host and port as sent (`Host` or `:authority`), or as a trusted proxy says that they were sent to it.
+    /// Host and port as sent (`Host` or `:authority`), or as a trusted proxy forwards them.
     pub authority: &'a str,
     /// The path, exactly as sent.
     pub path: &'a str,
@@ -45,14 +45,14 @@ pub struct RequestHead<'a> {
     pub query: Option<&'a str>,
     /// The headers.
     pub headers: &'a HeaderMap,
-    /// Who is at the other end of the connection.
+    /// The client.
     pub client: &'a ClientAddress,
-    /// The name of this request in answers and in the record.
+    /// The request id.
     pub id: RequestId,
 }
 
 impl<'a> RequestHead<'a> {
-    /// What the client calls itself; "" if it does not, or not in ASCII.
+    /// Returns `User-Agent`; empty if it is missing or not ASCII.
     pub fn user_agent(&self) -> &'a str {
         let agent = self.headers.get(USER_AGENT);
         agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default()

@@ -1,11 +1,11 @@
-//! What one subscriber usually has.
+//! Groups client addresses by network, for limits per client.
 
 use std::net::IpAddr;
 
-/// An IPv4 address, or an IPv6 network of 64 bits: what limits by client count as one.
+/// An IPv4 address, or a /64 of IPv6, which one subscriber usually has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
-    /// An IPv4 address, also one that is mapped into IPv6.
+    /// An IPv4 address, also one mapped into IPv6.
     V4(u32),
     /// The first 64 bits of an IPv6 address.
     V6(u64),

@@ -1,4 +1,4 @@
-//! Whether a browser sent a request on behalf of another site.
+//! Cross-site request check by `Sec-Fetch-Site` and `Origin`.
 
 use http::header::ORIGIN;
 
@@ -9,14 +9,15 @@ use super::RequestHead;
 #[error("the request comes from another site")]
 pub struct CrossOrigin;
 
-/// Passes a request that is the gateway's own page's, or a program's.
+/// Refuses requests that a browser sends on behalf of another site.
 ///
-/// Browsers have sent `Sec-Fetch-Site` (W3C Fetch Metadata) since 2023 and `Origin` (RFC 6454) with every
-/// POST before that; a page cannot forge either, so no token in the form is needed. Programs send neither.
-/// A default port may be left out on either side.
+/// Browsers have sent `Sec-Fetch-Site` (W3C Fetch Metadata) since 2023, and `Origin` (RFC 6454) with every
+/// POST before that; pages cannot forge either, so forms need no token. Programs send neither and pass. A
+/// default port may be missing on either side.
 ///
-/// A page that tells no referrer, because its address carries a token, has browsers send `Origin: null` with its own
-/// form (Fetch, section 3.2); there `Sec-Fetch-Site: same-origin` decides, which no sandboxed or foreign page gets.
+/// A page with a no-referrer policy, because its URL carries a token, makes browsers send `Origin: null` with
+/// its own form (Fetch, section 3.2). Then `Sec-Fetch-Site: same-origin` decides, which no sandboxed or
+/// foreign page gets.
 pub fn require_same_origin(head: &RequestHead<'_>) -> Result<(), CrossOrigin> {
     let headers = head.headers;
     let mut vouched = false;

@@ -1,25 +1,26 @@
-//! Backend.AI's session form: a client that signs in with a name and a password instead of signing its requests.
+//! Paths of Backend.AI's session mode, in which a client signs in with a password instead of signing its
+//! requests.
 //!
-//! It asks for three pages under `server`, which are the gateway's, and for everything else with `func` before the
-//! path; the application knows neither. Both are found under the path of a route.
+//! Such a client calls three pages under `server`, which the gateway serves, and puts `func` before every
+//! other path. The upstream knows neither. Both are found below the path of a route.
 
 use std::borrow::Cow;
 
 use super::BackendAiPage;
 
-/// The session form under the path of a route.
+/// Session mode below the path of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BackendAiSession {
-    /// Without a final `/`: "" is the root.
+    /// Without a trailing `/`: "" is the root.
     base: String,
 }
 
-/// What a path in session form asks for.
+/// The target of a path in session form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BackendAiPath {
-    /// A page of the gateway's.
+    /// A page of the gateway.
     Page(BackendAiPage),
-    /// The application, with the path that [`BackendAiSession::bare`] leaves.
+    /// The upstream, with the path that [`BackendAiSession::bare`] returns.
     Bare,
 }
 
@@ -30,7 +31,7 @@ impl BackendAiSession {
         }
     }
 
-    /// What a path asks for of which this is the rest after the route's own; `None` if it is not in session form.
+    /// Classifies the rest of a path after the route's own; `None` if it is not in session form.
     pub(super) fn read(rest: &str) -> Option<BackendAiPath> {
         Some(match rest {
             "/server/login" => BackendAiPath::Page(BackendAiPage::Login),
@@ -40,7 +41,7 @@ impl BackendAiSession {
         })
     }
 
-    /// The path without `func`, if that is the first segment after the route's own.
+    /// Returns the path without `func`, if that is the first segment after the route's own.
     pub(super) fn bare<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
         let rest = after_func(path.strip_prefix(self.base.as_str())?)?;
         Some(match (self.base.as_str(), rest) {

@@ -1,4 +1,4 @@
-//! The routes at a path, however it is read, and below it: of what lies in a collection, if the path is one.
+//! Finds the routes at any reading of a path, and below it, for operations on whole collections.
 
 use std::iter;
 
@@ -12,31 +12,31 @@ use crate::request::Host;
 /// The routes of one path.
 #[derive(Clone, Copy, Debug)]
 pub struct PathRoutesFor<'r> {
-    /// Whether that path is the whole host's.
+    /// Whether the path is the root of the host.
     pub is_root: bool,
-    /// That for the method, if there is one.
+    /// The route for the method, if any.
     pub route: Option<&'r Route>,
-    /// All of them, whatever their method; never none.
+    /// All routes of the path, for any method; never empty.
     pub all: &'r [Route],
 }
 
 impl Routes {
-    /// The routes that a path takes on a host, for this method, in all that it could be read as.
+    /// Returns the routes that any reading of a path takes on a host, for a method.
     pub fn at_any_reading<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.taking(reading).collect()
         })
     }
 
-    /// The routes of all paths below this one, for this method. Neither case nor encoding hides one, and the path was
-    /// found before.
+    /// Returns the routes of all paths below this one, for a method. Compares without case and in every
+    /// reading. The path must have been routed before, so that it has valid readings.
     pub fn below<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.below(reading.trim_end_matches('/')).collect()
         })
     }
 
-    /// The routes of all longer paths that begin with this one, on a segment's border or not.
+    /// Returns the routes of all longer paths that begin with this text, at a segment border or not.
     pub fn beginning_with<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.beginning_with(reading).collect()

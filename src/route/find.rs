@@ -1,4 +1,4 @@
-//! From a request's head to its route.
+//! Finds the route or page of a request.
 
 use std::iter;
 
@@ -13,16 +13,16 @@ use super::table::{HostRoutes, PathRoutes};
 use super::{BadPath, Page, Route, Routes, prefixes};
 use crate::request::RequestHead;
 
-/// What a request is for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum RouteMatch<'r> {
     /// One of the gateway's own pages.
     Page(Page),
-    /// An application.
+    /// A configured route.
     Route(&'r Route),
 }
 
-/// Why a request is for nothing.
+/// Why a request has no target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unroutable {
     /// The path is refused.
@@ -34,41 +34,40 @@ pub enum Unroutable {
     /// No route has this host.
     #[error("no route has this host")]
     UnknownHost,
-    /// No route, or no page, has this path.
+    /// No route or page has this path.
     #[error("nothing has this path")]
     NotFound,
-    /// There are routes, or a page, but for other methods; the value of `Allow`.
+    /// The path has routes or a page, but for other methods; has the value of `Allow`.
     #[error("not with this method")]
     MethodNotAllowed(HeaderValue),
-    /// OPTIONS of a page, or of the server: answered with the value of `Allow`.
+    /// OPTIONS of a page or of the server; has the value of `Allow`.
     #[error("asks which methods there are")]
     Options(HeaderValue),
-    /// It belongs to another URL.
+    /// The request belongs to another URL.
     #[error("belongs to {0}")]
     Redirect(String),
 }
 
-/// What lies at a path, whatever the method is.
+/// What lies at a path, for any method.
 #[derive(Clone, Copy)]
 enum PathMatch<'r> {
     Portal(Option<Page>),
     Routes(&'r PathRoutes),
-    /// The routes, asked in Backend.AI's session form.
+    /// The routes, by a path in Backend.AI's session form.
     BackendAi(&'r PathRoutes),
     Nothing,
 }
 
 impl Routes {
-    /// What a request is for.
+    /// Returns the target of a request.
     ///
-    /// The exact host before a wildcard, then the longest path; if that path has routes but none for the method, no
-    /// shorter one serves it. The gateway's own pages come first: no route can shadow them.
+    /// An exact host goes before a wildcard, then the longest path wins. If that path has routes but none for
+    /// the method, no shorter path serves it. The gateway's own pages go first, so no route can shadow them.
     ///
-    /// In Backend.AI's session form the application gets another path than the one that was sent. That path is judged
-    /// as well, as if it had been sent, and must take the same route: nothing is reached in this form that its sender
-    /// could not have asked that route for by its own path.
+    /// For a path in Backend.AI's session form, the path that the upstream gets is resolved too, and must
+    /// take the same route. So this form reaches nothing that the route's plain paths do not.
     ///
-    /// `OPTIONS *` asks the gateway itself (RFC 9110, section 9.3.7), as no route has that path.
+    /// `OPTIONS *` is for the gateway itself (RFC 9110, section 9.3.7), as no route has that path.
     pub fn find(&self, head: &RequestHead<'_>) -> Result<RouteMatch<'_>, Unroutable> {
         if matches!(*head.method, Method::CONNECT | Method::TRACE) {
             return Err(Unroutable::NeverServed);
@@ -133,7 +132,7 @@ fn path_and_query(head: &RequestHead<'_>) -> String {
 }
 
 impl HostRoutes {
-    /// What lies at a path, whoever reads it.
+    /// Resolves a path; refuses it if any of its readings takes another route.
     fn resolve(&self, path: &str, readings: &Readings, method: &Method) -> Result<PathMatch<'_>, BadPath> {
         let place = self.place(path);
         if *readings == Readings::Ordinary && self.prefixes().are_ordinary() {
@@ -158,12 +157,12 @@ impl HostRoutes {
         Ok(place)
     }
 
-    /// What lies at a path as it was sent.
+    /// Returns what lies at a path as it was sent.
     fn place(&self, path: &str) -> PathMatch<'_> {
         own_place(path).unwrap_or_else(|| PathMatch::of(self.at(path)))
     }
 
-    /// What lies at a reading of a path, for whoever reads the routes' paths alike.
+    /// Returns what lies at a reading of a path, compared with the readings of the routes' paths.
     fn read_place(&self, reading: &str, spelling: Spelling) -> PathMatch<'_> {
         let reading = spelling.of(reading);
         own_place(&reading).unwrap_or_else(|| {
@@ -178,7 +177,7 @@ fn own_place(path: &str) -> Option<PathMatch<'static>> {
     Some(PathMatch::Portal(Page::at(path)))
 }
 
-/// The most of a reading that is told.
+/// Characters of a reading that an error quotes.
 const TOLD: usize = 100;
 
 fn ambiguous(reading: &str) -> BadPath {
@@ -186,7 +185,7 @@ fn ambiguous(reading: &str) -> BadPath {
 }
 
 impl<'r> PathMatch<'r> {
-    /// Routes, and the rest of a path after theirs.
+    /// Classifies routes and the rest of a path after theirs.
     fn of(found: Option<(&'r PathRoutes, &str)>) -> Self {
         let Some((routes, rest)) = found else {
             return Self::Nothing;

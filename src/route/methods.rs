@@ -1,34 +1,34 @@
-//! The methods of a route.
+//! Sets of request methods, and the `Allow` header.
 
 use http::{HeaderValue, Method};
 
-/// Those that are served somewhere: the value of `Allow` where nothing less can be said.
+/// All methods that any route may serve: the value of `Allow` for the gateway itself.
 pub const SERVED: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-/// Some methods, or all.
+/// A set of methods, or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Methods(Option<Vec<Method>>);
 
 impl Methods {
-    /// All.
+    /// All methods.
     pub const ALL: Self = Self(None);
 
-    /// These; all if there are none.
+    /// The set of these methods; all if `methods` is empty.
     pub fn of(methods: Vec<Method>) -> Self {
         Self((!methods.is_empty()).then_some(methods))
     }
 
-    /// Whether the method is one of them.
+    /// Whether the set contains the method.
     pub fn contains(&self, method: &Method) -> bool {
         self.0.as_ref().is_none_or(|methods| methods.contains(method))
     }
 
-    /// Their names; none if they are all that there are.
+    /// Returns the names of the methods; empty if the set is all.
     pub fn names(&self) -> Vec<&str> {
         self.0.iter().flatten().map(Method::as_str).collect()
     }
 
-    /// Whether a request could be for both.
+    /// Whether both sets have a method in common.
     pub fn overlap(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Some(one), Some(other)) => one.iter().any(|method| other.contains(method)),
@@ -36,7 +36,7 @@ impl Methods {
         }
     }
 
-    /// The value of `Allow` (RFC 9110, section 10.2.1) where these are all that is served.
+    /// Returns the value of `Allow` (RFC 9110, section 10.2.1) for these sets; HEAD comes with GET.
     pub fn allow_header<'m>(all: impl IntoIterator<Item = &'m Self>) -> HeaderValue {
         let mut names = Vec::new();
         for method in all.into_iter().flat_map(|methods| methods.0.iter().flatten()) {
@@ -51,7 +51,7 @@ impl Methods {
     }
 }
 
-/// The value of `Allow` for these names.
+/// Returns the value of `Allow` for these names.
 pub(super) fn allow(names: &[&str]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -1,8 +1,8 @@
-//! Which route a request takes.
+//! The route stage: finds the route or page of a request.
 //!
-//! The path judged is the path sent: a route is chosen by the raw bytes, and what some application could take for a path
-//! of another route is refused (S43). Query, fragment and `User-Agent` have no part in it (S44). Where an application
-//! gets another path than the one that was sent, in Backend.AI's session form, both are judged and must take one route.
+//! Matches the path as it was sent, byte for byte, and refuses one that some server could read as a path of
+//! another route (S43). Query, fragment and `User-Agent` play no part (S44). In Backend.AI's session form the
+//! upstream gets another path than was sent; both must take the same route.
 
 mod backendai_session;
 mod below;
@@ -32,7 +32,7 @@ pub use readings::{MOST as MOST_READINGS, count as count_readings, others as oth
 pub use shadowed::{ShadowReason, ShadowedRoute};
 pub use table::{RouteError, Routes, UpstreamName};
 
-/// One route of the configuration.
+/// One configured route.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -53,92 +53,92 @@ pub struct Route {
     pub(super) session_form: Option<BackendAiSession>,
 }
 
-/// Where a route stands in the configuration.
+/// Where the configuration defines a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteSlot {
-    /// Which of all routes, from 0.
+    /// Its index among all routes, from 0.
     pub index: usize,
-    /// The line on which it begins, from 1, if it comes from a file.
+    /// The line on which it begins, from 1; `None` if it is not from a file.
     pub line: Option<usize>,
 }
 
-/// Where a route leads.
+/// The target of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteTarget {
-    /// The built-in application.
+    /// The built-in demo.
     Demo,
-    /// An application behind the gateway.
+    /// An upstream.
     Upstream(UpstreamId),
 }
 
-/// An application, by its place in [`Routes::upstreams`].
+/// An index into [`Routes::upstreams`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UpstreamId(usize);
 
 impl UpstreamId {
-    /// Its place in [`Routes::upstreams`].
+    /// Returns the index into [`Routes::upstreams`].
     pub fn index(self) -> usize {
         self.0
     }
 }
 
 impl Route {
-    /// Where it stands in the configuration.
+    /// Returns where the configuration defines it.
     pub fn place(&self) -> RouteSlot {
         self.place
     }
 
-    /// Its methods.
+    /// Returns its methods.
     pub fn methods(&self) -> &Methods {
         &self.methods
     }
 
-    /// Whether `%2f` in a path is passed on.
+    /// Whether `%2f` in a path is forwarded.
     pub fn encoded_slash(&self) -> bool {
         self.encoded_slash
     }
 
-    /// Whether its application tells paths apart by case.
+    /// Whether its upstream's paths are case-sensitive.
     pub fn case_sensitive(&self) -> bool {
         self.case_sensitive
     }
 
-    /// Which signatures serve only once.
+    /// Returns which signatures are single-use.
     pub fn replay(&self) -> Replay {
         self.replay
     }
 
-    /// Whether Backend.AI's session form is served under it.
+    /// Whether Backend.AI's session mode is served below it.
     pub fn serves_backendai_session(&self) -> bool {
         self.session_form.is_some()
     }
 
-    /// Its host and path, for people and for the record.
+    /// Returns its host and path, for logs.
     pub fn label(&self) -> &Arc<str> {
         &self.label
     }
 
-    /// Who may use it.
+    /// Returns who may use it.
     pub fn allow(&self) -> &Allow {
         &self.allow
     }
 
-    /// Where it leads.
+    /// Returns its target.
     pub fn target(&self) -> RouteTarget {
         self.target
     }
 
-    /// Whether an OPTIONS request needs no session.
+    /// Whether OPTIONS requests need no session.
     pub fn preflight(&self) -> bool {
         self.preflight
     }
 
-    /// Whether what becomes of a request with this method depends on the method.
+    /// Whether the handling of this method may differ from that of another.
     pub fn evaluates_method(&self, method: &Method) -> bool {
         self.replay == Replay::Writes || self.preflight && *method == Method::OPTIONS
     }
 
-    /// Whether the signature of a request with this method serves once.
+    /// Whether the signature of a request with this method is single-use.
     pub fn enforces_single_use(&self, method: &Method) -> bool {
         match self.replay {
             Replay::Off => false,
@@ -147,18 +147,18 @@ impl Route {
         }
     }
 
-    /// Whether a signed request may leave its body unsigned.
+    /// Whether a signature may leave the body unsigned.
     pub fn unsigned_payload(&self) -> bool {
         self.unsigned_payload
     }
 
-    /// Whether a request may be signed in its query.
+    /// Whether presigned URLs are accepted.
     pub fn presigned(&self) -> bool {
         self.presigned
     }
 
-    /// The path that the application is asked for, where that is not the one that was sent: without the `func` of
-    /// Backend.AI's session form. [`Routes::find`] has seen that this very route would take it as well.
+    /// Returns the path for the upstream if it differs from the one sent: without `func` of Backend.AI's
+    /// session form. [`Routes::find`] has checked that it takes this route too.
     pub fn bare_path<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>> {
         self.session_form.as_ref()?.bare(sent)
     }

@@ -1,55 +1,55 @@
-//! The gateway's own pages, and their paths under `/.auth` on every configured host.
+//! The gateway's own pages, and their paths below `/.auth` on every configured host.
 
 /// One of the gateway's own pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// `/.auth/login`
     Login,
-    /// `/.auth/login/iam`: with an access key.
+    /// `/.auth/login/iam`: sign-in with an access key.
     LoginIam,
     /// `/.auth/logout`
     Logout,
     /// `/.auth/signup`
     SignUp,
-    /// `/.auth/signup/done`: what comes next for a new account.
+    /// `/.auth/signup/done`: what happens next after sign-up.
     SignUpDone,
-    /// `/.auth/verify`: proving an address with a link.
+    /// `/.auth/verify`: verifies an e-mail address by a link.
     Verify,
-    /// `/.auth/forgot`: asking for a link that sets a new password.
+    /// `/.auth/forgot`: requests a link to reset the password.
     Forgot,
-    /// `/.auth/forgot/done`: what comes next.
+    /// `/.auth/forgot/done`: what happens next.
     ForgotDone,
-    /// `/.auth/reset`: setting a new password with a link.
+    /// `/.auth/reset`: sets a new password by a link.
     Reset,
     /// `/.auth/me`
     Me,
-    /// `/.auth/problems/<slug>`: what a kind of refusal means.
+    /// `/.auth/problems/<slug>`: explains a kind of refusal.
     Problem,
     /// `/.auth/assets/<name>`: stylesheet, logo, icon.
     Asset,
-    /// `/.auth/account` and below: what people do with their own account.
+    /// `/.auth/account` and below: self-service.
     Account(AccountPage),
-    /// `/.auth/admin` and below: what administrators do with all of them.
+    /// `/.auth/admin` and below: administration.
     Admin(AdminPage),
-    /// What Backend.AI's clients in session mode ask the gateway itself for, under a route's path.
+    /// A page of Backend.AI's session mode, below a route's path.
     SessionForm(BackendAiPage),
 }
 
-/// A page of Backend.AI's session form, for programs alone.
+/// A page of Backend.AI's session mode; only for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendAiPage {
     /// `server/login`
     Login,
-    /// `server/login-check`: whether somebody is signed in.
+    /// `server/login-check`: whether the session is valid.
     LoginCheck,
     /// `server/logout`
     Logout,
 }
 
-/// A page of one's own account.
+/// A page of the user's own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountPage {
-    /// `/.auth/account`: who I am.
+    /// `/.auth/account`: the profile.
     Profile,
     /// `/.auth/account/email`
     Email,
@@ -61,7 +61,7 @@ pub enum AccountPage {
     Sessions,
     /// `/.auth/account/keys`: access keys.
     Keys,
-    /// `/.auth/account/activity`: who signed in of late, and who tried to.
+    /// `/.auth/account/activity`: recent sign-ins and attempts.
     Activity,
     /// `/.auth/account/language`
     Language,
@@ -69,44 +69,44 @@ pub enum AccountPage {
     Delete,
 }
 
-/// A page of the administrators.
+/// A page for administrators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminPage {
-    /// `/.auth/admin`: what waits for them.
+    /// `/.auth/admin`: open tasks.
     Overview,
-    /// `/.auth/admin/accounts`: accounts among many.
+    /// `/.auth/admin/accounts`: the list of accounts.
     Accounts,
     /// `/.auth/admin/account`: one account.
     Account,
     /// `/.auth/admin/invitations`
     Invitations,
-    /// `/.auth/admin/audit`: what happened.
+    /// `/.auth/admin/audit`: the audit log.
     Audit,
     /// `/.auth/admin/locks`
     Locks,
-    /// `/.auth/admin/mails`: what waits to be sent.
+    /// `/.auth/admin/mails`: queued mails.
     Mails,
 }
 
-/// Whom a page is for.
+/// Who may see a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// Whoever comes, signed in or not.
+    /// Any visitor.
     Everybody,
-    /// Whoever is signed in.
+    /// Signed-in users.
     SignedIn,
-    /// The administrators' group.
+    /// Members of the administrators' group.
     Administrators,
 }
 
-/// Defines both ways between a page and its path by one table.
+/// Defines the mapping between pages and paths, in both directions, by one table.
 macro_rules! paths {
     ($($path:literal => $($page:tt)::+ $(($($below:tt)::+))?,)*) => {
         impl Page {
-            /// Every page under [`Self::PREFIX`].
+            /// Every page below [`Self::PREFIX`].
             pub const ALL: &[Self] = &[$($($page)::+ $(($($below)::+))?,)*];
 
-            /// The page at a path that was sent, if there is one.
+            /// Returns the page at a path.
             pub fn at(path: &str) -> Option<Self> {
                 Some(match path {
                     $($path => $($page)::+ $(($($below)::+))?,)*
@@ -116,7 +116,8 @@ macro_rules! paths {
                 })
             }
 
-            /// Its path; of problems and assets what their paths begin with. What stands under a route has none.
+            /// Returns its path; for problems and assets, the prefix of their paths. Empty for
+            /// [`Self::SessionForm`].
             pub const fn path(self) -> &'static str {
                 match self {
                     $($($page)::+ $(($($below)::+))? => $path,)*
@@ -159,10 +160,10 @@ paths! {
 }
 
 impl Page {
-    /// What every path of the gateway's own begins with.
+    /// The prefix of all paths of the gateway.
     pub const PREFIX: &str = "/.auth";
 
-    /// The methods that it answers, beside OPTIONS.
+    /// Returns its methods, apart from OPTIONS.
     pub fn methods(self) -> &'static [&'static str] {
         match self {
             Self::SignUpDone
@@ -179,18 +180,18 @@ impl Page {
             | Self::Forgot
             | Self::Reset
             | Self::Account(_)
-            // Also those that only show something: they take a password where it has to be asked for.
+            // Pages that only show something take POST too, for the password when it must be confirmed.
             | Self::Admin(_) => &["GET", "HEAD", "POST"],
             Self::SessionForm(_) => &["POST"],
         }
     }
 
-    /// Whether it is there for a token, in its address or on it (S25).
+    /// Whether its URL or form carries a token (S25).
     pub fn carries_token(self) -> bool {
         matches!(self, Self::Verify | Self::Reset)
     }
 
-    /// Whom it is for.
+    /// Returns who may see it.
     pub fn audience(self) -> Audience {
         match self {
             Self::Account(_) => Audience::SignedIn,
@@ -201,14 +202,14 @@ impl Page {
 }
 
 impl AccountPage {
-    /// Its path.
+    /// Returns its path.
     pub const fn path(self) -> &'static str {
         Page::Account(self).path()
     }
 }
 
 impl AdminPage {
-    /// Its path.
+    /// Returns its path.
     pub const fn path(self) -> &'static str {
         Page::Admin(self).path()
     }

@@ -1,33 +1,34 @@
-//! What a path must not be (S43).
+//! Paths that are refused regardless of the routes (S43).
 
-/// A path that is refused.
+/// Why a path is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPath {
-    /// Not a path at all: `*`, or nothing.
+    /// Not a path: `*`, or empty.
     #[error("the request's target has no path")]
     NotAPath,
-    /// A `.` or `..` segment, however it is encoded, and whatever parameters or spaces follow its dots.
+    /// A `.` or `..` segment, in any encoding, also with parameters or blanks after its dots.
     #[error("the path has a dot segment")]
     DotSegment,
-    /// `\` or `%5c`: some take it for `/`.
+    /// `\` or `%5c`, which some servers take for `/`.
     #[error("the path has a backslash")]
     Backslash,
-    /// `%00` ends the path for some.
+    /// `%00`, which ends the path for some servers.
     #[error("the path has a NUL")]
     Nul,
-    /// `#`: some take what follows for a fragment.
+    /// `#`, which begins a fragment for some servers.
     #[error("the path has a `#`")]
     Fragment,
     /// `%2f` where the route does not allow it.
     #[error("the path has an encoded slash")]
     EncodedSlash,
-    /// A longer form than UTF-8 has for ASCII; some decoders accept it for `.` or `/` (RFC 3629, section 10).
+    /// An overlong UTF-8 encoding of an ASCII character, which some decoders accept for `.` or `/` (RFC 3629,
+    /// section 10).
     #[error("the path has an overlong encoding")]
     Overlong,
-    /// Percent-encoded more often than anybody has reason to.
+    /// Percent-encoded more than three times.
     #[error("the path is percent-encoded more than three times over")]
     TooDeep,
-    /// More readings than are looked at.
+    /// More readings than are evaluated.
     #[error("the path can be read in too many ways")]
     TooAmbiguous,
     /// One of its readings takes another route.
@@ -35,7 +36,7 @@ pub enum BadPath {
     Ambiguous(String),
 }
 
-/// Refuses a path, or a reading of one, that is dangerous whatever the routes are.
+/// Refuses a path, or a reading of one, that is dangerous for any routes.
 pub(super) fn require_harmless(path: &[u8]) -> Result<(), BadPath> {
     match memchr::memchr2(b'\\', b'\0', path).map(|at| path[at]) {
         None => {}
@@ -51,13 +52,13 @@ pub(super) fn require_harmless(path: &[u8]) -> Result<(), BadPath> {
     Ok(())
 }
 
-/// Whether `%2f` is in a path that was sent.
+/// Whether a path contains `%2f`.
 pub(super) fn has_encoded_slash(path: &str) -> bool {
     memchr::memchr_iter(b'%', path.as_bytes())
         .any(|at| matches!(path.as_bytes().get(at + 1..at + 3), Some([b'2', b'f' | b'F'])))
 }
 
-/// Whether a byte at the end of a segment is one that some file systems and patterns leave out: spaces and controls.
+/// Whether a byte is a blank or control, which some file systems and patterns drop at the end of a segment.
 pub(super) fn is_blank(byte: u8) -> bool {
     byte <= b' '
 }
@@ -69,7 +70,7 @@ fn has_dot_segment(path: &[u8]) -> bool {
         let after = rest.strip_prefix(b".").unwrap_or(rest);
         let end = memchr::memchr(b'/', after).unwrap_or(after.len());
         let tail = &after[..end];
-        // Behind blanks further dots go as well, with those who drop both at the end.
+        // After blanks, further dots are dropped too by servers that drop both at the end.
         let is_dropped = tail.iter().all(|&byte| byte == b'.' || is_blank(byte));
         if is_dropped && tail.first().is_none_or(|&byte| is_blank(byte)) {
             return true;

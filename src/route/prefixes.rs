@@ -1,7 +1,7 @@
-//! The paths of a host's routes, as others read them.
+//! The paths of a host's routes, in all their readings.
 //!
-//! A route's path may itself have readings: `/a%20b` is `/a b` for whoever decodes. A reading of a request's path is
-//! compared with those, as both are read by the same application.
+//! A route's path may have readings itself: `/a%20b` is `/a b` after decoding. A reading of a request's path
+//! is compared with these, because the same server reads both.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -9,7 +9,7 @@ use std::iter;
 
 use super::readings::{Readings, fold};
 
-/// The paths of a host's routes in all readings.
+/// The paths of a host's routes, in all readings; longest first.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
     exact: Vec<Prefix>,
@@ -17,7 +17,7 @@ pub(super) struct Prefixes {
     are_ordinary: bool,
 }
 
-/// Whether case matters.
+/// Whether case matters in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spelling {
     Exact,
@@ -27,23 +27,23 @@ pub(super) enum Spelling {
 /// A reading of a route's path.
 #[derive(Debug)]
 struct Prefix {
-    /// Without a final `/`.
+    /// Without a trailing `/`.
     text: String,
-    /// The path's place among all of the host's.
+    /// The index of the path among those of the host.
     index: usize,
-    /// Whether the path is written like this.
+    /// Whether the path is configured in this form.
     is_literal: bool,
 }
 
 impl Prefixes {
-    /// Those of paths without a final `/`.
+    /// Computes the readings of paths without a trailing `/`.
     pub(super) fn of<'p>(paths: impl Iterator<Item = &'p str>) -> Self {
         let mut prefixes = Self {
             are_ordinary: true,
             ..Self::default()
         };
         for (index, path) in paths.enumerate() {
-            // Where there is an error, whatever begins with the path is refused for the same reason.
+            // On an error there are no readings: every path with this prefix is refused for the same reason.
             let readings = Readings::of(&format!("{path}/")).unwrap_or(Readings::Ordinary);
             prefixes.are_ordinary &= readings == Readings::Ordinary;
             for reading in iter::once(path).chain(readings.others().iter().map(String::as_str)) {
@@ -67,13 +67,13 @@ impl Prefixes {
         prefixes
     }
 
-    /// Whether all of them are read in one way, and have no capitals.
+    /// Whether each of them has one reading only, and no capitals.
     pub(super) fn are_ordinary(&self) -> bool {
         self.are_ordinary
     }
 
-    /// The longest that a reading of this spelling begins with, one that is written so before one that is read so: its
-    /// path's place among all, and the rest of the reading.
+    /// Returns the index of the longest prefix of a reading, and the rest of the reading. At equal length, a
+    /// configured form goes before other readings.
     pub(super) fn longest<'p>(&self, reading: &'p str, spelling: Spelling) -> Option<(usize, &'p str)> {
         let list = match spelling {
             Spelling::Exact => &self.exact,
@@ -83,7 +83,7 @@ impl Prefixes {
             .find_map(|prefix| Some((prefix.index, rest(reading, &prefix.text)?)))
     }
 
-    /// The places of the longest paths that a folded reading begins with: several, where they differ in case alone.
+    /// Returns the indexes of the longest prefixes of a folded reading: several if they differ in case only.
     pub(super) fn taking<'p>(&'p self, reading: &'p str) -> impl Iterator<Item = usize> + 'p {
         let mut taking = self
             .folded
@@ -96,7 +96,7 @@ impl Prefixes {
             .map(|prefix| prefix.index)
     }
 
-    /// The places of the paths below a folded reading, each as often as it is read so.
+    /// Returns the indexes of the paths below a folded reading; one may occur several times.
     pub(super) fn below<'p>(&'p self, base: &'p str) -> impl Iterator<Item = usize> + 'p {
         self.folded
             .iter()
@@ -104,7 +104,7 @@ impl Prefixes {
             .map(|prefix| prefix.index)
     }
 
-    /// The places of the paths that are longer than a folded reading and begin with it, on a segment's border or not.
+    /// Returns the indexes of longer paths that begin with a folded reading, at a segment border or not.
     pub(super) fn beginning_with<'p>(&'p self, base: &'p str) -> impl Iterator<Item = usize> + 'p {
         self.folded
             .iter()
@@ -114,7 +114,7 @@ impl Prefixes {
 }
 
 impl Spelling {
-    /// A text as it is compared.
+    /// Returns a text in its form for comparison.
     pub(super) fn of(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Exact => text.into(),
@@ -123,7 +123,7 @@ impl Spelling {
     }
 }
 
-/// What follows a prefix in a path, if it ends on a segment's border.
+/// Returns what follows a prefix in a path, if the prefix ends at a segment border.
 pub(super) fn rest<'p>(path: &'p str, prefix: &str) -> Option<&'p str> {
     path.strip_prefix(prefix)
         .filter(|rest| rest.is_empty() || rest.starts_with('/'))

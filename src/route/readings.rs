@@ -1,11 +1,11 @@
-//! Every path that some application could take a path for.
+//! Computes the readings of a path: every path for which some server could take it.
 //!
-//! Applications decode, drop parameters, merge slashes and so on, each in an order of its own and some of it more than
-//! once. So each of these steps is taken from the path that was sent, and from whatever came of a step before, until
-//! nothing new comes of any: the readings are closed under the steps, in any combination and order. Letter case is not
-//! among the steps: [`fold`] is for comparing, as whoever ignores case in a path ignores it in what it is compared with.
+//! Servers decode, drop parameters, merge slashes and so on, in different orders, and some steps more than
+//! once. So every step is applied to the path and to each result, until nothing new appears: the set of
+//! readings is closed under the steps in any combination and order. Letter case is not a step: [`fold`] is
+//! used in comparisons, since a server that ignores case in a path ignores it on both sides.
 //!
-//! Pure, and linear in the length of the path: what is looked at is bounded.
+//! Pure functions; linear in the length of the path, because readings are bounded.
 
 use std::borrow::Cow;
 
@@ -14,20 +14,20 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use super::path::{BadPath, is_blank, require_harmless};
 
-/// So often a path may be percent-encoded. Applications decode once, those behind a proxy of their own twice.
+/// Most layers of percent-encoding. Servers decode once, those behind a proxy of their own twice.
 const DEPTH: usize = 3;
 
-/// So many readings of a path are looked at. A path with everything of which there are steps has some dozens.
+/// Most readings of a path. A path that uses every step has some dozens.
 pub const MOST: usize = 128;
 
-/// So many bytes a reading may be longer than the path: letters that stand for several make it so.
+/// Bytes by which a reading may exceed the path: compatibility decomposition makes it longer.
 const GROWTH: usize = 1 << 10;
 
-/// So many bytes the readings may have together, beside a few times the length of the path.
+/// Bytes that all readings may have together, beyond [`TIMES`] the length of the path.
 const ROOM: usize = 64 << 10;
 const TIMES: usize = 6;
 
-/// Something that applications do to a path. `None`: it stays as it is.
+/// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
 const STEPS: [Rewrite; 16] = [
@@ -49,20 +49,20 @@ const STEPS: [Rewrite; 16] = [
     replace_compatible,
 ];
 
-/// Those that change nothing in a path without dots, blanks and letters beyond ASCII.
+/// Steps that only change paths with dots, blanks or non-ASCII characters.
 const TRIMS: [Rewrite; 2] = [trim_ends, trim_starts];
 
-/// What a path could be taken for beside itself.
+/// The readings of a path, besides itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Readings {
-    /// Nothing, whether or not case matters: there are no capitals in it.
+    /// None, and no capitals: case does not matter either.
     Ordinary,
-    /// These.
+    /// These readings.
     Others(Vec<String>),
 }
 
 impl Readings {
-    /// The readings of a path as it was sent. Allocates nothing for an ordinary one.
+    /// Computes the readings of a path as it was sent. Allocates nothing for an ordinary path.
     pub(super) fn of(path: &str) -> Result<Self, BadPath> {
         let bytes = path.as_bytes();
         if bytes.first() != Some(&b'/') {
@@ -79,7 +79,7 @@ impl Readings {
         Ok(Self::Others(others.map(into_text).collect()))
     }
 
-    /// Those beside the path itself.
+    /// Returns the readings besides the path itself.
     pub(super) fn others(&self) -> &[String] {
         match self {
             Self::Ordinary => &[],
@@ -88,12 +88,12 @@ impl Readings {
     }
 }
 
-/// How many readings a path has, itself among them.
+/// Returns the number of readings, the path itself included.
 pub fn count(path: &str) -> Result<usize, BadPath> {
     Readings::of(path).map(|readings| 1 + readings.others().len())
 }
 
-/// What cannot stand in a path that is sent, where a reading has it.
+/// Characters that a reading may contain but a request target may not.
 const NOT_SENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -103,20 +103,20 @@ const NOT_SENT: &AsciiSet = &CONTROLS
     .add(b'?')
     .add(b'`');
 
-/// What a path could be taken for beside itself, spelled as it could be sent.
+/// Returns the readings of a path besides itself, encoded so that they could be sent.
 pub fn others(path: &str) -> Result<Vec<String>, BadPath> {
     let readings = Readings::of(path)?;
     let sent = |reading: &String| utf8_percent_encode(reading, NOT_SENT).to_string();
     Ok(readings.others().iter().map(sent).collect())
 }
 
-/// A path as those compare it who take letters for the same whatever their case, as do applications and file systems.
+/// Folds case for comparison, as case-insensitive applications and file systems do.
 pub(super) fn fold(path: &str) -> Cow<'_, str> {
     if !path.is_ascii() {
-        // There and back: some letters have one counterpart in one direction alone, as the capital of `ß`.
+        // To upper case and back: some letters map in one direction only, such as the capital of `ß`.
         let small = path.chars().flat_map(char::to_lowercase);
         let lower = small.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-        // What is left of a dotted capital I.
+        // The combining dot that lower-casing a dotted capital I leaves.
         return lower.filter(|&letter| letter != '\u{307}').collect();
     }
     if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -125,7 +125,7 @@ pub(super) fn fold(path: &str) -> Cow<'_, str> {
     path.into()
 }
 
-/// Whether no step changes a path and folding does not either; nearly all paths are such.
+/// Whether no step changes the path, nor does folding; true for nearly all paths.
 fn is_ordinary(path: &[u8]) -> bool {
     let mut last = 0;
     for &byte in path {
@@ -140,7 +140,7 @@ fn is_ordinary(path: &[u8]) -> bool {
     last != b'.'
 }
 
-/// All that comes of the steps, each reading once, what they begin with first.
+/// Returns the closure of a path under all steps, each reading once, the path first.
 fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
     let (longest, most_bytes) = (GROWTH + path.len(), ROOM + TIMES * path.len());
     let mut bytes = path.len();
@@ -176,7 +176,7 @@ fn require_shallow(path: &[u8]) -> Result<(), BadPath> {
     Err(BadPath::TooDeep)
 }
 
-/// Bytes that are no text are none of any route's either.
+/// Replaces invalid UTF-8: no route's path has any.
 fn into_text(reading: Vec<u8>) -> String {
     String::from_utf8(reading).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
@@ -188,7 +188,7 @@ fn decode(path: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// `%u0061`, as JavaScript's `escape` writes it and IIS reads it.
+/// Decodes `%u0061`, as JavaScript's `escape` writes it and IIS reads it.
 fn decode_wide(path: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::new();
     let mut rest = path;
@@ -217,30 +217,30 @@ fn wide_letter(escape: &[u8]) -> Option<char> {
     char::from_u32(code)
 }
 
-/// `+` is a blank for decoders of forms (WHATWG URL, section 5.1), and many an application decodes its path with one:
-/// PHP's `urldecode`, Python's `unquote_plus`, Java's `URLDecoder`.
+/// Turns `+` into a space, as form decoders do (WHATWG URL, section 5.1); many applications decode paths with
+/// one: PHP's `urldecode`, Python's `unquote_plus`, Java's `URLDecoder`.
 fn decode_plus(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr(b'+', path)?;
     let decoded = path.iter().map(|&byte| if byte == b'+' { b' ' } else { byte });
     Some(decoded.collect())
 }
 
-/// What is no UTF-8, as letters of Latin-1.
+/// Reads a path that is not UTF-8 as Latin-1.
 fn decode_latin_1(path: &[u8]) -> Option<Vec<u8>> {
     std::str::from_utf8(path).err()?;
     let letters: String = path.iter().copied().map(char::from).collect();
     Some(letters.into_bytes())
 }
 
-/// Without what is no UTF-8, as decoders are told that shall ignore errors.
+/// Drops invalid UTF-8, as decoders do that ignore errors.
 fn drop_invalid(path: &[u8]) -> Option<Vec<u8>> {
     std::str::from_utf8(path).err()?;
     let valid: String = path.utf8_chunks().map(|chunk| chunk.valid()).collect();
     Some(valid.into_bytes())
 }
 
-/// Without letters that are not seen, as comparisons of identifiers leave them out (Unicode's
-/// `Default_Ignorable_Code_Point`, as far as it is assigned).
+/// Drops invisible characters, as identifier comparison does (assigned characters with Unicode's
+/// `Default_Ignorable_Code_Point`).
 fn drop_ignorable(path: &[u8]) -> Option<Vec<u8>> {
     if path.is_ascii() {
         return None;
@@ -266,12 +266,12 @@ fn is_ignorable(letter: char) -> bool {
     )
 }
 
-/// Without a `%` that begins no escape, as lenient decoders read it.
+/// Drops a `%` that begins no escape, as lenient decoders do.
 fn drop_percent(path: &[u8]) -> Option<Vec<u8>> {
     without_strays(path, |_| 1)
 }
 
-/// The same as nginx's decoder reads it: where one hexadecimal digit follows, that and the byte after it go too.
+/// The same as nginx's decoder does it: if one hexadecimal digit follows, drops this and the next byte too.
 fn drop_escape(path: &[u8]) -> Option<Vec<u8>> {
     without_strays(path, |escape| match escape.get(1) {
         Some(digit) if digit.is_ascii_hexdigit() => escape.len().min(3),
@@ -279,7 +279,7 @@ fn drop_escape(path: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// `taken` says how much goes with a `%` that begins no escape.
+/// Drops stray `%`; `taken` returns how many bytes go with one.
 fn without_strays(path: &[u8], taken: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     let mut rest = path;
@@ -298,14 +298,14 @@ fn without_strays(path: &[u8], taken: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>
     (kept.len() < path.len()).then_some(kept)
 }
 
-/// Without tabs and line breaks, which parsers of URLs drop wherever they stand (WHATWG URL, section 4.4).
+/// Drops tabs and line breaks, as URL parsers do everywhere (WHATWG URL, section 4.4).
 fn drop_breaks(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr3(b'\t', b'\n', b'\r', path)?;
     let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\n' | b'\r');
     Some(path.iter().copied().filter(is_kept).collect())
 }
 
-/// Without what follows a `;` in a segment.
+/// Drops the parameters of each segment, from `;` on.
 fn drop_parameters(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr(b';', path)?;
     Some(map_segments(path, |segment| {
@@ -321,13 +321,13 @@ fn merge_slashes(path: &[u8]) -> Option<Vec<u8>> {
     Some(merged)
 }
 
-/// A path that begins with `//` is a reference to a host, and a path at that (RFC 3986, section 4.2).
+/// Drops the authority of a path that begins with `//`, a network-path reference (RFC 3986, section 4.2).
 fn drop_authority(path: &[u8]) -> Option<Vec<u8>> {
     path.strip_prefix(b"//").map(after_authority)
 }
 
-/// For a browser's parser, and for those that are made after it, further slashes say nothing (WHATWG URL, section 4.4:
-/// the state that ignores slashes before a special authority).
+/// The same for parsers like browsers', which skip further slashes (WHATWG URL, section 4.4, special
+/// authority ignore slashes state).
 fn drop_special_authority(path: &[u8]) -> Option<Vec<u8>> {
     let rest = path.strip_prefix(b"///")?;
     let slashes = rest.iter().take_while(|&&byte| byte == b'/').count();
@@ -337,12 +337,12 @@ fn drop_special_authority(path: &[u8]) -> Option<Vec<u8>> {
 fn after_authority(reference: &[u8]) -> Vec<u8> {
     match memchr::memchr3(b'/', b'?', b'#', reference) {
         Some(end) if reference[end] == b'/' => reference[end..].to_vec(),
-        // A query or a fragment; without a path that is the root.
+        // A query or fragment follows; the path is then the root.
         _ => b"/".to_vec(),
     }
 }
 
-/// Without a query or a fragment that was encoded.
+/// Drops a decoded query or fragment.
 fn cut(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr2(b'?', b'#', path).map(|end| path[..end].to_vec())
 }
@@ -351,21 +351,22 @@ fn may_be_trimmed(path: &[u8]) -> bool {
     memchr::memchr(b'.', path).is_some() || !path.is_ascii() || path.iter().any(|&byte| is_blank(byte))
 }
 
-/// Without the dots and blanks at the end of a segment, as Windows reads names, and patterns the end of a line.
+/// Drops dots and blanks at the end of each segment, as Windows does with names, and patterns at the end of a
+/// line.
 fn trim_ends(path: &[u8]) -> Option<Vec<u8>> {
     trim(path, |segment| {
         segment.trim_end_matches(|letter| letter == '.' || is_any_blank(letter))
     })
 }
 
-/// Without the blanks at the beginning of a segment, as `trim` and `strip` leave it.
+/// Drops blanks at the beginning of each segment, as `trim` and `strip` do.
 fn trim_starts(path: &[u8]) -> Option<Vec<u8>> {
     let may_be_blank = |byte: &u8| is_blank(*byte) || !byte.is_ascii();
     memchr::memchr_iter(b'/', path).find(|at| path.get(at + 1).is_some_and(may_be_blank))?;
     trim(path, |segment| segment.trim_start_matches(is_any_blank))
 }
 
-/// Trims the segments of a path, as far as they are UTF-8.
+/// Trims the segments of a path that are UTF-8.
 fn trim(path: &[u8], trimmed: impl Fn(&str) -> &str) -> Option<Vec<u8>> {
     let shorter = map_segments(path, |segment| {
         std::str::from_utf8(segment).map_or(segment, |text| trimmed(text).as_bytes())
@@ -373,12 +374,12 @@ fn trim(path: &[u8], trimmed: impl Fn(&str) -> &str) -> Option<Vec<u8>> {
     (shorter.len() < path.len()).then_some(shorter)
 }
 
-/// Whether it is a blank or a control of ASCII, or a blank beyond it (Unicode's `White_Space`, and the byte order mark).
+/// Whether a character is a blank or control of ASCII, Unicode `White_Space`, or the byte order mark.
 fn is_any_blank(letter: char) -> bool {
     letter <= ' ' || letter.is_whitespace() || letter == '\u{feff}'
 }
 
-/// Without the name of a file's stream, as NTFS has them: `a::$DATA` is `a`.
+/// Drops the name of an NTFS stream: `a::$DATA` is `a`.
 fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(path, b"::$")?;
     Some(map_segments(path, |segment| {
@@ -387,7 +388,7 @@ fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
     }))
 }
 
-/// With letters for those that are compatible with them: of full width, ligatures and the like (Unicode, annex 15).
+/// Applies compatibility composition (NFKC): full-width letters, ligatures and the like (Unicode, annex 15).
 fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
     if path.is_ascii() {
         return None;

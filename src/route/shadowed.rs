@@ -1,31 +1,31 @@
-//! Routes that could have taken a request, and why they did not.
+//! Finds the routes that match a request but do not take it, for explanations.
 
 use super::{Route, Routes};
 use crate::request::RequestHead;
 
-/// A route that another one went before.
+/// A route that matches but does not take a request.
 #[derive(Clone, Copy, Debug)]
 pub struct ShadowedRoute<'r> {
-    /// Which.
+    /// The route.
     pub route: &'r Route,
-    /// Why it did not take the request.
+    /// Why it does not take the request.
     pub lost: ShadowReason,
 }
 
-/// Why a route did not take a request.
+/// Why a route does not take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShadowReason {
-    /// It has the same host and path, but not the method.
+    /// Same host and path, other methods.
     Method,
-    /// Its path is shorter.
+    /// A longer path matches.
     Path,
-    /// Its host is a wildcard, and another one names the host more exactly.
+    /// Its host is a wildcard, and another route names the host more exactly.
     Host,
 }
 
 impl Routes {
-    /// The routes whose host and path fit a request that another one takes, the nearest first. [`Routes::find`] asks
-    /// the first of the same lists.
+    /// Returns the other routes that match a request's host and path, in order of precedence. Uses the same
+    /// lists as [`Routes::find`].
     pub fn rivals(&self, head: &RequestHead<'_>) -> Vec<ShadowedRoute<'_>> {
         let mut rivals = Vec::new();
         let mut is_nearest_host = true;

@@ -1,4 +1,4 @@
-//! The routes of a configuration, arranged for matching.
+//! The routes of a configuration, indexed by host and path.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -13,57 +13,57 @@ use super::{Methods, Route, RouteSlot, RouteTarget, UpstreamId, prefixes};
 use crate::config::{self, Compat, Config, HostPattern, RouteConfig, UpstreamUrl, UpstreamUrlError};
 use crate::request::{Host, HostError};
 
-/// All routes, and the gateway's own pages on every configured host.
+/// All routes; the gateway's own pages exist on each of their hosts.
 #[derive(Debug)]
 pub struct Routes {
     exact: HashMap<String, HostRoutes>,
-    /// By the domain that the hosts are below of.
+    /// By parent domain of the wildcard.
     below: HashMap<String, HostRoutes>,
     upstreams: Vec<UpstreamName>,
-    /// Where a route leads that is for some methods only.
+    /// Targets of routes that are limited to some methods.
     by_method: Vec<RouteTarget>,
-    /// All hosts that have routes.
+    /// All hosts that have routes, and that of `public_url`.
     patterns: Vec<HostPattern>,
     public: PublicOrigin,
 }
 
-/// The applications that routes lead to.
+/// An upstream that routes lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamName {
-    /// One of `[upstream.NAME]`.
+    /// A table `[upstream.NAME]`.
     Named(String),
-    /// A server that a route names itself.
+    /// A server that a route names directly.
     Server(UpstreamUrl),
 }
 
-/// Why the routes cannot be arranged. A configuration that was loaded has none of these.
+/// Why the routes are invalid. Loading a configuration rules these out.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
-    /// Not a host.
+    /// An invalid host.
     #[error("route {path}: the host is not a host's name")]
     Host {
         /// The route's path.
         path: String,
-        /// What is wrong.
+        /// The cause.
         source: HostError,
     },
-    /// Not a method.
+    /// An invalid method.
     #[error("route {path}: {method:?} is not a method")]
     Method {
         /// The route's path.
         path: String,
-        /// What stands there.
+        /// The value.
         method: String,
     },
-    /// Not an upstream.
+    /// An invalid upstream.
     #[error("route {path}: {source}")]
     Upstream {
         /// The route's path.
         path: String,
-        /// What is wrong.
+        /// The cause.
         source: UpstreamUrlError,
     },
-    /// No upstream has that name.
+    /// No upstream has this name.
     #[error("route {path}: there is no upstream {name:?}")]
     NoUpstream {
         /// The route's path.
@@ -74,41 +74,39 @@ pub enum RouteError {
     /// Two routes for the same requests.
     #[error("two routes are alike: {0}")]
     Alike(String),
-    /// Two routes of one path that differ in what belongs to the path.
+    /// Two routes of one path that differ in `compat`, which belongs to the path.
     #[error("two routes of one path differ in `compat`: {0}")]
     Compat(String),
 }
 
-/// The routes of one host.
 #[derive(Debug, Default)]
 pub(super) struct HostRoutes {
-    /// The longest path first.
+    /// Longest path first.
     paths: Vec<PathRoutes>,
-    /// Their paths in all readings.
+    /// Readings of the paths, by index into `paths`.
     prefixes: Prefixes,
 }
 
-/// The routes of one path.
 #[derive(Debug)]
 pub(super) struct PathRoutes {
-    /// Without a final `/`: "" is the root.
+    /// Without a trailing `/`: "" is the root.
     path: String,
-    /// The same as that of each route.
+    /// Equal to that of each route.
     session_form: Option<BackendAiSession>,
     routes: Vec<Route>,
     allow: HeaderValue,
 }
 
-/// What `public_url` says.
+/// Parts of `public_url`.
 #[derive(Debug)]
 struct PublicOrigin {
-    /// `https://host:port`, without a final slash.
+    /// `https://host:port`, without a trailing slash.
     base: String,
     host: Host,
 }
 
 impl Routes {
-    /// Arranges the routes of a configuration; `host` is that of `public_url`.
+    /// Indexes the routes of a configuration; `host` is that of `public_url`.
     pub fn new(config: &Config, host: Host) -> Result<Self, RouteError> {
         let mut routes = Self {
             exact: HashMap::from([(host.as_str().to_owned(), HostRoutes::default())]),
@@ -135,49 +133,50 @@ impl Routes {
         Ok(routes)
     }
 
-    /// The hosts that are configured by their whole name, that of `public_url` first.
+    /// Returns the hosts that are configured exactly, that of `public_url` first.
     pub fn hosts(&self) -> Vec<Host> {
         let mut hosts: Vec<Host> = self.exact.keys().filter_map(|host| host.parse().ok()).collect();
         hosts.sort_by(|one, other| (*one != self.public.host, one).cmp(&(*other != self.public.host, other)));
         hosts
     }
 
-    /// All hosts that have routes, those that lie below a domain too, and the host of `public_url`.
+    /// Returns all hosts with routes, wildcards included, and that of `public_url`.
     pub fn host_patterns(&self) -> &[HostPattern] {
         &self.patterns
     }
 
-    /// The host of `public_url`.
+    /// Returns the host of `public_url`.
     pub fn public_host(&self) -> &Host {
         &self.public.host
     }
 
-    /// The applications that routes lead to, in the order of their [`UpstreamId`]s.
+    /// Returns the upstreams of all routes, indexed by [`UpstreamId`].
     pub fn upstreams(&self) -> &[UpstreamName] {
         &self.upstreams
     }
 
-    /// Where the routes lead that are for some methods only, each once.
+    /// Returns the targets of routes that are limited to some methods, without duplicates.
     pub fn targets_by_method(&self) -> &[RouteTarget] {
         &self.by_method
     }
 
-    /// The base of `public_url`: `https://host:port`.
+    /// Returns the base of `public_url`: `https://host:port`.
     pub fn public_base(&self) -> &str {
         &self.public.base
     }
 
-    /// The routes of a host: its own before those of the nearest wildcard.
+    /// Returns the routes of a host: its own before those of the nearest wildcard.
     pub(super) fn of_host(&self, host: &Host) -> Option<&HostRoutes> {
         self.each_of_host(host).next()
     }
 
-    /// Whether some route names this host.
+    /// Whether a route matches this host.
     pub fn has_host(&self, host: &Host) -> bool {
         self.of_host(host).is_some()
     }
 
-    /// All routes that name a host, the nearest first: its own, then those of wildcards.
+    /// Returns all lists of routes for a host in order of precedence: its own, then those of wildcards,
+    /// nearest first.
     pub(super) fn each_of_host<'r>(&'r self, host: &Host) -> impl Iterator<Item = &'r HostRoutes> {
         let name = host.as_str();
         let dots = (!self.below.is_empty()).then(|| memchr::memchr_iter(b'.', name.as_bytes()));
@@ -186,7 +185,7 @@ impl Routes {
         self.exact.get(name).into_iter().chain(below)
     }
 
-    /// Where a request for another name of this machine belongs; `None` if the host is not one.
+    /// Returns the public base if the host is another loopback name of this machine; `None` otherwise.
     pub(super) fn public_base_for_alias(&self, host: &Host) -> Option<&str> {
         let is_alias = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
         (is_alias && self.public.host.is_loopback()).then_some(self.public.base.as_str())
@@ -250,12 +249,13 @@ impl Routes {
 }
 
 impl HostRoutes {
-    /// The routes with the longest path that the path begins with, on a segment's border, and the rest of the path.
+    /// Returns the routes with the longest path that is a prefix of `path` at a segment border, and the rest
+    /// of `path`.
     pub(super) fn at<'p>(&self, path: &'p str) -> Option<(&PathRoutes, &'p str)> {
         self.each_at(path).next()
     }
 
-    /// All that the path begins with, the longest first.
+    /// Returns all routes whose path is a prefix, longest first.
     pub(super) fn each_at<'p>(&self, path: &'p str) -> impl Iterator<Item = (&PathRoutes, &'p str)> {
         let rest = move |routes: &PathRoutes| prefixes::rest(path, &routes.path);
         self.paths
@@ -263,12 +263,12 @@ impl HostRoutes {
             .filter_map(move |routes| Some((routes, rest(routes)?)))
     }
 
-    /// Their paths, as others read them.
+    /// Returns the paths in all readings.
     pub(super) fn prefixes(&self) -> &Prefixes {
         &self.prefixes
     }
 
-    /// Those whose path is at this place among the prefixes.
+    /// Returns the routes at an index of [`Self::prefixes`].
     pub(super) fn nth(&self, index: usize) -> Option<&PathRoutes> {
         self.paths.get(index)
     }
@@ -300,8 +300,8 @@ impl HostRoutes {
 }
 
 impl PathRoutes {
-    /// The route for a method. One for GET serves HEAD too, and one with `preflight` serves the OPTIONS request with
-    /// which a browser asks about its other methods.
+    /// Returns the route for a method. A route for GET also serves HEAD; one with `preflight` also serves
+    /// OPTIONS.
     pub(super) fn route_for(&self, method: &Method) -> Option<&Route> {
         let named = |method: &Method| self.routes.iter().find(|route| route.methods.contains(method));
         named(method).or_else(|| match *method {
@@ -311,29 +311,30 @@ impl PathRoutes {
         })
     }
 
-    /// Whether they are for all paths of their host that no others are for.
+    /// Whether the path is the root, so that they serve everything no other route does.
     pub(super) fn is_root(&self) -> bool {
         self.path.is_empty()
     }
 
-    /// All of them, whatever their method.
+    /// Returns all routes, for any method.
     pub(super) fn all(&self) -> &[Route] {
         &self.routes
     }
 
-    /// What a path asks for in Backend.AI's session form, if that is served here. `rest` is what follows its own.
+    /// Classifies a path in Backend.AI's session form, if that is enabled. `rest` follows the route's own
+    /// path.
     pub(super) fn in_session_form(&self, rest: &str) -> Option<BackendAiPath> {
         self.session_form
             .as_ref()
             .and_then(|_| BackendAiSession::read(rest))
     }
 
-    /// The path that the application is asked for, where that is not the one that was sent.
+    /// Returns the path for the upstream, if it differs from the one sent.
     pub(super) fn bare_path<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>> {
         self.session_form.as_ref()?.bare(sent)
     }
 
-    /// The value of `Allow` where no route is for the method.
+    /// Returns the value of `Allow` for a method without a route.
     pub(super) fn allow(&self) -> &HeaderValue {
         &self.allow
     }

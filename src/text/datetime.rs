@@ -1,11 +1,11 @@
-//! Moments, as people write them: the words and their order are the language's.
+//! Formats points in time in each language.
 
 use jiff::Timestamp;
 
 use super::{Lang, Texts, fill};
 
 impl Texts {
-    /// A moment to the minute, in UTC: nothing that a browser sends says which clock its reader looks at.
+    /// Formats a time to the minute, in UTC: browsers do not send the reader's time zone.
     pub fn moment(&self, lang: Lang, at: Timestamp) -> String {
         let part = |format| at.strftime(format).to_string();
         let number = part("%-m");

@@ -1,8 +1,8 @@
-//! Every sentence that people read, one file a language.
+//! The texts of pages and mails, one TOML file per language.
 //!
-//! A language is one file: here with a line in `FILES`, or in the operator's folder, where a file may also change
-//! sentences of a built-in language. Keys are dotted, placeholders are `{name}`. The built-in files have the same
-//! keys and the same placeholders, which a test holds.
+//! Languages are built in (`FILES`) or come from the operator's folder, where a file may also override texts
+//! of a built-in language. Keys are dotted, placeholders are `{name}`. A test holds that all built-in files
+//! have the same keys and placeholders.
 
 mod datetime;
 mod overrides;
@@ -12,15 +12,15 @@ use std::path::Path;
 
 pub use overrides::{TextError, is_language_tag};
 
-/// The built-in languages: tag (BCP 47) and file. The first one answers whoever asks for none of them, and fills
-/// the gaps of the operator's.
+/// The built-in languages: tag (BCP 47) and file. The first is the default, and fills gaps of the operator's
+/// languages.
 const FILES: &[(&str, &str)] = &[("en", include_str!("en.toml")), ("ko", include_str!("ko.toml"))];
 
-/// One of the languages of [`Texts`].
+/// An index into the languages of [`Texts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lang(usize);
 
-/// All texts.
+/// The texts of all languages.
 #[derive(Debug)]
 pub struct Texts(Vec<Language>);
 
@@ -28,12 +28,12 @@ pub struct Texts(Vec<Language>);
 struct Language {
     tag: String,
     texts: BTreeMap<String, String>,
-    /// How many sentences are in English for want of a translation.
+    /// Number of texts that fall back to English.
     untranslated: usize,
 }
 
 impl Texts {
-    /// Reads the built-in files.
+    /// Loads the built-in languages.
     pub fn built_in() -> Result<Self, TextError> {
         FILES
             .iter()
@@ -48,7 +48,7 @@ impl Texts {
             .map(Self)
     }
 
-    /// Reads the built-in files, and over them each `<tag>.toml` of the operator's folder, if there is one.
+    /// Loads the built-in languages, and each `<tag>.toml` of the operator's folder over them.
     pub fn load(folder: &Path) -> Result<Self, TextError> {
         let mut texts = Self::built_in()?;
         if !folder.as_os_str().is_empty() {
@@ -57,19 +57,19 @@ impl Texts {
         Ok(texts)
     }
 
-    /// All languages.
+    /// Returns all languages.
     pub fn languages(&self) -> impl Iterator<Item = Lang> + use<> {
         (0..self.0.len()).map(Lang)
     }
 
-    /// The language of a tag, regional variants included: `ko-KR` is `ko`, unless there are texts for `ko-KR`.
+    /// Returns the language of a tag. `ko-KR` falls back to `ko` if it has no texts of its own.
     pub fn language(&self, tag: &str) -> Option<Lang> {
         let primary = tag.split('-').next().unwrap_or(tag);
         let named = |name: &str| self.0.iter().position(|lang| lang.tag.eq_ignore_ascii_case(name));
         named(tag).or_else(|| named(primary)).map(Lang)
     }
 
-    /// The best language for an `Accept-Language` (RFC 9110, section 12.5.4).
+    /// Returns the best language for an `Accept-Language` value (RFC 9110, section 12.5.4).
     pub fn accepted(&self, header: &str) -> Option<Lang> {
         let mut best = None;
         // No tag has fewer than two letters.
@@ -84,12 +84,12 @@ impl Texts {
         best.map(|(lang, _)| lang)
     }
 
-    /// A language's tag, for `lang` and `?lang=`.
+    /// Returns a language's tag, for `lang` and `?lang=`.
     pub fn tag(&self, lang: Lang) -> &str {
         &self.0[lang.0].tag
     }
 
-    /// Languages that lack sentences, by tag and how many; those are shown in English.
+    /// Returns the languages with untranslated texts, by tag, with their number; English is shown for these.
     pub fn gaps(&self) -> impl Iterator<Item = (&str, usize)> {
         self.0
             .iter()
@@ -97,27 +97,27 @@ impl Texts {
             .map(|lang| (lang.tag.as_str(), lang.untranslated))
     }
 
-    /// The text of a key; the key itself where there is none.
+    /// Returns the text of a key, or the key itself if there is none.
     pub fn get<'a>(&'a self, lang: Lang, key: &'a str) -> &'a str {
         self.find(lang, key).unwrap_or(key)
     }
 
-    /// The text of a key that may not exist.
+    /// Returns the text of a key, if there is one.
     pub fn find(&self, lang: Lang, key: &str) -> Option<&str> {
         self.0[lang.0].texts.get(key).map(String::as_str)
     }
 
-    /// The names that the text of a key has values for.
+    /// Returns the placeholders in the text of a key.
     pub fn placeholders(&self, lang: Lang, key: &str) -> BTreeSet<&str> {
         self.find(lang, key).map(placeholders).unwrap_or_default()
     }
 
-    /// The key that is most like this one.
+    /// Returns the most similar key.
     pub fn nearest(&self, key: &str) -> Option<&str> {
         overrides::nearest(key, &self.0.first()?.texts)
     }
 
-    /// The text for a number of something: `key.one` or `key.other`, with `{count}`.
+    /// Returns the text for a count: `key.one` or `key.other`, with `{count}` filled in.
     pub fn count(&self, lang: Lang, key: &str, count: u64) -> String {
         let form = if count == 1 { "one" } else { "other" };
         let text = self.find(lang, &format!("{key}.{form}")).unwrap_or(key);
@@ -132,7 +132,8 @@ fn parse(file: &str) -> Result<BTreeMap<String, String>, String> {
     Ok(texts)
 }
 
-/// A member of an `Accept` or `Accept-Language` list and its weight in thousandths (RFC 9110, section 12.4.2).
+/// Parses a member of an `Accept` or `Accept-Language` list into its name and weight, in thousandths (RFC
+/// 9110, section 12.4.2).
 pub fn quality(member: &str) -> (&str, u16) {
     let mut parts = member.split(';');
     let name = parts.next().unwrap_or_default().trim();
@@ -169,7 +170,7 @@ fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String
     }
 }
 
-/// The names of a text's placeholders.
+/// Returns the names of a text's placeholders.
 fn placeholders(text: &str) -> BTreeSet<&str> {
     text.split('{')
         .skip(1)
@@ -177,7 +178,7 @@ fn placeholders(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Puts values into placeholders, in one pass: what a value contains is never taken for a placeholder.
+/// Fills placeholders in one pass, so that values are never taken for placeholders.
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -237,7 +238,7 @@ mod tests {
             ["title", "detail", "operator"].map(|part| format!("problem.{}.{part}", problem.slug()))
         });
         let mut used: BTreeSet<String> = kinds.collect();
-        // What templates name by what they show.
+        // Keys that templates build from values.
         let mut shown = |group: &str, names: Vec<&str>| {
             used.extend(
                 names

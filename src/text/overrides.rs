@@ -1,4 +1,4 @@
-//! The operator's own texts: a folder with a file for each language that is added or changed.
+//! The operator's texts: a folder with a file for each language to add or to override.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{Language, Texts, parse, placeholders};
 use crate::regular_file;
 
-/// The one text that is a list.
+/// The key whose text is a list.
 const MONTHS: &str = "date.months";
 
-/// A file of texts is wrong.
+/// A text file that is invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {fault}", file.display())]
 pub struct TextError {
@@ -49,7 +49,7 @@ impl Texts {
         }
         let untranslated = self.0[0].texts.len() - own.len();
         let mut texts = self.0[0].texts.clone();
-        // A language's name for itself is the one sentence that English cannot lend.
+        // The language's own name has no English fallback.
         texts.insert("language.name".to_owned(), tag.to_owned());
         texts.extend(own);
         self.0.push(Language {
@@ -61,7 +61,7 @@ impl Texts {
     }
 }
 
-/// Every key is one that is used, and asks for nothing that is not known where it is used.
+/// Requires that every key exists and has only placeholders that its English text has.
 fn check(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), String> {
     for (key, text) in own {
         let Some(original) = english.get(key) else {
@@ -82,14 +82,14 @@ fn check(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> 
     Ok(())
 }
 
-/// The key that is most like this one.
+/// Returns the most similar key.
 pub(super) fn nearest<'a>(key: &str, english: &'a BTreeMap<String, String>) -> Option<&'a str> {
     let alike = |known: &&String| strsim::jaro_winkler(key, known);
     let nearest = english.keys().max_by(|a, b| alike(a).total_cmp(&alike(b)));
     nearest.map(String::as_str)
 }
 
-/// In the order of their names, so that a page lists languages alike after every start.
+/// Sorted by name, so that pages list languages in a stable order.
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -102,10 +102,11 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Bytes of a language tag: longer than any that RFC 5646 registers.
+/// Longest language tag, in bytes; longer than any that RFC 5646 registers.
 const LONGEST_TAG: usize = 64;
 
-/// The shape of a language tag (RFC 5646): letters, then subtags. It stands in headers and attributes as it is.
+/// Whether a text has the form of a language tag (RFC 5646); it then needs no escaping in headers and
+/// attributes.
 pub fn is_language_tag(tag: &str) -> bool {
     let mut subtags = tag.split('-');
     let primary = subtags.next().unwrap_or_default();

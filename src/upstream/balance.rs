@@ -1,4 +1,5 @@
-//! Which of several servers is asked.
+//! Balances requests over the servers of an upstream: round robin with health checks, on Pingora's load
+//! balancer.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,24 +19,25 @@ use super::health::Health;
 use super::server::Server;
 use crate::warning_limit::WarningLimit;
 
-/// How often servers are asked whether they take connections.
+/// Interval of the health checks.
 const CHECKED_EVERY: Duration = Duration::from_secs(5);
 
-/// How soon after a check there may be another one, for a server that came under suspicion.
+/// Least time between two checks, when a server is suspected.
 const CHECKED_AGAIN: Duration = Duration::from_millis(500);
 
-/// The servers of an application.
+/// The servers of an upstream, and their rotation.
 pub(super) struct Balancer {
     servers: Arc<[Server]>,
-    /// `None` for a single server, which is asked whatever is known of it.
+    /// `None` for a single server, which is always used.
     rounds: Option<LoadBalancer<RoundRobin>>,
-    /// Has the servers checked before it is time.
+    /// Triggers a health check ahead of time.
     suspected: Arc<Notify>,
-    /// Of servers that came under suspicion.
+    /// Limits the warnings about suspected servers.
     warnings: Arc<WarningLimit>,
 }
 
-/// Brings a server under suspicion, now or when its answer breaks off, or says that the answer is whole.
+/// Reports the outcome of a response: [`raise`](Self::raise) on failure, now or during the body, or
+/// [`dismiss`](Self::dismiss) once it is complete.
 #[derive(Debug)]
 pub(super) struct Suspicion {
     health: Arc<Health>,
@@ -45,7 +47,7 @@ pub(super) struct Suspicion {
 }
 
 impl Suspicion {
-    /// Has the others asked for a while, and until the server answers a probe.
+    /// Marks the server as suspect: others are preferred for a while, and until it responds to a probe.
     pub(super) fn raise(self, reason: &str) {
         if let Some(left_out) = self.health.fail() {
             self.checks.notify_one();
@@ -56,18 +58,18 @@ impl Suspicion {
         }
     }
 
-    /// The answer came to its end.
+    /// Reports a complete response.
     pub(super) fn dismiss(self) {
         self.health.answer();
     }
 }
 
-/// The servers that a request was already tried at.
+/// The servers that one request was already sent to.
 #[derive(Debug, Default)]
 pub(super) struct TriedServers(Vec<usize>);
 
 impl Balancer {
-    /// Balances these servers; `None` if there are none.
+    /// Creates a balancer; `None` without servers.
     pub(super) fn new(servers: Vec<Server>) -> Option<Self> {
         let servers: Arc<[Server]> = servers.into();
         let rounds = match servers.len() {
@@ -90,17 +92,16 @@ impl Balancer {
         })
     }
 
-    /// All of them.
     pub(super) fn servers(&self) -> &[Server] {
         &self.servers
     }
 
-    /// Whether there is more than one.
+    /// Whether there is more than one server.
     pub(super) fn has_several(&self) -> bool {
         self.rounds.is_some()
     }
 
-    /// What brings a server under suspicion; none for a single one, which is asked whatever is known of it.
+    /// Returns a reporter for the server's response; `None` for a single server, which is always used.
     pub(super) fn suspicion(&self, server: &Server) -> Option<Suspicion> {
         self.rounds.as_ref()?;
         Some(Suspicion {
@@ -111,8 +112,8 @@ impl Balancer {
         })
     }
 
-    /// The next server to try: one in turn that takes connections and answered the last time; when none of those is
-    /// left, one that takes connections, and then any other.
+    /// Returns the next server that was not tried: in turn, one that accepts connections and is not suspect;
+    /// failing that, one that accepts connections; failing that, any.
     pub(super) fn next(&self, tried: &mut TriedServers) -> Option<&Server> {
         let is_new = |index: &usize| !tried.0.contains(index);
         let index = match &self.rounds {
@@ -126,7 +127,7 @@ impl Balancer {
         self.servers.get(index)
     }
 
-    /// The same, and none but a server that takes connections and answered the last time.
+    /// Like [`next`](Self::next), but returns only a server that accepts connections and is not suspect.
     pub(super) fn next_sound(&self, tried: &mut TriedServers) -> Option<&Server> {
         let index = self.select(self.rounds.as_ref()?, tried, false)?;
         tried.0.push(index);
@@ -152,7 +153,8 @@ impl Balancer {
         selected.and_then(|backend| index(&backend))
     }
 
-    /// Checks the servers now and then, and as soon as one comes under suspicion or may be let back in, for ever.
+    /// Runs health checks at intervals, and ahead of time when a server is suspected or may be readmitted.
+    /// Never returns.
     pub(super) async fn run_health_checks(&self) {
         let Some(rounds) = &self.rounds else {
             return;
@@ -165,8 +167,8 @@ impl Balancer {
         }
     }
 
-    /// How long after the last check there is another one: as soon as a suspect is due that was not then. One that was,
-    /// and answered no probe, is asked for one with all the others.
+    /// Returns the time until the next check: when the next suspect is due that was not at the last check.
+    /// One that was and did not respond is probed with all others.
     fn next_check(&self, last: Instant) -> Duration {
         let due = self.servers.iter().filter_map(|server| server.health().due());
         let due = due.filter(|due| *due > last).min();
@@ -175,8 +177,8 @@ impl Balancer {
     }
 }
 
-/// A server as the balancer knows it: a name of its own, by which it is found again. Connections are made elsewhere,
-/// so that sockets of this machine and hosts with changing addresses are balanced too.
+/// Returns a stand-in backend, an address that encodes the index. Connections are made elsewhere, so that
+/// Unix sockets and hosts with changing addresses are balanced too.
 fn backend(index: usize) -> Option<Backend> {
     Backend::new(&format!("0.0.0.0:{}", index + 1)).ok()
 }

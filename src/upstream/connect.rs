@@ -1,4 +1,4 @@
-//! Connections to servers.
+//! Opens connections to servers: TCP, TLS or Unix sockets, with HTTP/1.1 or HTTP/2.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,17 +20,17 @@ use super::{RequestBody, UpstreamBuildError};
 use crate::config::{Endpoint, UpstreamUrl};
 use crate::trust_anchors::read_trust_anchors;
 
-/// Bytes of an answer's head in HTTP/2: what the HTTP library reads of one in HTTP/1.
+/// Most bytes of a response head in HTTP/2; the same as hyper's limit in HTTP/1.
 const RESPONSE_HEAD: u32 = 400 << 10;
 
-/// How TLS to a server is verified.
+/// TLS settings of one server.
 #[derive(Clone)]
 pub(super) struct ServerTls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
 
-/// The authorities that are trusted, each read once.
+/// Trusted root certificates; each source is read once.
 #[derive(Default)]
 pub(super) struct TrustStore {
     system: Option<Arc<ClientConfig>>,
@@ -38,7 +38,8 @@ pub(super) struct TrustStore {
 }
 
 impl TrustStore {
-    /// How TLS to this server is verified: by the authority in the file, or by the system's. `None` if it has none.
+    /// Returns the TLS settings of a server, with the roots in `authority` or else the system's. `None` if
+    /// its URL is not `https`.
     pub(super) fn for_server(
         &mut self,
         server: &UpstreamUrl,
@@ -71,7 +72,7 @@ impl TrustStore {
     }
 }
 
-/// A stream to a server, for a check of whether it is there.
+/// Opens a transport connection, without TLS, and closes it.
 pub(super) async fn probe(server: &UpstreamUrl) -> io::Result<()> {
     match server {
         UpstreamUrl::Http(endpoint) | UpstreamUrl::Https(endpoint) | UpstreamUrl::H2c(endpoint) => {
@@ -81,9 +82,9 @@ pub(super) async fn probe(server: &UpstreamUrl) -> io::Result<()> {
     }
 }
 
-/// A connection that speaks HTTP/1.1, counted as open until it ends.
+/// Opens an HTTP/1.1 connection, over TLS if `tls` is given. `open` is held until the connection ends.
 ///
-/// The head of an answer may have so many fields.
+/// `fields` is the most fields that the head of a response may have.
 pub(super) async fn http1(
     server: &UpstreamUrl,
     tls: Option<&ServerTls>,
@@ -110,7 +111,7 @@ pub(super) async fn http1(
     }
 }
 
-/// A connection that speaks HTTP/2 without having been asked (RFC 9113, section 3.3).
+/// Opens an HTTP/2 connection with prior knowledge (RFC 9113, section 3.3).
 pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<RequestBody>> {
     let stream = tcp(endpoint).await?;
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -158,7 +159,7 @@ async fn tcp(endpoint: &Endpoint) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The host without the brackets of an IPv6 address.
+/// Returns the host without the brackets of an IPv6 address.
 fn bare(endpoint: &Endpoint) -> &str {
     let name = endpoint.host.as_str();
     name.strip_prefix('[')

@@ -1,4 +1,4 @@
-//! How many connections there may be, to one application or to all, and who gets the next one.
+//! Limits connections, to one upstream or to all, and shares them fairly among clients.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,73 +11,72 @@ use super::pool::Pool;
 use super::response_body::OpenResponse;
 use crate::request::Network;
 
-/// An application with no more connections than this may be waited for by one client with all of them, and all of them
-/// be in its use.
+/// Limits up to this are not divided: one client may use all of the connections.
 pub(super) const UNDIVIDED: usize = 8;
 
-/// For each place that is free a client may hold so many: alone three quarters, one of two clients three sevenths.
-/// However many each of them asks for, some are left for the next.
+/// A client may hold this many permits for each free one: alone it gets three quarters of all, one of two
+/// clients three sevenths. So some are always left for the next client.
 const HELD_FOR_EACH_FREE: usize = 3;
 
-/// Of so many places that others wait for, one goes by age alone: very many clients that wait for one place each keep
-/// nobody out who waits for several.
+/// Every so-many-th permit goes to the oldest waiting request, so that many clients that wait for one permit
+/// each do not starve a client that waits for several.
 const BY_AGE_EVERY: usize = 4;
 
-/// An answer of which the client takes nothing for so long is broken off when others wait for its place.
+/// A response that its client has not read for so long is aborted if others wait for its permit.
 const UNREAD: Duration = Duration::from_secs(10);
 
-/// The same where its client holds more than its part and who waits holds none: within the time for which requests wait.
+/// The same for a client above its share, if the waiting client holds none; shorter than requests wait.
 const UNREAD_BEYOND_SHARE: Duration = Duration::from_secs(2);
 
-/// Bounds connections, to one application or to all. A place is held by a request that is under way; connections that
-/// are idle hold none, and are closed when a new one would be one too many.
+/// Limits the connections to one upstream or to all. Requests in progress hold permits; idle connections hold
+/// none and are closed when a new connection would exceed the limit.
 ///
-/// A place that becomes free goes to the client that holds fewest, of several to the one that waits for fewest; a
-/// client's own requests get them in the order in which they came.
+/// A free permit goes to the client that holds the fewest, among equals to the one that waits for the fewest;
+/// within a client, first come, first served.
 #[derive(Debug)]
 pub struct ConnectionLimit {
     most: usize,
-    /// Connections that are open, in use or idle.
+    /// Open connections, in use or idle.
     open: AtomicUsize,
     pools: Mutex<Vec<Weak<Pool>>>,
     shares: Mutex<ClientShares>,
     answers: Mutex<OpenResponses>,
 }
 
-/// Answers that hold a place, and whose they are; some of them are over.
+/// Responses that hold a permit, by client; some may have ended.
 #[derive(Debug, Default)]
 struct OpenResponses {
     list: Vec<(Network, Weak<OpenResponse>)>,
-    /// With more than these, those that are over are forgotten.
+    /// Length at which ended ones are removed.
     most: usize,
 }
 
-/// Places that are held: all, and those of each client that holds or waits for some.
+/// Permits held in all, and by each client that holds or waits for some.
 #[derive(Debug, Default)]
 struct ClientShares {
     held: usize,
     each: HashMap<Network, ClientShare>,
-    /// In the order in which they came. None of them could have one of the places that are free.
+    /// In order of arrival. No free permit is admissible to any of them.
     waiting: Vec<WaitingRequests>,
-    /// How many places those who waited got.
+    /// Permits granted to waiting requests.
     granted: usize,
 }
 
-/// A client's part.
+/// A client's permits and waiting requests.
 #[derive(Clone, Copy, Debug, Default)]
 struct ClientShare {
     held: usize,
     waiting: usize,
 }
 
-/// Somebody who waits for a place.
+/// A request that waits for a permit.
 #[derive(Debug)]
 struct WaitingRequests {
     client: Network,
     grant: oneshot::Sender<()>,
 }
 
-/// The other end of it. Waits no longer once it is dropped.
+/// The receiving end of a waiting request. Dropping it leaves the queue.
 #[derive(Debug)]
 struct Wait<'l> {
     limit: &'l ConnectionLimit,
@@ -85,26 +84,26 @@ struct Wait<'l> {
     granted: oneshot::Receiver<()>,
 }
 
-/// One of the places of a limit, counted among its client's.
+/// A permit for one connection, charged to a client.
 #[derive(Debug)]
 pub(super) struct LimitPermit {
     limit: Arc<ConnectionLimit>,
     client: Network,
 }
 
-/// What a connection counts as for as long as it is open.
+/// Counts an open connection in both limits until it is dropped.
 #[derive(Debug)]
 pub(super) struct OpenConnection([Arc<ConnectionLimit>; 2]);
 
 impl Default for ConnectionLimit {
-    /// No limit but those of each application.
+    /// A limit without bound.
     fn default() -> Self {
         Self::new(usize::MAX)
     }
 }
 
 impl ConnectionLimit {
-    /// So many at one time; at least one.
+    /// Creates a limit of `most` connections; at least one.
     pub fn new(most: usize) -> Self {
         Self {
             most: most.clamp(1, Semaphore::MAX_PERMITS),
@@ -115,18 +114,19 @@ impl ConnectionLimit {
         }
     }
 
-    /// How many at one time.
+    /// Returns the limit.
     pub(super) fn most(&self) -> usize {
         self.most
     }
 
-    /// How many places each client holds.
+    /// Returns a function that tells how many permits a client holds; it keeps the lock.
     pub(super) fn held(&self) -> impl Fn(Network) -> usize {
         let shares = self.shares();
         move |client| shares.of(client).held
     }
 
-    /// A place, if the client may have one that is free. Nobody is passed over: whoever waits could not have it.
+    /// Returns a permit if the client may have a free one. This skips no waiting request: those may not have
+    /// it.
     pub(super) fn try_take(self: &Arc<Self>, client: Network) -> Option<LimitPermit> {
         let mut shares = self.shares();
         if !self.admits(&shares, client) {
@@ -140,7 +140,7 @@ impl ConnectionLimit {
         })
     }
 
-    /// A place as soon as it is the client's turn. `None` never comes.
+    /// Waits for a permit. Never returns `None`.
     pub(super) async fn take(self: &Arc<Self>, client: Network) -> Option<LimitPermit> {
         if let Some(place) = self.try_take(client) {
             return Some(place);
@@ -158,7 +158,7 @@ impl ConnectionLimit {
         let mut shares = self.shares();
         shares.each.entry(client).or_default().waiting += 1;
         shares.waiting.push(WaitingRequests { client, grant });
-        // One may have become free since it was looked for.
+        // A permit may have become free after the check.
         self.grant(&mut shares);
         drop(shares);
         Wait {
@@ -168,7 +168,7 @@ impl ConnectionLimit {
         }
     }
 
-    /// Gives what is free to those who wait and may have it.
+    /// Grants free permits to waiting requests that may have them.
     fn grant(&self, shares: &mut ClientShares) {
         while let Some(next) = self.next(shares) {
             let WaitingRequests { client, grant } = shares.waiting.remove(next);
@@ -180,7 +180,7 @@ impl ConnectionLimit {
         }
     }
 
-    /// Whose turn it is of those who wait.
+    /// Returns the index of the waiting request that is next.
     fn next(&self, shares: &ClientShares) -> Option<usize> {
         let is_by_age = shares.granted % BY_AGE_EVERY == BY_AGE_EVERY - 1;
         let waiting = shares.waiting.iter().enumerate();
@@ -198,8 +198,8 @@ impl ConnectionLimit {
         self.grant(shares);
     }
 
-    /// Breaks off an answer that nobody reads where this client finds no place: one of its own, or of a client that has
-    /// more places than it.
+    /// Aborts an unread response if this client finds no permit: one of its own, or of a client that holds
+    /// more.
     pub(super) fn reclaim(&self, client: Network) {
         if self.admits(&self.shares(), client) {
             return;
@@ -260,15 +260,15 @@ impl ConnectionLimit {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has idle connections of a server closed where another one needs the room.
+    /// Registers a pool whose idle connections may be closed to make room.
     pub(super) fn register(&self, pool: &Arc<Pool>) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of configurations that were replaced.
+        // Pools of replaced configurations.
         pools.retain(|pool| pool.strong_count() > 0);
         pools.push(Arc::downgrade(pool));
     }
 
-    /// Closes an idle connection if there are as many as there may be.
+    /// Closes an idle connection if the limit is reached.
     pub(super) fn make_room(&self) {
         if self.open.load(Ordering::Relaxed) >= self.most {
             let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,7 +304,7 @@ impl ClientShares {
         self.change(client, |share| share.waiting -= 1);
     }
 
-    /// Clients that neither hold nor wait for places are forgotten.
+    /// Applies a change, and removes the client if it neither holds nor waits.
     fn change(&mut self, client: Network, change: impl FnOnce(&mut ClientShare)) {
         if let Some(share) = self.each.get_mut(&client) {
             change(share);
@@ -320,7 +320,7 @@ impl Drop for Wait<'_> {
         let mut shares = self.limit.shares();
         self.granted.close();
         if self.granted.try_recv().is_ok() {
-            // Granted in the moment in which nobody wanted it any more.
+            // Granted while the request was being cancelled.
             self.limit.give_back(&mut shares, self.client);
             return;
         }
@@ -336,7 +336,7 @@ impl Drop for Wait<'_> {
 }
 
 impl LimitPermit {
-    /// An answer holds it, and gives it back sooner if nobody reads it.
+    /// Registers a response that holds this permit and may be aborted to free it.
     pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
         self.limit.lend(self.client, answer);
     }

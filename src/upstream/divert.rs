@@ -1,8 +1,8 @@
-//! A request that waits at a server which answers nobody any more: a process that stands still, or its machine.
+//! Sends a request to a second server if the first hangs, as a stopped process or machine does.
 //!
-//! Only the time that the head of an answer may take tells for certain, and then it is too late for the request. So after
-//! a quarter of that time the server is sent a probe; where it does not answer that either, what may be sent twice goes
-//! to another server as well, within the time that is left. The answer that comes first counts.
+//! Only the response time-out proves a hang, and then it is too late for the request. So after a quarter of
+//! it the server is probed, and if it does not respond to the probe either, a repeatable request is also sent
+//! to another server, within the time that is left. The first response wins.
 
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
@@ -16,7 +16,7 @@ use super::server::{ReplayableHead, SendOutcome, Server};
 use super::{ConnectionPermit, RequestBody, Upstream};
 use crate::authorize::Permit;
 
-/// Sends one request to an application, and at most once to another server as well.
+/// Sends one request, and at most once also to another server.
 pub(super) struct RequestSender<'s> {
     upstream: &'s Upstream,
     permit: &'s Permit,
@@ -34,7 +34,8 @@ impl<'s> RequestSender<'s> {
         }
     }
 
-    /// Sends it to a server. What became of it, and at which server; `connection` is the one that the answer holds.
+    /// Sends the request to `server`. Returns the outcome and the server that it came from; `connection` is
+    /// the permit that the response holds.
     pub(super) async fn send(
         &mut self,
         server: &'s Server,
@@ -57,7 +58,7 @@ impl<'s> RequestSender<'s> {
             return (server, attempted);
         }
         let until = began + server.response_limit();
-        // Boxed, as it is seldom needed and large.
+        // Boxed: large and seldom needed.
         Box::pin(self.send_elsewhere_if_silent(server, sent, &copied, until, tried, connection)).await
     }
 

@@ -1,4 +1,4 @@
-//! A stream to a server that may answer before it was told everything.
+//! A stream for servers that respond before they have read the whole request.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads the answer of a server that no longer reads.
+/// Keeps reading after writes fail.
 ///
-/// A server that refuses an upload may answer and close at once, and the next write fails. The answer lies in the
-/// system's buffer then, and the HTTP library would drop it for the failure. So what cannot be written any more is
-/// thrown away instead, and reading tells how it ends: with the answer, or with the connection's end.
+/// A server that rejects an upload may respond and close at once, so the next write fails while the response
+/// is still in the socket's buffer; hyper would drop the response because of the failure. This stream
+/// discards further writes instead, so that reading finds the response, or the end of the connection.
 #[derive(Debug)]
 pub(super) struct EarlyResponseStream<S> {
     stream: S,
@@ -36,7 +36,7 @@ impl<S> EarlyResponseStream<S> {
     }
 }
 
-/// Whether the other side ended the connection.
+/// Whether the peer closed the connection.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),

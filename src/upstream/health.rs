@@ -1,4 +1,4 @@
-//! What a server's answers say of its health.
+//! Passive health of a server, as its responses show it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// For so long a server is left out that fails for the first time, and for twice as long each further time, up to
-/// [`LONGEST`]: one that answers every probe and breaks off every answer costs few of them.
+/// How long a failing server is left out: doubled with each failure, up to [`LONGEST`], so that a server that
+/// passes every probe and breaks off every response costs few requests.
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Whether a server is asked while there are others. Costs a server that never failed one look at a flag an answer.
+/// Whether a server is suspect. A server that never failed costs one atomic load per response.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    /// It left a request without a whole answer, and was not let back in since.
+    /// It failed to send a whole response and was not readmitted since.
     is_suspect: AtomicBool,
-    /// It was suspect, and that is not forgotten.
+    /// It was suspect, and the back-off is not reset yet.
     has_failed: AtomicBool,
     record: Mutex<HealthRecord>,
 }
 
 #[derive(Debug, Default)]
 struct HealthRecord {
-    /// For how long it was left out last.
+    /// How long it was left out last.
     left_out: Duration,
     until: Option<Instant>,
 }
@@ -33,7 +33,7 @@ impl Health {
         self.is_suspect.load(Ordering::Relaxed)
     }
 
-    /// Has it left out; for how long, unless it is already.
+    /// Marks the server as suspect. Returns for how long; `None` if it already is.
     pub(super) fn fail(&self) -> Option<Duration> {
         if self.is_suspect.swap(true, Ordering::Relaxed) {
             return None;
@@ -45,18 +45,18 @@ impl Health {
         Some(record.left_out)
     }
 
-    /// From when on a suspect may be let back in, if it answers a probe.
+    /// Returns when a suspect may be readmitted, if it responds to a probe.
     pub(super) fn due(&self) -> Option<Instant> {
         self.record().until.filter(|_| self.is_suspect())
     }
 
-    /// Has it asked again, on trial.
+    /// Readmits the server, on trial.
     pub(super) fn readmit(&self) {
         self.is_suspect.store(false, Ordering::Relaxed);
     }
 
-    /// It gave a whole answer. Once it has been back for as long as it was left out, what was before is forgotten: a
-    /// single answer is none of one that breaks off every other.
+    /// Reports a whole response. Resets the back-off once the server has been back for as long as it was left
+    /// out; one good response is no proof, as every other may break off.
     pub(super) fn answer(&self) {
         if !self.has_failed.load(Ordering::Relaxed) || self.is_suspect() {
             return;
@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// Waits until it is due, and lets it back in.
+    /// Waits until it is due, and readmits it.
     async fn come_back(health: &Health) {
         let due = health.due().unwrap();
         tokio::time::sleep_until(due).await;

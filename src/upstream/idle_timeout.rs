@@ -1,4 +1,4 @@
-//! A limit for how long nothing may happen.
+//! A time-out for the lack of progress.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Measures how long something waits. Costs nothing as long as it does not wait.
+/// Times how long an operation stays pending. Starts no timer until the first pending poll.
 #[derive(Debug)]
 pub struct IdleTimeout {
     limit: Duration,
@@ -15,7 +15,7 @@ pub struct IdleTimeout {
 }
 
 impl IdleTimeout {
-    /// Nothing may happen for so long.
+    /// Creates a time-out of `limit` without progress.
     pub fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -24,12 +24,12 @@ impl IdleTimeout {
         }
     }
 
-    /// Something happened.
+    /// Reports progress.
     pub fn progressed(&mut self) {
         self.is_waiting = false;
     }
 
-    /// Nothing happened at this call: ready once that was so for the whole limit.
+    /// Reports a pending poll; ready once there was no progress for the whole limit.
     pub fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let deadline = Instant::now() + self.limit;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

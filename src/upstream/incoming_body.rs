@@ -1,4 +1,4 @@
-//! The body of a message, as the HTTP library hands it over.
+//! A message body as hyper receives it, from a client or a server.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,10 +9,10 @@ use hyper::body::Incoming;
 
 use super::BodyError;
 
-/// A body as it comes in, from a client or from a server.
+/// A received body.
 ///
-/// It ends only where its sender said so. In HTTP/2 the library takes a stream that is reset with `NO_ERROR` for one
-/// that ended; here that is an error like any other reset, so that no reader takes a part for the whole.
+/// Ends only where its sender ended it: in HTTP/2 hyper takes a stream that is reset with `NO_ERROR` for
+/// complete; here that is an error like any other reset, so that a part never passes for the whole.
 #[derive(Debug)]
 pub struct IncomingBody {
     incoming: Incoming,
@@ -20,7 +20,7 @@ pub struct IncomingBody {
 }
 
 impl IncomingBody {
-    /// A body that comes over HTTP/1, framed by chunks, by its length or by the connection's end.
+    /// A body over HTTP/1, framed by chunks, length or close.
     pub(super) fn http1(incoming: Incoming) -> Self {
         Self {
             incoming,
@@ -28,7 +28,7 @@ impl IncomingBody {
         }
     }
 
-    /// A body that comes over HTTP/2, whose stream says where it ends.
+    /// A body over HTTP/2, ended by END_STREAM.
     pub(super) fn http2(incoming: Incoming) -> Self {
         Self {
             incoming,

@@ -1,7 +1,7 @@
-//! From a permit to an application.
+//! The upstream stage: sends a permitted request to a server and returns its response.
 //!
-//! An application has one server or several; several are balanced, and one that cannot be reached is passed over.
-//! Connections are kept and used again.
+//! An upstream has one server or several. Several are balanced, and unreachable ones are skipped. Connections
+//! are pooled.
 
 mod balance;
 mod connect;
@@ -48,11 +48,11 @@ pub use response_body::ResponseBody;
 pub use slots::ConnectionPermit;
 pub use upload::{LINGER, Upload};
 
-/// All applications that routes lead to, in the order of [`Routes::upstreams`].
+/// All upstreams of the routes, in the order of [`Routes::upstreams`].
 #[derive(Debug)]
 pub struct Upstreams(Vec<Upstream>);
 
-/// One application.
+/// One upstream.
 #[derive(Debug)]
 pub struct Upstream {
     name: String,
@@ -61,103 +61,103 @@ pub struct Upstream {
     warnings: WarningLimit,
 }
 
-/// An application's answer, and where it came from.
+/// A response, and the server that sent it.
 #[derive(Debug)]
 pub struct UpstreamResponse {
-    /// The answer.
+    /// The response.
     pub response: Response<ResponseBody>,
-    /// The server that gave it, for the record.
+    /// The server, for the access log.
     pub server: Arc<str>,
-    /// For an answer that begins a tunnel: its place at the application, to be held as long as it lasts.
+    /// For status 101: the connection permit, to be held as long as the tunnel lasts.
     pub tunnel: Option<ConnectionPermit>,
 }
 
-/// Whether a server takes a connection.
+/// Whether a server accepts connections.
 #[derive(Debug)]
 pub struct Reachability {
-    /// The application.
+    /// The upstream.
     pub upstream: String,
     /// The server.
     pub server: String,
-    /// Whether it does, or why not.
+    /// Whether it accepts a connection, or why not.
     pub result: io::Result<()>,
 }
 
-/// Why an application did not answer.
+/// Why a request got no response.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// No server takes a connection.
+    /// No server accepts a connection.
     #[error("{name} cannot be reached: {source}")]
     Unreachable {
-        /// The application.
+        /// The upstream.
         name: String,
-        /// What the last server that was tried said.
+        /// The error of the last server that was tried.
         source: io::Error,
     },
-    /// It has as many connections as it may, and too many requests wait for one. Nothing was sent.
+    /// All `max_connections` are in use, and too many requests wait for one. Nothing was sent.
     #[error("{0} has as many connections as it may have (max_connections), and too many requests wait")]
     Busy(String),
-    /// The head of its answer does not come.
+    /// The response head did not arrive in time.
     #[error("{0} takes too long")]
     Timeout(String),
-    /// It broke off, or its answer cannot be understood.
+    /// The connection broke, or the response is malformed.
     #[error("{name} broke off: {source}")]
     Broken {
-        /// The application.
+        /// The upstream.
         name: String,
-        /// What was wrong.
+        /// The cause.
         source: hyper::Error,
     },
-    /// Its answer says two different lengths.
+    /// The response has two different lengths.
     #[error("{0} says more than one length of its answer")]
     Ambiguous(String),
-    /// Who may make the request changed while it waited.
+    /// The credentials lapsed while the request waited.
     #[error(transparent)]
     Lapsed(#[from] Lapse),
-    /// The client broke off, or sent nothing for too long.
+    /// The client aborted the body, or stalled.
     #[error("the request's body broke off")]
     RequestBody,
 }
 
-/// Why applications cannot be set up.
+/// Why an upstream cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamBuildError {
-    /// Not a server.
+    /// A server's URL is invalid.
     #[error("upstream {name}: {source}")]
     Server {
-        /// The application.
+        /// The upstream.
         name: String,
-        /// What is wrong.
+        /// The cause.
         source: UpstreamUrlError,
     },
-    /// No servers.
+    /// The upstream has no servers.
     #[error("upstream {0} has no servers")]
     NoServers(String),
-    /// The certificates that are to be trusted cannot be read.
+    /// The trusted certificates cannot be read.
     #[error("{path} {error}", path = .path.display())]
     Authority {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         error: TrustAnchorError,
     },
-    /// The system has no certificates that could be trusted.
+    /// The system has no trusted certificates.
     #[error("the system's authorities of certificates cannot be used: {0}")]
     SystemAuthorities(String),
 }
 
-/// How long applications may take.
+/// Limits for all upstreams.
 #[derive(Clone, Copy, Debug)]
 struct UpstreamTimeouts {
     connect: Duration,
     response: Duration,
-    /// Fields of an answer's head.
+    /// Fields of a response head.
     header_fields: usize,
 }
 
 impl Upstreams {
-    /// Sets up the applications that routes lead to; to all of them there are no more connections than `all` allows. No
-    /// connection is made yet.
+    /// Sets up the upstreams of the routes, which together open no more connections than `all` allows. Makes
+    /// no connection yet.
     pub fn new(
         config: &Config,
         routes: &Routes,
@@ -201,12 +201,12 @@ impl Upstreams {
         upstreams.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The application that a route leads to.
+    /// Returns the upstream of a route.
     pub fn of(&self, id: UpstreamId) -> Option<&Upstream> {
         self.0.get(id.index())
     }
 
-    /// Whether two routes lead to one application: it may have several names, and so may its servers.
+    /// Whether two targets share a server, and so are one application under several names.
     pub fn is_one_application(&self, one: RouteTarget, other: RouteTarget) -> bool {
         let servers = |target| match target {
             RouteTarget::Demo => &[],
@@ -219,8 +219,7 @@ impl Upstreams {
         one == other || servers(one).iter().any(shares)
     }
 
-    /// Looks whether each server takes a connection as the gateway would make it, TLS included, within this time. No
-    /// request is sent.
+    /// Connects to each server as requests would, TLS included, within `limit`. Sends no request.
     pub async fn reach(&self, limit: Duration) -> Vec<Reachability> {
         let servers = self.0.iter().flat_map(|upstream| {
             let servers = upstream.balancer.servers().iter();
@@ -236,7 +235,7 @@ impl Upstreams {
         futures_util::future::join_all(reached).await
     }
 
-    /// Checks the servers of balanced applications now and then, until `stop`.
+    /// Runs the health checks of all upstreams until `stop`.
     pub async fn run_maintenance(&self, stop: CancellationToken) {
         let checks = self
             .0
@@ -249,28 +248,26 @@ impl Upstreams {
 }
 
 impl Upstream {
-    /// Its name in the configuration, or its only server.
+    /// Returns its name in the configuration, or the URL of its only server.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where its servers listen.
+    /// Returns the URLs of its servers.
     pub fn servers(&self) -> Vec<String> {
         let servers = self.balancer.servers().iter();
         servers.map(|server| server.name().to_string()).collect()
     }
 
-    /// Sends a request on. Takes the permit as proof that the request may be made, which is looked at again after
-    /// whatever is waited for.
+    /// Sends a request. The permit proves that policy admits it, and is checked again after every wait.
     ///
-    /// A server that cannot be reached is passed over as long as there is another one: nothing of the request was
-    /// sent then. One that does not answer, or whose answer breaks off, is left out for a while, and until it answers a
-    /// probe, as long as there is another one. A request that reached a server is not sent again, save one without a body,
-    /// by a safe method (RFC 9110, section 9.2.2): over a connection that turned out to be closed, or to another server
-    /// where the first answers neither it nor a probe.
+    /// An unreachable server is skipped while there is another, since nothing was sent to it. One that times
+    /// out or breaks off is left out for a while and until it responds to a probe, while there is another. A
+    /// request that reached a server is sent again only if it has no body and a safe method (RFC 9110,
+    /// section 9.2.2): after a reused connection turned out to be closed, or to another server if the first
+    /// responds neither to it nor to a probe.
     ///
-    /// Where there are as many connections as there may be, it waits for one for a moment; `client` has its share of
-    /// those that wait.
+    /// At the connection limit the request waits for a short time; each `client` has a share of the queue.
     pub async fn send(
         &self,
         permit: &Permit,

@@ -1,4 +1,4 @@
-//! Connections that wait for their next request.
+//! Pool of idle HTTP/1.1 connections to one server.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use super::RequestBody;
 
-/// More connections than this are not kept for one server.
+/// Most idle connections kept for one server.
 const MOST: usize = 512;
 
-/// A kept connection older than this is not used: servers that close idle connections after a minute or more are
-/// about to.
+/// Longest time for which a connection is kept: servers that close idle connections often do so after a
+/// minute.
 pub(super) const KEPT_FOR: Duration = Duration::from_secs(50);
 
-/// Idle connections of HTTP/1 to one server; the one that was used last is used next, so that those too many age.
+/// Idle connections, newest last. The newest is used first, so that surplus ones age out.
 #[derive(Default)]
 pub(super) struct Pool(Mutex<Vec<Idle>>);
 
@@ -25,7 +25,7 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection that is in use.
+/// A connection in use.
 pub(super) struct Lease {
     pool: Arc<Pool>,
     sender: SendRequest<RequestBody>,
@@ -33,7 +33,7 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    /// A connection that has been idle for no longer than `max_idle`.
+    /// Takes a connection that has been idle for no longer than `max_idle`.
     pub(super) fn take(&self, max_idle: Duration) -> Option<SendRequest<RequestBody>> {
         let now = Instant::now();
         let mut idle = self.lock();
@@ -54,12 +54,12 @@ impl Pool {
             } else if idle[at].sender.is_ready() {
                 return Some(idle.remove(at).sender);
             }
-            // Otherwise it has not noticed yet that its last exchange is over; it will be there for the next request.
+            // Otherwise its last exchange is not over yet; it stays for the next request.
         }
         None
     }
 
-    /// Closes the connection that was used longest ago, if there is one.
+    /// Closes the connection that has been idle longest. Returns whether there was one.
     pub(super) fn close_one(&self) -> bool {
         let mut idle = self.lock();
         if idle.is_empty() {
@@ -95,7 +95,7 @@ impl Lease {
         }
     }
 
-    /// The exchange is over: the connection serves another one, or is closed.
+    /// Ends the exchange: puts the connection back into the pool, or closes it.
     pub(super) fn give_back(self) {
         if self.is_reusable {
             self.pool.put(self.sender);

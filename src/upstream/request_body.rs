@@ -1,4 +1,4 @@
-//! The body of a request on its way to an application.
+//! The request body that hyper sends to an upstream.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::authenticate::{Credentials, Lapse};
 use crate::authorize::Permit;
 use crate::identity::Strip;
 
-/// A body that is handed on as it comes, never collected; or one that had to be read to be judged.
+/// A streamed body, or one that was read in full to verify it.
 #[derive(Debug)]
 pub struct RequestBody(RequestContent);
 
@@ -46,7 +46,7 @@ struct StreamingContent {
     progress: Arc<BodyProgress>,
 }
 
-/// How far a body has come, for those who gave it away.
+/// Progress of a body, shared with the sender of the request.
 #[derive(Debug, Default)]
 pub struct BodyProgress {
     finished: OnceLock<Instant>,
@@ -55,33 +55,33 @@ pub struct BodyProgress {
     lapse: OnceLock<Lapse>,
 }
 
-/// Why a body ends before its end.
+/// Why a body ends early.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// The connection broke off, or what came is no body.
+    /// The connection broke, or the framing is invalid.
     #[error(transparent)]
     Broken(#[from] hyper::Error),
-    /// The stream was reset before the end (RFC 9113, section 5.4.2).
+    /// The stream was reset before its end (RFC 9113, section 5.4.2).
     #[error("the stream was reset before the body's end")]
     Reset,
-    /// Nothing came for too long.
+    /// No data arrived within the idle time-out.
     #[error("nothing came for too long")]
     Stalled,
-    /// The client took nothing of it while others waited for its connection.
+    /// Its client did not read it while others waited for a connection.
     #[error("nobody read it while others waited for a connection")]
     Unread,
-    /// On whose behalf it is sent may not send it any more.
+    /// The credentials lapsed.
     #[error(transparent)]
     Lapsed(#[from] Lapse),
-    /// It is another one than was signed.
+    /// It does not match its signature.
     #[error(transparent)]
     Wrong(#[from] SignatureError),
 }
 
 impl RequestBody {
-    /// The body that a client sends. Its trailers lose what only the gateway may say, and it may pause for `idle`. With
-    /// a check, its end is handed on only if it is what was signed, and no trailers are: nobody signed those. Nothing of
-    /// it is handed on once the permit's credentials have lapsed.
+    /// Streams a client's body, which may pause for `idle`, and strips reserved names from trailers. With
+    /// `check`, the end is withheld until the body matches its signature, and trailers are dropped, because
+    /// they are not signed. Fails once the permit's credentials have lapsed.
     pub fn new(
         upload: Upload,
         check: Option<BodyCheck>,
@@ -102,7 +102,7 @@ impl RequestBody {
         })))
     }
 
-    /// A body that was read. It is not handed on if the permit's credentials have lapsed by then.
+    /// Sends a body that is in memory. Fails if the permit's credentials have lapsed by then.
     pub fn read(bytes: Bytes, permit: &Permit) -> Self {
         let progress = BodyProgress::default();
         progress.finish();
@@ -118,7 +118,7 @@ impl RequestBody {
         Self(RequestContent::Nothing)
     }
 
-    /// How far it comes; `None` if there is nothing to come.
+    /// Returns the progress; `None` without a body.
     pub fn progress(&self) -> Option<Arc<BodyProgress>> {
         match &self.0 {
             RequestContent::Nothing => None,
@@ -129,22 +129,22 @@ impl RequestBody {
 }
 
 impl BodyProgress {
-    /// When the last of it was handed on; `None` before that.
+    /// Returns when the last frame was handed to hyper; `None` before that.
     pub fn finished(&self) -> Option<Instant> {
         self.finished.get().copied()
     }
 
-    /// Whether it broke off.
+    /// Whether it ended early.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// How it differs from what was signed, if it does.
+    /// Returns why the body does not match its signature, if it does not.
     pub fn fault(&self) -> Option<SignatureError> {
         self.fault.get().cloned()
     }
 
-    /// Why it may not be sent any more, if it may not.
+    /// Returns why the credentials lapsed, if they did.
     pub fn lapse(&self) -> Option<Lapse> {
         self.lapse.get().copied()
     }
@@ -171,7 +171,7 @@ fn require_current(credentials: Option<&Credentials>) -> Result<(), Lapse> {
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl StreamingContent {
-    /// What the client sent, as it came.
+    /// Polls the client's body, with idle time-out and credentials check.
     fn poll_sent(&mut self, context: &mut Context<'_>) -> Polled {
         let Poll::Ready(polled) = Pin::new(&mut self.upload).poll_frame(context) else {
             return self
@@ -180,7 +180,7 @@ impl StreamingContent {
                 .map(|()| Some(Err(self.progress.fail(BodyError::Stalled))));
         };
         self.idle.progressed();
-        // The end too: without it no application takes the body for whole.
+        // Checked at the end too: without its end no server takes the body for whole.
         if let Err(lapse) = require_current(self.credentials.as_ref()) {
             return Poll::Ready(Some(Err(self.progress.fail(lapse.into()))));
         }

@@ -1,4 +1,4 @@
-//! The body of an application's answer.
+//! The response body that an upstream sends.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,19 +14,21 @@ use super::pool::Lease;
 use super::slots::ConnectionPermit;
 use super::{BodyError, IncomingBody};
 
-/// A body as it comes. Its connection goes back to the pool at its end, and is closed if it is dropped before.
+/// A streamed body. Its connection goes back to the pool at the end, and is closed if the body is dropped
+/// earlier.
 #[derive(Debug)]
 pub struct ResponseBody(Arc<OpenResponse>);
 
-/// An answer that goes on, shared by its body and the places, which take back the connection of one that nobody reads.
+/// A response in progress, shared by its body and the connection limits, which may abort it if it is not
+/// read.
 #[derive(Debug)]
 pub(super) struct OpenResponse(Mutex<ExchangeState>);
 
 #[derive(Debug)]
 struct ExchangeState {
-    /// `None` once the connection was taken back.
+    /// `None` once aborted.
     exchange: Option<Exchange>,
-    /// Since when it is the client's turn; `None` while the application's.
+    /// Since when the client has not polled for more; `None` while waiting for the upstream.
     unread_since: Option<Instant>,
 }
 
@@ -34,10 +36,9 @@ struct ExchangeState {
 struct Exchange {
     received: IncomingBody,
     lease: Option<Lease>,
-    /// Given back after the connection, which whoever waits for the place then uses.
+    /// Dropped after the connection is back, so that the next holder can reuse it.
     permit: Option<ConnectionPermit>,
-    /// Raised if the body breaks off, and dismissed at its end: a server that answers half is no better than one that does
-    /// not.
+    /// Raised if the body breaks off, dismissed at its end: half a response counts as a failure.
     suspicion: Option<Suspicion>,
 }
 
@@ -57,7 +58,7 @@ impl ResponseBody {
         Self(Arc::new(OpenResponse(Mutex::new(state))))
     }
 
-    /// Has the place taken until the body's end, or until others wait for it and nobody reads.
+    /// Holds the permit until the body ends, or is aborted because others wait for it.
     pub(super) fn hold(&mut self, permit: Option<ConnectionPermit>) {
         let Some(place) = permit.filter(|_| !self.is_end_stream()) else {
             return;
@@ -68,7 +69,7 @@ impl ResponseBody {
         }
     }
 
-    /// Has the server that sends it come under suspicion if it breaks off.
+    /// Reports to `suspicion` whether the body is complete.
     pub(super) fn watch(&mut self, suspicion: Option<Suspicion>) {
         if let Some(exchange) = &mut self.0.state().exchange {
             exchange.suspicion = suspicion;
@@ -78,15 +79,15 @@ impl ResponseBody {
 }
 
 impl OpenResponse {
-    /// How long the client has taken nothing of what is there.
+    /// Returns for how long the client has not read available data; `None` while it waits for the upstream.
     pub(super) fn unread_for(&self) -> Option<Duration> {
         self.state().unread_since.map(|since| since.elapsed())
     }
 
-    /// Breaks it off: its connection is closed, and its place free.
+    /// Aborts the response: closes its connection and frees its permit.
     pub(super) fn break_off(&self) {
         let exchange = self.state().exchange.take();
-        // Others are told once it is unlocked.
+        // Dropped outside the lock, because dropping the permit wakes others.
         drop(exchange);
     }
 

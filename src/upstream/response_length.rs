@@ -1,15 +1,15 @@
-//! What an application's answer says of its length (RFC 9112, section 6.3).
+//! Normalizes `Content-Length` of upstream responses (RFC 9112, section 6.3).
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// An answer that says two different lengths, or one that is none.
+/// A response with two different lengths, or an invalid one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AmbiguousLength;
 
-/// Leaves one `Content-Length` where the same one was said several times, and none beside a `Transfer-Encoding`, which
-/// overrides it, or to an answer that has no content and no length (RFC 9110, section 8.6). Clients would read each of
-/// those differently.
+/// Merges repeated equal lengths into one, and removes the length beside `Transfer-Encoding`, which overrides
+/// it, or from a response that cannot have one (RFC 9110, section 8.6). Clients would read each of these
+/// differently.
 pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), AmbiguousLength> {
     let has_none = status.is_informational() || status == StatusCode::NO_CONTENT;
     if has_none || headers.contains_key(TRANSFER_ENCODING) {
@@ -36,7 +36,7 @@ pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), 
     Ok(())
 }
 
-/// Whether a value is a number in its only spelling, small enough for every reader.
+/// Whether a value is a canonical number, small enough for every reader.
 fn is_plain(value: &[u8]) -> bool {
     let is_canonical = matches!(value, [b'0'] | [b'1'..=b'9', ..]);
     is_canonical && value.len() < 19 && value.iter().all(u8::is_ascii_digit)

@@ -1,4 +1,4 @@
-//! One server of an application.
+//! One server of an upstream: sends requests over pooled HTTP/1.1 connections or a shared HTTP/2 one.
 
 use std::error::Error as _;
 use std::fmt;
@@ -22,11 +22,10 @@ use super::slots::UpstreamSlots;
 use super::{BodyProgress, IncomingBody, RequestBody, ResponseBody, UpstreamTimeouts};
 use crate::config;
 
-/// A connection that was idle for longer may have been closed by the server in the very moment in which it is used.
-/// A request that cannot be sent twice does not take the risk: servers keep idle connections for 5 s and more.
+/// Longest idle time of a connection that a non-repeatable request may reuse: the server may close an idle
+/// connection at the moment of use, and servers keep them for 5 s and more.
 const SAFE_IDLE: Duration = Duration::from_secs(4);
 
-/// A server, and its connections.
 pub(super) struct Server {
     address: config::UpstreamUrl,
     name: Arc<str>,
@@ -34,14 +33,14 @@ pub(super) struct Server {
     limits: UpstreamTimeouts,
     slots: Arc<UpstreamSlots>,
     idle: Arc<Pool>,
-    /// The one connection over which all requests go in HTTP/2.
+    /// The one connection for all requests in HTTP/2.
     shared: Mutex<Option<SharedConnection>>,
-    /// Those with lower numbers are not used any more.
+    /// Shared connections with lower numbers are no longer used.
     given_up: AtomicU64,
-    /// Held while `shared` is made, so that it is made once.
+    /// Held while connecting, so that only one connection is made.
     connecting: tokio::sync::Mutex<()>,
     health: Arc<Health>,
-    /// How the last probe ended that a request was the reason for. Held while there is one.
+    /// Outcome of the last probe on behalf of a request. Locked during a probe.
     probed: tokio::sync::Mutex<Option<Probed>>,
 }
 
@@ -54,22 +53,22 @@ struct Probed {
 #[derive(Clone)]
 struct SharedConnection {
     sender: http2::SendRequest<RequestBody>,
-    /// How many were made before it.
+    /// How many came before it.
     number: u64,
 }
 
-/// What became of a request.
+/// The outcome of sending a request.
 pub(super) enum SendOutcome {
     Answered(Response<ResponseBody>),
-    /// Nothing of it was sent: here it is again.
+    /// Nothing was sent; has the request back.
     Unreachable(io::Error, Request<RequestBody>),
     TimedOut,
-    /// The client did not send what it announced.
+    /// The client did not send its whole body.
     BodyFailed,
     Broken(hyper::Error),
 }
 
-/// What can be sent again if it must.
+/// A copy of a request without a body, to send it again.
 pub(super) struct ReplayableHead {
     method: Method,
     uri: Uri,
@@ -100,28 +99,26 @@ impl Server {
         }
     }
 
-    /// Its address, for people and for the record.
+    /// Returns its URL, for logs.
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// Where it listens.
     pub(super) fn address(&self) -> &config::UpstreamUrl {
         &self.address
     }
 
-    /// Whether all requests to it share one connection.
+    /// Whether all requests share one connection.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self.address, config::UpstreamUrl::H2c(_))
     }
 
-    /// What its answers say of it.
     pub(super) fn health(&self) -> &Arc<Health> {
         &self.health
     }
 
-    /// Whether it takes a connection. One that is under suspicion must answer a request as well, once it has been left
-    /// out for long enough: the system takes connections for a process that stands still.
+    /// Checks that the server accepts a connection. A suspect that is due must also respond to a request,
+    /// since the kernel accepts connections for a stopped process; then it is readmitted.
     pub(super) async fn probe(&self) -> io::Result<()> {
         if self.health.due().is_none_or(|due| Instant::now() < due) {
             return timeout(self.limits.connect, connect::probe(&self.address)).await?;
@@ -132,8 +129,8 @@ impl Server {
         Ok(())
     }
 
-    /// Whether it answers a probe, for requests that it leaves waiting. However many ask, one probe is under way at a time;
-    /// who waits for it takes its outcome.
+    /// Whether the server responds to a probe, for requests that wait for it. Runs one probe at a time;
+    /// callers that wait for a running one share the next outcome.
     pub(super) async fn answers(&self) -> bool {
         let asked = Instant::now();
         let mut probed = self.probed.lock().await;
@@ -149,17 +146,17 @@ impl Server {
         is_answered
     }
 
-    /// How long a request waits for an answer before it is doubted that the server answers anybody.
+    /// Returns how long a request waits before the server is probed.
     pub(super) fn patience(&self) -> Duration {
         self.limits.response / 4
     }
 
-    /// How long a request waits for the head of its answer.
+    /// Returns how long a request waits for the response head.
     pub(super) fn response_limit(&self) -> Duration {
         self.limits.response
     }
 
-    /// Whether it answers, whatever it says, a request that asks for nothing (RFC 9110, section 9.3.7).
+    /// Sends `OPTIONS *` (RFC 9110, section 9.3.7); any response counts.
     async fn ping(&self) -> io::Result<()> {
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = Method::OPTIONS;
@@ -188,7 +185,7 @@ impl Server {
         answered.map(drop).map_err(io::Error::other)
     }
 
-    /// Whether it takes a connection that requests could be sent over.
+    /// Connects as a request would, and sends none.
     pub(super) async fn reach(&self, limit: Duration) -> io::Result<()> {
         let connecting = async {
             match &self.address {
@@ -201,8 +198,8 @@ impl Server {
         timeout(limit, connecting).await?
     }
 
-    /// Sends a request, over a connection that is there if possible. Whoever sends one that needs a connection of its own
-    /// has a place. `copied` is the same request, where there is a copy already.
+    /// Sends a request, over an existing connection if possible. The caller holds a connection permit unless
+    /// the connection is shared. `copied` is a copy of the request, if there is one already.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
@@ -231,14 +228,14 @@ impl Server {
         let can_repeat = progress.is_none() && is_safe(request.method());
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
         while let Some(sender) = self.idle.take(max_idle) {
-            // However young the connection is: a server may close it after each answer.
+            // However young the connection is: a server may close it after any response.
             let own = (can_repeat && copied.is_none()).then(|| ReplayableHead::of(&request));
             match self.exchange(sender, request, body, progress.as_deref()).await {
                 SendOutcome::Unreachable(_, unsent) => request = unsent,
                 SendOutcome::Broken(error) => match copied.filter(|_| can_repeat).or(own.as_ref()) {
                     Some(copied) if was_closed(&error) => {
                         request = copied.request();
-                        // Once, and not over a connection that may be closed as well.
+                        // Once, and over a new connection: another idle one may be closed as well.
                         break;
                     }
                     _ => return SendOutcome::Broken(error),
@@ -246,7 +243,7 @@ impl Server {
                 attempted => return attempted,
             }
         }
-        // Boxed, as it is seldom needed and large.
+        // Boxed: large and seldom needed.
         let connecting = Box::pin(connect::http1(
             &self.address,
             self.tls.as_ref(),
@@ -292,7 +289,7 @@ impl Server {
         name_authority(&mut request);
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
-        // A connection may turn out to be closing: then one more is made.
+        // A connection may turn out to be closing; then one more is made.
         for _ in 0..2 {
             let (mut shared, is_kept) = match self.shared(endpoint).await {
                 Ok(shared) => shared,
@@ -320,7 +317,7 @@ impl Server {
         SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
     }
 
-    /// The connection that all requests share, made anew if it is closed; and whether it was there.
+    /// Returns the shared connection, reconnecting if it is closed, and whether it existed before.
     async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(SharedConnection, bool)> {
         if let Some(shared) = self.open_shared() {
             return Ok((shared, true));
@@ -345,7 +342,7 @@ impl Server {
             .filter(|shared| shared.number >= given_up && !shared.sender.is_closed())
     }
 
-    /// Sends no more requests over this connection: it ends, and may not say so yet.
+    /// Stops using a shared connection that is ending but may not report it yet.
     fn give_up(&self, number: u64) {
         self.given_up.fetch_max(number + 1, Ordering::Relaxed);
     }
@@ -355,16 +352,15 @@ impl Server {
     }
 }
 
-/// Whether an application is likely to read the body of a request. One that answers without, and keeps the connection,
-/// takes what it left there for the next request, with identity headers of its sender's making: so such a connection
-/// serves nobody else. A body in chunks does not look like a request.
+/// Whether a server is likely to read the request body. A server that responds without reading it and keeps
+/// the connection would parse the rest as the next request, with identity headers forged by the client; so
+/// such a connection is not reused. A chunked body does not look like a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyUse {
-    /// There is none.
     None,
-    /// The method has one.
+    /// A method that has a body.
     Usual,
-    /// The method has none that means anything (RFC 9110, section 9.3).
+    /// A method whose body has no meaning (RFC 9110, section 9.3).
     Unusual,
 }
 
@@ -380,7 +376,7 @@ impl BodyUse {
         }
     }
 
-    /// Whether it was read, as far as the status of the response tells: who refuses a request may not have.
+    /// Whether the body was read, as far as the status tells: an error response may come without.
     fn is_read(self, status: StatusCode) -> bool {
         match self {
             Self::None => true,
@@ -390,8 +386,8 @@ impl BodyUse {
     }
 }
 
-/// Has a body of unknown length sent in chunks, whatever the method is: without, the library sends none with GET and
-/// HEAD.
+/// Sets `Transfer-Encoding: chunked` for a body of unknown length, whatever the method; hyper would send none
+/// with GET and HEAD.
 fn frame(request: &mut Request<RequestBody>) {
     let body = request.body();
     let is_of_unknown_length = !body.is_end_stream() && body.size_hint().exact().is_none();
@@ -401,8 +397,8 @@ fn frame(request: &mut Request<RequestBody>) {
     }
 }
 
-/// In HTTP/2 the target names the host (RFC 9113, section 8.3.1). Servers in the clear are asked by `http`; that the
-/// client used TLS is in the forwarded headers.
+/// Moves `Host` into `:authority` (RFC 9113, section 8.3.1). `:scheme` is `http`, as servers are reached in
+/// the clear; the client's scheme is in `X-Forwarded-Proto`.
 fn name_authority(request: &mut Request<RequestBody>) {
     let host = request.headers_mut().remove(HOST);
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
@@ -414,7 +410,7 @@ fn name_authority(request: &mut Request<RequestBody>) {
 
 type PendingSend = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
-/// The answer, or `None` if its head does not come in time. Time counts from the end of the request's body.
+/// Awaits the response head; `None` if it takes longer than `limit` after the end of the request body.
 async fn answered_within(
     limit: Duration,
     answer: impl Future<Output = PendingSend>,
@@ -426,7 +422,7 @@ async fn answered_within(
         if let Ok(sent) = tokio::time::timeout_at(deadline, &mut answer).await {
             return Some(sent);
         }
-        // A body that stalls has a limit of its own.
+        // A stalled body has its own time-out.
         let begin = match progress.map(BodyProgress::finished) {
             None => return None,
             Some(Some(finished)) => finished,
@@ -439,18 +435,18 @@ async fn answered_within(
     }
 }
 
-/// RFC 9110, section 9.2.1.
+/// Whether a method is safe (RFC 9110, section 9.2.1).
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether the connection ended instead of an answer, as opposed to an answer that makes no sense.
+/// Whether the connection closed without a response, as opposed to a malformed response.
 fn was_closed(error: &hyper::Error) -> bool {
     !error.is_parse() && !error.is_user()
 }
 
-/// The same in HTTP/2, where it may end with an announcement, and one stream may end for itself: refused, nobody looked
-/// at it (RFC 9113, section 8.7).
+/// [`was_closed`] for HTTP/2, where GOAWAY may announce the close, and a refused stream was not processed
+/// (RFC 9113, section 8.7).
 fn was_closed_http2(error: &hyper::Error) -> bool {
     match error
         .source()
@@ -474,7 +470,7 @@ fn broken(error: hyper::Error, progress: Option<&BodyProgress>) -> SendOutcome {
 }
 
 impl ReplayableHead {
-    /// The request, if it has no body and asks for nothing but an answer.
+    /// Copies a request, if it has no body and a safe method.
     pub(super) fn if_repeatable(request: &Request<RequestBody>) -> Option<Self> {
         let is_repeatable = request.body().progress().is_none() && is_safe(request.method());
         is_repeatable.then(|| Self::of(request))

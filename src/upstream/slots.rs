@@ -1,4 +1,4 @@
-//! How many connections to applications there may be, and whose turn it is.
+//! Connection slots of an upstream: permits, and the queue of requests that wait for them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,28 +13,27 @@ use super::pool::Pool;
 use super::response_body::OpenResponse;
 use crate::request::Network;
 
-/// Requests that may wait for a connection to one application.
+/// Most requests that wait for a connection to one upstream.
 const QUEUE: usize = 128;
 
-/// Those of one client among them.
+/// Most of these from one client.
 const QUEUE_SHARE: usize = QUEUE / 4;
 
-/// How often who waits looks for a place that nobody uses.
+/// Interval at which a waiting request looks for an unread response to abort.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// The places at one application.
 #[derive(Debug)]
 pub(super) struct UpstreamSlots {
     own: Arc<ConnectionLimit>,
     all: Arc<ConnectionLimit>,
-    /// Requests of one client that may wait for their answers at one time.
+    /// Most requests of one client that await a response head at one time.
     share: usize,
-    /// How long a request waits for a place.
+    /// How long a request waits for a permit.
     patience: Duration,
     clients: Mutex<WaitingClients>,
 }
 
-/// What clients wait for. Has those alone that have requests here.
+/// Clients with requests at this upstream; others have no entry.
 #[derive(Debug, Default)]
 struct WaitingClients {
     queued: usize,
@@ -45,11 +44,11 @@ struct WaitingClients {
 struct ClientRequests {
     turns: Arc<Semaphore>,
     requests: usize,
-    /// Places in the queue, the newest last. One that is dropped is lost.
+    /// Queue places, newest last. Dropping a sender displaces its request.
     queued: Vec<oneshot::Sender<()>>,
 }
 
-/// Leave to use a connection. Held until the answer is over, or the tunnel.
+/// Permission to use a connection. Held until the end of the response or the tunnel.
 #[derive(Debug)]
 pub struct ConnectionPermit {
     own: LimitPermit,
@@ -57,19 +56,19 @@ pub struct ConnectionPermit {
     _tunnel: Option<OpenConnection>,
 }
 
-/// One of the requests with which a client waits for answers. Held until the head of its answer is there.
+/// One of the client's turns. Held until the response head arrives.
 #[derive(Debug)]
 pub(super) struct ClientTurn<'p> {
     _client: ClientRequest<'p>,
     _turn: OwnedSemaphorePermit,
 }
 
-/// There is no place, and too many requests wait for one, or waited too long.
+/// The queue is full, or the request waited too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoCapacity;
 
 impl ConnectionPermit {
-    /// An answer holds it, and gives it back sooner if nobody reads it.
+    /// Registers a response that holds this permit and may be aborted to free it.
     pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
         for place in [&self.own, &self.all] {
             place.lend(answer);
@@ -89,13 +88,13 @@ impl UpstreamSlots {
         }
     }
 
-    /// Has idle connections of a server closed where another one needs the room.
+    /// Registers a pool whose idle connections may be closed to make room.
     pub(super) fn register(&self, pool: &Arc<Pool>) {
         self.own.register(pool);
         self.all.register(pool);
     }
 
-    /// Counts a connection that is about to be made, by whoever has a place.
+    /// Counts a connection that a permit's holder is about to open; closes idle ones if needed.
     pub(super) fn open(&self) -> OpenConnection {
         self.own.make_room();
         self.all.make_room();
@@ -106,12 +105,12 @@ impl UpstreamSlots {
         OpenConnection::count([self.own.clone(), self.all.clone()])
     }
 
-    /// A place, at once or after a short wait.
+    /// Returns a permit and a turn, at once or after a short wait.
     ///
-    /// Of the requests that wait for their answers, of those that wait for a place, and of the places, one client has a
-    /// share: however many it sends to an application that is slow, and however little it takes of the answers, others
-    /// get through. Where many clients take all of that together, one that has less of it goes before them: in a queue
-    /// that is full it takes the place of the newest request of whoever has most.
+    /// One client has a share of the requests that await a response, of the queue and of the permits. So
+    /// however many it sends to a slow upstream, and however slowly it reads, others get through. If many
+    /// clients use all of it together, one that uses less goes first: in a full queue it displaces the newest
+    /// request of the client that uses the most.
     pub(super) async fn take(
         &self,
         client: IpAddr,
@@ -166,7 +165,7 @@ impl UpstreamSlots {
         }
     }
 
-    /// A tunnel's connection is no longer counted by who serves connections, though it is open.
+    /// Counts a tunnel's connection as open, since hyper's connection task no longer does.
     pub(super) fn keep_open(&self, permit: ConnectionPermit) -> ConnectionPermit {
         ConnectionPermit {
             _tunnel: Some(self.count()),
@@ -179,7 +178,7 @@ impl UpstreamSlots {
     }
 }
 
-/// A request counted among its client's.
+/// A request, counted for its client.
 #[derive(Debug)]
 struct ClientRequest<'p> {
     slots: &'p UpstreamSlots,
@@ -218,10 +217,9 @@ impl Drop for ClientRequest<'_> {
     }
 }
 
-/// A place in the queue.
 struct QueueSlot<'c, 'p> {
     request: &'c ClientRequest<'p>,
-    /// Ready once it is lost to somebody who has less.
+    /// Closed when a client that uses less displaces the request.
     displaced: oneshot::Receiver<()>,
 }
 
@@ -245,7 +243,8 @@ impl<'c, 'p> QueueSlot<'c, 'p> {
 }
 
 impl WaitingClients {
-    /// Has the newest request of whoever has most leave the queue, held places counted, for a client that will have less.
+    /// Displaces the newest request of the client that uses the most, permits included, if `client` would
+    /// still use less.
     fn displace_for(&mut self, client: Network, limit: &ConnectionLimit) -> bool {
         let held = limit.held();
         let load = |of: &Network, requests: &ClientRequests| held(*of) + requests.queued.len();
@@ -305,18 +304,18 @@ mod tests {
         assert!(places.take(client(1)).now_or_never().is_none(), "it waits");
         held.push(places.take(client(2)).await.unwrap());
         assert_eq!(places.take(client(1)).await.unwrap_err(), NoCapacity);
-        // What is answered no longer waits, though its answer goes on.
+        // A request with a response head no longer waits, though its body goes on.
         let (first, turn) = held.remove(0);
         drop(turn);
         let (_place, _turn) = places.take(client(1)).await.unwrap();
         drop(first);
     }
 
-    /// A request that waits for a place.
+    /// A request that waits for a permit.
     type Taking<'p> =
         Pin<Box<dyn Future<Output = Result<(ConnectionPermit, ClientTurn<'p>), NoCapacity>> + 'p>>;
 
-    /// Begins to wait, or why not.
+    /// Begins to wait, or fails.
     fn wait(slots: &UpstreamSlots, number: u8) -> Result<Taking<'_>, NoCapacity> {
         let mut taking: Taking<'_> = Box::pin(slots.take(client(number)));
         match (&mut taking).now_or_never() {
@@ -325,7 +324,7 @@ mod tests {
         }
     }
 
-    /// Places in the use of one client, whose requests no longer wait for their answers.
+    /// Permits in the use of one client, whose requests no longer wait for their responses.
     async fn hold(slots: &UpstreamSlots, number: u8, count: usize) -> Vec<ConnectionPermit> {
         let mut held = Vec::new();
         for _ in 0..count {
@@ -456,7 +455,7 @@ mod tests {
     async fn no_client_holds_the_last_places_and_who_has_fewest_gets_what_is_free() {
         let places = places(20);
         let mut held = Vec::new();
-        // OpenResponses that go on: their turns are over.
+        // Responses that go on: their turns are over.
         let mut is_served = |number| {
             let taken = places.take(client(number)).now_or_never();
             let place = taken.map(|taken| taken.unwrap().0);

@@ -14,22 +14,22 @@ use tokio::time::timeout;
 
 use super::{BodyError, IncomingBody};
 
-/// How long a client that was answered early may go on sending.
+/// How long a client that got an early response may go on sending.
 pub const LINGER: Duration = Duration::from_secs(5);
 
-/// Bytes of one body that are thrown away at most, beside what the stream's window lets in.
+/// Most bytes of one body that are discarded, beyond what the flow-control window lets in.
 const DISCARDED: usize = 16 << 20;
 
-/// A body that a client sends.
+/// A request body.
 ///
-/// Dropped before its end in HTTP/2, it is read on and thrown away, within bounds of time and size, as a stream that is
-/// reset while its client sends loses its answer with many of them (RFC 9113, section 8.1, says that it must not). In
-/// HTTP/1 the connection does that.
+/// Dropped early in HTTP/2, it is drained within bounds of time and size: many clients lose the response if
+/// their stream is reset while they send (RFC 9113, section 8.1, forbids that to them). In HTTP/1,
+/// `LimitedIo` lingers instead.
 #[derive(Debug)]
 pub struct Upload(Option<IncomingBody>);
 
 impl Upload {
-    /// The body of a request of this version.
+    /// Wraps the body of a request of this version.
     pub fn new(incoming: Incoming, version: Version) -> Self {
         Self(Some(if version == Version::HTTP_2 {
             IncomingBody::http2(incoming)

@@ -1,4 +1,4 @@
-//! A signed body on its way: checked as it comes, its end kept back until it has turned out right (S38).
+//! Verifies a signed body while it is forwarded, and withholds its end until the check has passed (S38).
 
 use std::collections::VecDeque;
 
@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use crate::authenticate::signature::{BodyCheck, SignatureError};
 
-/// A body that is checked. What an application gets of a wrong one is never all of it.
+/// A body under verification. Of a wrong body, the upstream never gets everything.
 #[derive(Debug)]
 pub(super) struct VerifyingBody {
     check: BodyCheck,
-    /// Content that was not handed on yet: its last piece stays until the end.
+    /// Content not forwarded yet; the last piece stays until the end.
     held: VecDeque<Bytes>,
     is_right: bool,
 }
@@ -24,7 +24,7 @@ impl VerifyingBody {
         }
     }
 
-    /// Takes a piece of what was sent.
+    /// Adds a piece that arrived.
     pub(super) fn push(&mut self, piece: Bytes) -> Result<(), SignatureError> {
         if piece.is_empty() {
             return Ok(());
@@ -32,7 +32,7 @@ impl VerifyingBody {
         self.check.push(piece, &mut self.held)
     }
 
-    /// All was sent.
+    /// Completes the check, once everything has arrived.
     pub(super) fn end(&mut self) -> Result<(), SignatureError> {
         if !self.is_right {
             self.check.end()?;
@@ -41,7 +41,7 @@ impl VerifyingBody {
         Ok(())
     }
 
-    /// A piece that may be handed on.
+    /// Returns a piece that may be forwarded.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         let kept_back = usize::from(!self.is_right);
         if self.held.len() > kept_back {
@@ -51,17 +51,17 @@ impl VerifyingBody {
         }
     }
 
-    /// Whether all was handed on, and was right.
+    /// Whether everything was verified and forwarded.
     pub(super) fn is_over(&self) -> bool {
         self.is_right && self.held.is_empty()
     }
 
-    /// Bytes that are still to be handed on, beside what is still to come.
+    /// Returns how many bytes are withheld.
     pub(super) fn held(&self) -> u64 {
         self.held.iter().map(|piece| piece.len() as u64).sum()
     }
 
-    /// Whether what is handed on is as long as what is sent.
+    /// Whether the forwarded body is as long as the received one.
     pub(super) fn keeps_length(&self) -> bool {
         matches!(self.check, BodyCheck::Hash(_))
     }

@@ -32,7 +32,7 @@ async fn sign_up(gateway: &Running, username: &str) -> Value {
     answer.json().await.unwrap()
 }
 
-/// What a program is answered that signs in: the status, and the document.
+/// Signs in as a program; returns the status and the JSON of the response.
 async fn log_in(gateway: &Running, username: &str, password: &str) -> (u16, Value) {
     let document = json!({ "login": format!("{username}@example.com"), "password": password });
     let post = gateway.client().post(gateway.url("/.auth/login")).json(&document);
@@ -105,7 +105,7 @@ async fn a_decision_and_its_reason_are_kept_and_recorded() {
     let event = record.lines().find(|line| line.contains("\"decline\"")).unwrap();
     assert!(event.contains(r#""why":"not one of us""#), "{event}");
 
-    // The name stays theirs, whatever becomes of the account.
+    // The username stays reserved after the account is gone.
     let document = json!({ "email": "ann2@example.com", "username": "ann", "password": PASSWORD, "password_confirm": PASSWORD });
     let post = gateway
         .client()

@@ -1,4 +1,4 @@
-//! The audit log of a gateway that runs.
+//! The audit log of a running gateway.
 
 use serde_json::json;
 use vestibule::api::AuditEventList;

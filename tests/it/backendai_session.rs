@@ -1,4 +1,4 @@
-//! Backend.AI's session form: signing in under `/server/`, and everything else under `/func/`, over the wire.
+//! Backend.AI's session mode over the wire: signing in under `/server/`, everything else under `/func/`.
 
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ async fn gateway(app: &Application, say: impl FnOnce(&mut Config)) -> Running {
     .await
 }
 
-/// Posts as the clients do: they accept anything, and have a text for an empty body.
+/// Posts as the clients do: with any `Accept`, and a text for an empty body.
 async fn post(gateway: &Running, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> ProgramReply {
     let mut request = gateway.client().post(gateway.url(path)).header("accept", "*/*");
     request = match body {
@@ -55,7 +55,7 @@ async fn check(gateway: &Running, cookie: &str) -> ProgramReply {
     post(gateway, "/server/login-check", None, &[("cookie", cookie)]).await
 }
 
-/// A refusal, as these clients read it, and as all others do where it is one to them.
+/// Returns the slug of a refusal, in the form for these clients and in the common one.
 #[track_caller]
 fn slug(told: &ProgramReply) -> String {
     let (said, data) = (&told.document, &told.document["data"]);
@@ -113,7 +113,7 @@ async fn signs_in_says_so_and_signs_out() {
     let told = check(&gateway, &cookie).await;
     assert_eq!((told.status, &told.document), (200, &nobody));
     assert_eq!(post(&gateway, "/server/logout", None, &[]).await.status, 200);
-    // The session of the page is another one.
+    // The page's session is independent.
     assert!(ann.is_signed_in().await);
     assert!(app.received().is_empty());
 }
@@ -180,7 +180,7 @@ async fn s17_who_may_not_sign_in_on_the_page_may_not_here() {
         if let Some(change) = change {
             gateway.change_user("ann", change).await;
         }
-        // More often than failures are allowed: none of these is one.
+        // More often than failures are allowed: none is counted.
         for _ in 0..3 {
             let told = log_in(&gateway, "ann@example.com", PASSWORD).await;
             if expected.is_empty() {
@@ -248,7 +248,7 @@ async fn what_is_missing_or_malformed_is_said() {
         assert_eq!(told.status, status);
         assert!(told.document["title"].is_string());
     }
-    // What these clients encrypt where there is no TLS, with a key that everybody knows, is not read.
+    // What these clients encrypt without TLS, with a public key, is not decoded.
     let encoded = gateway
         .client()
         .post(gateway.url("/server/login"))
@@ -359,7 +359,7 @@ async fn s43_without_func_no_path_reaches_what_another_route_guards() {
     assert_eq!(app.only().target, "/administrators");
 }
 
-/// The status of a path that is sent as it is.
+/// Returns the status of a path that is sent as it is.
 async fn raw_status(gateway: &Running, person: &Person<'_>, path: &str) -> u16 {
     let mut raw = gateway.raw().await;
     let (authority, cookie) = (gateway.authority(), &person.cookie);

@@ -1,4 +1,4 @@
-//! What happens when something inside is broken, as a client sees it: 503, and nothing is forwarded.
+//! Faults inside the gateway, as a client sees them: 503, and nothing is forwarded.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -27,12 +27,12 @@ fn site(app: &Application) -> Site {
     ))
 }
 
-/// Writes nonsense over every row of a kind.
+/// Overwrites every row of a kind with garbage.
 fn damage(site: &Site, kind: u8) {
     damage_rows(site, &[kind]);
 }
 
-/// The same over every row whose key begins like this.
+/// Overwrites every row whose key begins with `prefix`.
 fn damage_rows(site: &Site, prefix: &[u8]) {
     let db = ::sled::open(site.path("data/store")).unwrap();
     let keys: Vec<_> = db.scan_prefix(prefix).keys().map(Result::unwrap).collect();
@@ -45,7 +45,7 @@ fn damage_rows(site: &Site, prefix: &[u8]) {
     close(site);
 }
 
-/// The engine writes its files for everybody to read, which the gateway refuses to open.
+/// Makes the engine's files readable for others, which the gateway refuses to open.
 fn close(site: &Site) {
     for file in fs::read_dir(site.path("data/store")).unwrap() {
         let path = file.unwrap().path();
@@ -178,7 +178,7 @@ async fn a_mail_that_cannot_be_read_stands_before_no_other() {
     let app = Application::start().await;
     let site = site(&app);
     add(&site, "ann@example.com");
-    // Due since 1970, and there is no row that says what it is.
+    // A due entry of 1970 without the row that it points to.
     let db = ::sled::open(site.path("data/store")).unwrap();
     let due = [b"Q".as_slice(), &[0; 24]].concat();
     db.insert(due, b"\x01null").unwrap();
@@ -223,7 +223,7 @@ async fn s49_a_panic_costs_one_answer_and_neither_connection_nor_gateway() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         config.route = vec![crate::harness::route("/", "public", &app.url())];
-        // No configuration can say this: no moment is so far away, and naming it panics.
+        // No configuration can say this: the time is beyond the clock's range and panics.
         config.timeouts.response = HumanDuration(Duration::MAX);
     })
     .await;

@@ -1,4 +1,4 @@
-//! What a build says where a package of the system is missing.
+//! The message of a build where a system package is missing.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::layering::root;
 
-/// What linking says, and whether it is done, on a machine that has these programs.
+/// Runs the link step on a machine with these programs; returns whether it succeeds, and its output.
 fn linked_with(programs: &[&str]) -> (bool, String) {
     let folder = TempDir::new().unwrap();
     for program in programs {
@@ -37,7 +37,7 @@ fn the_packages_that_are_missing_are_named_before_anything_is_built() {
     }
 }
 
-/// Cargo asks it for whatever it links, the build scripts of dependencies first.
+/// Cargo uses it for every link, build scripts of dependencies first.
 #[test]
 fn cargo_links_by_way_of_it() {
     let settings: toml::Table =

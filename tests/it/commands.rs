@@ -1,4 +1,4 @@
-//! The commands, as processes: on the store itself, and through a gateway that runs.
+//! The commands, as processes: on the store itself, and through a running gateway.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod accounts;
@@ -26,10 +26,10 @@ use crate::harness::{Program, Site};
 
 const PASSWORD: &str = "drei-Birken-7!";
 
-/// The same password, hashed by crypt(3).
+/// The hash of the same password, by crypt(3).
 pub(crate) const HASH: &str = "$2y$10$Vx3bQ0nJ8mYkT1sLr5ZuCerjfrJsJAy8bIpRv.13DXyFXA0E.kaXO";
 
-/// What every site here says.
+/// The configuration of every site.
 const CONFIG: &str = r#"
     public_url = "https://localhost:0"
     [listen]
@@ -254,7 +254,7 @@ fn commands_reach_the_gateway_that_runs() {
     let socket = site.path("data/admin.sock");
     assert_eq!(mode(&socket), 0o600);
 
-    // The gateway alone has the store open: whatever a command does, the gateway did it.
+    // The gateway has the store open, so it must have executed the command.
     add(&site, "ann@example.com", &[]);
     assert_eq!(site.ask(&["user", "show", "ann"])["email"], "ann@example.com");
     let refused = site.run(&["user", "show", "nobody", "--json"]).error(1);

@@ -25,7 +25,7 @@ fn warnings(text: &str) -> Vec<String> {
     }
 }
 
-/// A configuration that has nothing to warn of, and this.
+/// A configuration without warnings, and this.
 fn with(rest: &str) -> String {
     format!("{rest}\n[[route]]\nupstream = \"demo:\"\n")
 }

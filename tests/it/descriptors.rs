@@ -1,4 +1,4 @@
-//! File descriptors and connections to applications: no client takes them all.
+//! File descriptors and upstream connections are shared: no client can take them all.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdTcpListener};
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::harness::{Application, Program, Running, Site, route, soon, upstream};
 
-/// An application that takes connections and never answers.
+/// An upstream that accepts connections and never responds.
 async fn silent() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -30,17 +30,17 @@ async fn silent() -> SocketAddr {
     address
 }
 
-/// Answers that are waited for.
+/// Requests that await their responses.
 type PendingResponses = JoinSet<reqwest::Result<Response>>;
 
-/// Sends so many requests at one time.
+/// Sends many requests at one time.
 fn ask_many(asked: &mut PendingResponses, client: &Client, url: &str, times: usize) {
     for _ in 0..times {
         asked.spawn(client.get(url).send());
     }
 }
 
-/// A client at an address of its own.
+/// A client with an address of its own.
 fn client_at(site: &Site, gateway: SocketAddr, last: u8) -> Client {
     let root = reqwest::Certificate::from_pem(site.authority().as_bytes()).unwrap();
     Client::builder()
@@ -51,7 +51,7 @@ fn client_at(site: &Site, gateway: SocketAddr, last: u8) -> Client {
         .unwrap()
 }
 
-/// From one address, eight connections of 128 streams each ask a slow application.
+/// One address sends over eight connections with 128 streams each to a slow upstream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_of_a_slow_application_takes_no_descriptor_from_others() {
     let (application, ops) = (silent().await, StdTcpListener::bind("127.0.0.1:0").unwrap());
@@ -85,7 +85,7 @@ async fn a_client_of_a_slow_application_takes_no_descriptor_from_others() {
     for _ in 0..8 {
         ask_many(&mut asked, &client_at(&site, gateway.address, 2), &url, 128);
     }
-    // What does not fit is refused; the rest waits for its answers.
+    // What exceeds the limits is refused; the rest waits for responses.
     let refused = async {
         while asked.len() > 208 {
             let answer = asked.join_next().await.unwrap().unwrap().unwrap();
@@ -125,7 +125,7 @@ async fn an_application_has_no_more_connections_than_it_may() {
     assert_eq!(asked.len(), 2, "the others wait for their answers");
 }
 
-/// An application whose answers never end.
+/// An upstream whose responses never end.
 async fn endless() -> Application {
     Application::serving(|_, _, _| async {
         let endless = futures_util::stream::repeat_with(|| {
@@ -221,7 +221,7 @@ async fn who_waits_gets_the_connection_that_is_free_next() {
     assert_eq!(app.received().len(), 30);
 }
 
-/// An application that answers a request to `/slow` once it may.
+/// An upstream that responds to `/slow` once the semaphore allows it.
 async fn slow(may: &Arc<Semaphore>) -> Application {
     let may = may.clone();
     Application::serving(move |parts, _, _| {
@@ -247,7 +247,7 @@ async fn s48_ten_clients_that_take_all_places_and_the_queue_keep_no_other_out() 
         limited.max_connections = 8;
         config.upstream.insert("app".to_owned(), limited);
         config.route = vec![route("/", "public", "app")];
-        // None of those who wait gives up before the test is over.
+        // No waiting request times out before the test is over.
         config.timeouts.connect = vestibule::config::HumanDuration(Duration::from_mins(1));
     })
     .await;
@@ -268,13 +268,13 @@ async fn s48_ten_clients_that_take_all_places_and_the_queue_keep_no_other_out() 
     let answer = tokio::spawn(newcomer.get(gateway.url("/")).send());
     soon(refused(&mut asked)).await;
     assert!(!answer.is_finished(), "it waits in the place of another");
-    // One place becomes free, and 127 requests have waited for it for longer.
+    // One permit becomes free, for which 127 requests have waited longer.
     may.add_permits(1);
     assert_eq!(soon(answer).await.unwrap().unwrap().status(), StatusCode::OK);
 }
 
-/// An endless application with eight connections. Requests wait for them for less than the ten seconds after which any
-/// answer that is unread is broken off.
+/// An endless upstream with eight connections. Requests wait less than the ten seconds after which any unread
+/// response is aborted.
 async fn start_before_endless() -> (Application, Running) {
     let app = endless().await;
     let gateway = Running::start(|config| {
@@ -288,7 +288,7 @@ async fn start_before_endless() -> (Application, Running) {
     (app, gateway)
 }
 
-/// As many answers as there are connections, of one client or several, which reads none of them.
+/// Takes all connections with responses that these clients do not read.
 async fn leave_unread(gateway: &Running, clients: impl Iterator<Item = u8>) -> Vec<Response> {
     let mut unread = Vec::new();
     for last in clients {

@@ -1,4 +1,4 @@
-//! `doctor`: every check says that all is well where it is, and what is the matter where it is not.
+//! `doctor`: every check passes on a sound gateway, and names the problem on another.
 
 mod ailing;
 mod mail;
@@ -27,7 +27,7 @@ fn config(rest: &str) -> String {
     )
 }
 
-/// What it says, and how it exits, where the site's authority is trusted.
+/// Runs it where the site's authority is trusted; returns exit code and output.
 fn doctor(site: &Site, arguments: &[&str]) -> (i32, String) {
     let mut doctor = site.program(&[&["doctor", "--config", "vestibule.toml"], arguments].concat());
     let output = doctor
@@ -44,7 +44,7 @@ fn document(site: &Site) -> (i32, Value) {
     (status, serde_json::from_str(&said).unwrap())
 }
 
-/// The findings of a check, "verdict: text → advice" each.
+/// Returns the findings of a check, each as "verdict: text → advice".
 fn found(document: &Value, check: &str) -> Vec<String> {
     let findings = document["findings"].as_array().unwrap().iter();
     findings
@@ -261,7 +261,7 @@ fn expose(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// A certificate for localhost that lasts so many days, and the authority that signed it.
+/// Writes a certificate for localhost that expires in so many days, and its authority.
 fn certify_until(folder: &Path, days: i64) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     use time::{Duration, OffsetDateTime};
@@ -324,7 +324,7 @@ fn what_the_gateway_has_from_its_own_environment_is_no_problem_of_this_shell() {
         "{told}"
     );
 
-    // So do the other commands of an operator.
+    // The other commands of an operator do so too.
     for command in [["check"].as_slice(), &["user", "list"]] {
         let done = site.run(command);
         assert_eq!(done.status, 0, "{command:?}: {}{}", done.stdout, done.stderr);
@@ -335,7 +335,7 @@ fn what_the_gateway_has_from_its_own_environment_is_no_problem_of_this_shell() {
         );
         assert!(!done.stderr.contains("MDEyMzQ1"), "{command:?}: {}", done.stderr);
     }
-    // A variable that neither has is a problem, and it is said that the gateway lacks it too.
+    // A variable that neither has is a problem, and the gateway's lack of it is mentioned.
     site.configure(&config(
         &rest.replace("VESTIBULE_TEST_MAIL", "VESTIBULE_TEST_NONE"),
     ));
@@ -349,7 +349,7 @@ fn what_the_gateway_has_from_its_own_environment_is_no_problem_of_this_shell() {
         done.stderr
     );
     program.stop();
-    // Where none runs, the variables are missing as before.
+    // Without a running gateway the variables are missing as before.
     let done = site.run(&["check"]);
     assert_eq!(done.status, 1);
     assert!(done.stdout.contains("VESTIBULE_TEST_KEY"), "{}", done.stdout);

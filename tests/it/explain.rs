@@ -1,4 +1,4 @@
-//! `explain`: what it says of a request is what becomes of one.
+//! `explain` predicts what happens to a request.
 
 mod recall;
 
@@ -57,7 +57,7 @@ fn routes(app: &str) -> Vec<RouteConfig> {
     ]
 }
 
-/// An explanation foretells the answer, its headers and what reaches the application, for everybody and everywhere.
+/// An explanation predicts the response, its headers and the forwarded request, for every caller and target.
 #[tokio::test]
 async fn what_is_explained_is_what_happens() {
     let app = Application::start().await;
@@ -147,7 +147,7 @@ async fn what_is_explained_is_what_happens() {
     );
 }
 
-/// The answer to a program and what the application received meanwhile.
+/// Returns the response to a program, and what the upstream received.
 async fn ask(
     gateway: &Running,
     app: &Application,

@@ -1,4 +1,4 @@
-//! Floods over HTTP/2, against the program as a process of its own.
+//! HTTP/2 floods against the program as a separate process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ const CONFIG: &str = r#"
     ops = ""
 "#;
 
-/// Connections that flood at the same time.
+/// Number of connections that flood concurrently.
 const ATTACKERS: usize = 4;
 
-/// What a process may need for all of them, in KiB: far less than they send.
+/// Memory that a process may need for all of them, in KiB: far less than they send.
 const ROOM: u64 = 48 << 10;
 
-/// A flood: its name, how many steps are sent in one write, how many there are at most, and what each is.
+/// A flood: its name, steps per write, most steps, and the frames of each.
 type Flood = (&'static str, usize, usize, fn(&str, usize) -> Vec<u8>);
 
 const FLOODS: [Flood; 11] = [
@@ -85,7 +85,7 @@ fn reset(authority: &str, n: usize) -> Vec<u8> {
     [opened, frame(RST_STREAM, 0, stream(n), &[0, 0, 0, 8])].concat()
 }
 
-/// A header of 4,000 bytes goes into the table; each further byte is one more of it.
+/// A header of 4,000 bytes goes into the HPACK table; each further byte refers to it.
 fn bomb(authority: &str, n: usize, times: usize) -> Vec<u8> {
     let mut block = head("GET", authority, "/.auth/login");
     block.extend(b"\x40\x01x\x7f\xa1\x1e");
@@ -104,7 +104,7 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
         let answer = soon(program.client(&site).get(&url).send()).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
-    // The bomb is well-formed: a small one is a request like any other.
+    // The bomb is well-formed: a small one is an ordinary request.
     let connection = H2Connection::connect(program.address, &local, "localhost").await;
     let small = authority.clone();
     let taken = connection.flood(1, 100, move |n| bomb(&small, n, 2)).await;
@@ -129,7 +129,7 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
         over.cancel();
         let answered = other.await.unwrap();
         assert!(answered > 0, "{name}: nobody else was answered");
-        // The kernel's count is rough by some pages, and can be less than it was (proc(5), VmHWM).
+        // The kernel's counter is off by some pages, and may decrease (proc(5), VmHWM).
         let grown = program.peak_memory().saturating_sub(before);
         println!("{name}: {grown} KiB more, {answered} others answered");
         assert!(grown < ROOM, "{name}: {grown} KiB more");
@@ -139,7 +139,7 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
     assert!(!log.contains("panicked"), "{log}");
 }
 
-/// Somebody who only wants the page: how often it was answered.
+/// An ordinary client; returns how often it got the page.
 async fn ask_until(client: reqwest::Client, url: String, over: CancellationToken) -> usize {
     let mut answered = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Forms whose last byte comes after their sender lost the right to send them (S76).
+//! Forms whose last byte arrives after their sender lost the right to send them (S76).
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ const ADMIN_ACCOUNT: &str = "/.auth/admin/account";
 const INVITATIONS: &str = "/.auth/admin/invitations";
 const KEYS: &str = "/.auth/account/keys";
 
-/// What an administrator sends, and where.
+/// Paths and forms of administrators' actions.
 const ACTS: &[(&str, &str)] = &[
     (
         ADMIN_ACCOUNT,
@@ -28,7 +28,7 @@ const ACTS: &[(&str, &str)] = &[
     ("/.auth/account", "name=Late"),
 ];
 
-/// Sends a form but for its last byte, once policy has let its head pass.
+/// Sends a form except for its last byte, after policy has admitted its head.
 async fn hold_back(person: &Person<'_>, path: &str, body: &str) -> (Raw, u8) {
     let (last, all_but_last) = body.as_bytes().split_last().unwrap();
     let mut raw = person.gateway.raw().await;
@@ -41,14 +41,14 @@ async fn hold_back(person: &Person<'_>, path: &str, body: &str) -> (Raw, u8) {
         body.len(),
     );
     raw.send(head).await;
-    // The body is asked for after the head was judged.
+    // The gateway reads the body only after it admitted the head.
     assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
     raw.send(all_but_last).await;
     (raw, *last)
 }
 
-/// Holds back one form of each kind, has `lose` take the administrator's right away, and lets them go. Each must be
-/// refused as nobody's, and nothing may have changed.
+/// Holds back one form of each kind, revokes the administrator's right by `lose`, and completes the forms.
+/// Each must be refused as unauthenticated, and change nothing.
 async fn assert_nothing_is_done(lose: impl AsyncFnOnce(&Running, &Person<'_>)) {
     let gateway = Running::start(|config| config.login.iam = true).await;
     let admin = gateway.administrator("root1").await;

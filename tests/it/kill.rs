@@ -1,4 +1,4 @@
-//! The gateway killed in the middle of its work, again and again: what its clients were promised holds.
+//! Kills the gateway in the middle of its work, repeatedly: everything it acknowledged must hold.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const CONFIG: &str = r#"
 
 const CLIENTS: usize = 6;
 
-/// What the store counts failures by; nobody fails here.
+/// The policy by which the store counts failures; no account fails here.
 const POLICY: LockoutPolicy = LockoutPolicy {
     max_failures: 10,
     duration: Duration::from_mins(20),
@@ -109,7 +109,7 @@ fn kill_while_it_starts(site: &Site, after: Duration) {
     assert_eq!(status.code(), None, "it ended by itself");
 }
 
-/// Whether a promise holds, as a client sees it after the gateway came back.
+/// Checks a promise as a client sees it after the gateway restarted.
 async fn assert_kept(http: &reqwest::Client, url: &str, entry: &LedgerEntry, book: &Book) {
     let LedgerEntry::Promised(deed) = entry else {
         return;
@@ -156,7 +156,7 @@ impl Book {
             .send_modify(|entries| entries.push(LedgerEntry::Promised(deed)));
     }
 
-    /// Waits until there are so many promises.
+    /// Waits until there are `count` promises.
     async fn promised(&self, count: usize) {
         let is_promise = |entry: &&LedgerEntry| matches!(entry, LedgerEntry::Promised(_));
         let mut entries = self.0.subscribe();
@@ -169,7 +169,7 @@ impl Book {
         self.0.borrow().clone()
     }
 
-    /// Whether it was asked for.
+    /// Whether this deed was asked for.
     fn has(&self, deed: &Deed) -> bool {
         let entries = self.0.borrow();
         entries
@@ -178,7 +178,7 @@ impl Book {
     }
 }
 
-/// Somebody at work until the gateway is gone.
+/// A client that works until the gateway is gone.
 struct KillClient {
     name: String,
     http: reqwest::Client,
@@ -187,7 +187,7 @@ struct KillClient {
     book: Book,
 }
 
-/// The gateway does not answer any more.
+/// The gateway does not respond any more.
 #[derive(Debug)]
 struct Gone;
 
@@ -204,7 +204,7 @@ impl KillClient {
         let name = format!("{}n{n}", self.name);
         if n.is_multiple_of(2) {
             let token = self.invite().await?;
-            // Two want the same invitation.
+            // Two sign-ups race for the same invitation.
             let (first, second) = (format!("{name}a"), format!("{name}b"));
             let (first_made, second_made) = tokio::join!(
                 self.sign_up(&first, Some(&token)),
@@ -250,7 +250,7 @@ impl KillClient {
         let deed = Deed::SignUp {
             email: address(name),
             username: name.to_owned(),
-            // The ledger counts how often one is used; nobody invited this one.
+            // The ledger counts uses of invitations; this sign-up has none.
             invitation: invitation.map_or_else(|| name.to_owned(), str::to_owned),
         };
         self.book.ask(&deed);
@@ -363,7 +363,7 @@ async fn s11_a_lock_outlives_the_gateway() {
     }
 }
 
-/// The status of an attempt to sign in, and after how many seconds another may be made.
+/// Tries to sign in; returns the status and `Retry-After` in seconds.
 async fn attempt(
     http: &reqwest::Client,
     url: &str,

@@ -1,4 +1,4 @@
-//! Heads as large as they may be: whatever is in them, they cost a few times what a plain one of that size costs.
+//! Heads of the largest size: whatever they contain, they cost at most a few times what a plain one costs.
 
 use vestibule::clock::Clock;
 
@@ -38,19 +38,20 @@ const CONFIG: &str = r#"
     upstream = "demo:"
 "#;
 
-/// Bytes of what a head is filled with: below `limits.request_head`.
+/// Bytes of filling: below `limits.request_head`.
 const SIZE: usize = 58_000;
 
-/// Bytes of a field that names other resources: such a field is refused beyond 8 KiB.
+/// Bytes of a field that names other resources; more than 8 KiB are refused.
 const READ: usize = 8_000;
 
-/// So many of each kind are sent: a plain one takes a few milliseconds in a development build.
+/// Requests of each kind; a plain one takes a few milliseconds in a development build.
 const REQUESTS: usize = 60;
 
-/// What another head may cost, beside a plain one.
+/// How many times the cost of a plain head is allowed.
 const TIMES: u64 = 5;
 
-/// Sends heads of a kind over one connection each, as a refusal may end it. The ticks that the gateway took.
+/// Sends heads of a kind over a connection each, since a refusal may close it; returns the gateway's CPU
+/// ticks.
 async fn cost(program: &Program, site: &Site, target: &str, fields: &str) -> u64 {
     let method = if fields.starts_with("Destination") {
         "COPY"
@@ -79,12 +80,12 @@ fn filled_to(size: usize, before: &str, unit: &str, after: &str) -> String {
     format!("{before}{}{after}", unit.repeat(size / unit.len()))
 }
 
-/// A field of [`READ`] bytes, and the rest of a head of full size.
+/// Adds filling to a field of [`READ`] bytes, for a head of full size.
 fn padded(field: String) -> String {
     field + &filled_to(SIZE - READ, "X-Fill: ", "a", "\r\n")
 }
 
-/// What heads are filled with: what it is, the target, and the fields.
+/// The kinds of heads: name, target and fields.
 #[expect(clippy::too_many_lines, reason = "a list")]
 fn heads() -> Vec<(&'static str, String, String)> {
     let key = "AKIAIOSFODNN7EXAMPLE";
@@ -313,7 +314,7 @@ fn heads() -> Vec<(&'static str, String, String)> {
     ]
 }
 
-/// A message signature that covers so many headers, each of them there.
+/// A message signature that covers `count` headers, all of which are present.
 fn covered(count: usize) -> String {
     let names: Vec<String> = (0..count).map(|n| format!("x-{n}")).collect();
     let fields = names.join(": aaaaaa\r\n") + ": aaaaaa\r\n";
@@ -323,7 +324,7 @@ fn covered(count: usize) -> String {
     format!("{fields}Signature: a=:AA==:\r\nSignature-Input: a={input};created={created};keyid=\"x\"\r\n")
 }
 
-/// A signature of AWS's that is judged: its time is right.
+/// An AWS signature with the current time, so that it is verified.
 fn signed_now(key: &str) -> String {
     let now = Clock::system().now();
     let (date, day) = (now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d"));
@@ -339,7 +340,7 @@ async fn s48_no_head_costs_much_more_than_a_plain_one_of_its_size() {
     let site = Site::new(CONFIG);
     let (program, _) = Program::start(&site);
     let plain = cost(&program, &site, "/", &filled("X-Fill: ", "a", "\r\n")).await;
-    // A tick is coarse.
+    // Ticks are coarse.
     let most = (plain + 2) * TIMES;
     let mut faults = Vec::new();
     for (name, target, fields) in heads() {

@@ -385,8 +385,8 @@ const FENCED: &[(&str, &[&str], &str)] = &[
     ("lettre", &["services::mail"], "mails are sent in one place"),
 ];
 
-/// Past this many lines a file is refused. Far below it a file may already hold two ideas, but none is to be cut in
-/// two only because it is long.
+/// Longest file, in lines. Far below it a file may already hold two ideas, but none should be split only
+/// because it is long.
 const MAX_LINES: usize = 700;
 
 #[test]
@@ -438,7 +438,7 @@ fn fenced_crates_are_named_only_where_they_belong() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// A page's path is had from `route::Page`, which no other place can come to differ from.
+/// `route::Page` defines the paths of pages; no other code repeats them.
 #[test]
 fn the_paths_of_pages_are_written_in_one_place() {
     let (table, others): (Vec<_>, Vec<_>) = read_program()
@@ -490,12 +490,12 @@ fn same_top(a: &str, b: &str) -> bool {
     a.split("::").next() == b.split("::").next()
 }
 
-/// The package's folder.
+/// Returns the package's folder.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every `.rs` file below a folder, from the package's root, sorted.
+/// Returns every `.rs` file below a folder, relative to the package, sorted.
 fn rust_files(folder: &str) -> Vec<String> {
     let mut folders = vec![PathBuf::from(folder)];
     let mut files = BTreeSet::new();
@@ -516,7 +516,7 @@ fn rust_files(folder: &str) -> Vec<String> {
     files.into_iter().collect()
 }
 
-/// Collects the names of all types that a file defines, within functions and tests too.
+/// Collects the names of all types that a file defines, in functions and tests too.
 #[derive(Default)]
 struct TypeNames(Vec<String>);
 
@@ -543,7 +543,7 @@ impl<'ast> syn::visit::Visit<'ast> for TypeNames {
     }
 }
 
-/// A search for a type finds it. Associated types are not counted: their names are their traits'.
+/// Searching for a type's name must find it. Associated types do not count: their traits name them.
 #[test]
 fn no_type_name_has_more_than_two_definitions() {
     let mut files = std::collections::BTreeMap::<String, Vec<String>>::new();

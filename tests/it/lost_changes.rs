@@ -1,4 +1,4 @@
-//! A store whose log was damaged behind its snapshot, as an operator meets it.
+//! A store whose log was damaged after its snapshot, as an operator sees it.
 
 use std::fs;
 use std::time::Duration;
@@ -35,7 +35,7 @@ async fn alarm(site: &Site) -> u64 {
     value.unwrap().parse().unwrap()
 }
 
-/// Returns when the metric says so.
+/// Waits until the metric has this value.
 async fn until_alarm_is(site: &Site, value: u64) {
     soon(async {
         while alarm(site).await != value {
@@ -84,7 +84,7 @@ async fn a_flipped_bit_that_takes_decisions_back_is_an_alarm_until_the_operator_
         "{salvaged}"
     );
 
-    // A store that is made from a backup begins without the alarm.
+    // A store restored from a backup starts without the alarm.
     fs::rename(site.path("data/store"), site.path("data/store.old")).unwrap();
     site.ask(&["store", "import", "left.jsonl"]);
     assert_eq!(site.ask(&["store", "verify"])["faults"], json!([]));

@@ -1,4 +1,4 @@
-//! Mails: what they are, and that they go out whatever happens.
+//! Mails: their form, and that they are sent despite failures.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -60,7 +60,7 @@ async fn a_mail_is_its_readers_alone_in_their_language_and_says_who_asked() {
 #[tokio::test]
 async fn a_mail_that_cannot_be_written_waits_and_nobody_waits_for_it() {
     let gateway = Running::start(|config| config.signup.verify_email = true).await;
-    // A file where the folder should be: nothing can be written.
+    // A file in place of the folder: no mail can be written.
     fs::write(gateway.file("outbox"), "").unwrap();
     for name in ["ann", "bob"] {
         let told = gateway
@@ -84,7 +84,7 @@ async fn a_mail_that_cannot_be_written_waits_and_nobody_waits_for_it() {
 #[tokio::test]
 async fn s22_whatever_a_request_says_of_its_host_is_in_no_link() {
     let gateway = Running::start(|config| {
-        // Even of a client that is believed.
+        // Even if the client is a trusted proxy.
         config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
         let other = RouteConfig {
             host: Some("app.example.com".to_owned()),
@@ -162,7 +162,7 @@ async fn s22_whatever_a_request_says_of_its_host_is_in_no_link() {
     );
 }
 
-/// A mail server without any extension, which takes one mail: what it was told but the mail itself.
+/// A mail server without extensions that accepts one mail; returns the commands it received.
 async fn told_by_one_mail(listener: TcpListener) -> Vec<String> {
     let (stream, _) = listener.accept().await.unwrap();
     let mut stream = BufReader::new(stream);
@@ -190,7 +190,7 @@ async fn told_by_one_mail(listener: TcpListener) -> Vec<String> {
     }
 }
 
-/// What a mail server is told when a link goes to an address.
+/// Returns what a mail server receives when a link is mailed to an address.
 async fn told_for(to: &str, say: impl FnOnce(&mut vestibule::config::Config)) -> Vec<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
@@ -289,7 +289,7 @@ async fn a_link_works_with_what_a_mail_program_takes_for_a_part_of_it() {
     }
 }
 
-/// A mail server that takes no receiver, ever.
+/// A mail server that accepts no recipient.
 async fn refuses_all(listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! What is measured in real time, and so only on a machine that does nothing else: `tests/run --full`.
+//! Measurements in real time, which need an otherwise idle machine: `tests/run --full`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use vestibule::services::AccountChange;
 use crate::harness::signer::{Signer, get, with};
 use crate::harness::{Application, PASSWORD, Running, route, soon};
 
-/// As high as a deployment has it at least; the default is four times as slow.
+/// The lowest cost that a configuration may have; the default takes four times as long.
 const COST: u32 = 10;
 
 async fn gateway(app: &Application, approval: bool) -> Running {
@@ -19,14 +19,14 @@ async fn gateway(app: &Application, approval: bool) -> Running {
         config.signup.approval = approval;
         config.route = vec![route("/", "authenticated", &app.url())];
         config.password.bcrypt_cost = COST;
-        // Nobody is to be locked out here.
+        // No lockouts in this test.
         config.lockout.max_failures = 1_000_000;
         config.lockout.address_failures = 1_000_000;
     })
     .await
 }
 
-/// One attempt to sign in: its status, and how long the answer took.
+/// Tries to sign in; returns the status and the response time.
 async fn attempt(client: &reqwest::Client, url: &str, login: &str, password: &str) -> (StatusCode, Duration) {
     let clock = Clock::system();
     let began = clock.monotonic();
@@ -57,7 +57,7 @@ async fn s5_every_wrong_attempt_takes_the_same_time() {
     let (client, url) = (gateway.client(), gateway.url("/.auth/login"));
     let names = ["known", "unknown", "disabled", "waiting"];
     let mut times: [Vec<Duration>; 4] = Default::default();
-    // In turn, so that whatever else the machine does weighs on all alike.
+    // In turn, so that other load affects all alike.
     for _ in 0..61 {
         for (name, times) in names.iter().zip(&mut times) {
             let login = format!("{name}@example.com");
@@ -142,7 +142,7 @@ async fn s37_a_signature_takes_the_same_time_whatever_the_key_is() {
     ];
     let (client, url, clock) = (gateway.client(), gateway.url("/"), Clock::system());
     let mut times: [Vec<Duration>; 4] = Default::default();
-    // In turn, so that whatever else the machine does weighs on all alike.
+    // In turn, so that other load affects all alike.
     for _ in 0..301 {
         for ((name, headers), times) in signed.iter().zip(&mut times) {
             let began = clock.monotonic();

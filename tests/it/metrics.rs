@@ -1,4 +1,4 @@
-//! `/metrics`, as whoever watches the gateway sees it.
+//! `/metrics`, as a monitoring system sees it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn gateway(say: impl FnOnce(&mut Config)) -> Running {
     .await
 }
 
-/// The value of every sample, by its name and labels.
+/// Returns the value of every sample, by name and labels.
 async fn samples(gateway: &Running) -> BTreeMap<String, f64> {
     let answer = soon(reqwest::get(format!("http://{}/metrics", gateway.ops.unwrap())))
         .await
@@ -53,7 +53,7 @@ async fn samples(gateway: &Running) -> BTreeMap<String, f64> {
     samples
 }
 
-/// Every form, sent empty, is refused and counted as that once.
+/// Every form, sent empty, is refused and counted once.
 #[tokio::test]
 async fn whatever_form_is_refused_is_counted() {
     let gateway = gateway(|config| {
@@ -96,15 +96,15 @@ async fn sign_ups_sign_ins_refusals_hashes_and_locks_are_counted() {
     for status in [401, 401, 429] {
         assert_eq!(gateway.try_sign_in("nobody@example.com", "wrong").await.0, status);
     }
-    // As a page, too.
+    // Also on the page.
     let fields = [("login", "nobody@example.com"), ("password", "wrong")];
     assert_eq!(ann.submit("/.auth/login", &fields).await.status, 429);
     assert_eq!(ann.submit("/.auth/login", &[]).await.status, 422);
     assert_eq!(ann.get_json("/.auth/nothing").await.status, 404);
     assert_eq!(gateway.visitor().get_json("/").await.status, 401);
-    // A browser is sent to sign in, which refuses nothing.
+    // A redirect to sign in is not a refusal.
     assert_eq!(gateway.visitor().open("/").await.status, 303);
-    // A wrong secret locks a key, as a wrong password locks an account.
+    // Wrong secrets lock a key, as wrong passwords lock an account.
     let mut key = gateway
         .signer("ann@example.com", jiff::Timestamp::UNIX_EPOCH)
         .await;
@@ -135,7 +135,7 @@ async fn sign_ups_sign_ins_refusals_hashes_and_locks_are_counted() {
         ("vestibule_refusals_total{problem=\"forbidden\"}", 0.0),
         ("vestibule_locks_total", 2.0),
         ("vestibule_sessions", 1.0),
-        // One to make it, one to sign in, two that were wrong.
+        // One to create it, one to sign in, two wrong ones.
         ("vestibule_password_hashes_total", 4.0),
         ("vestibule_password_hashes_running", 0.0),
         ("vestibule_password_hashes_waiting", 0.0),
@@ -167,7 +167,7 @@ async fn closed_and_known_sign_ups_and_mails_that_wait() {
     let gateway = gateway(|config| {
         config.signup.verify_email = true;
         config.mail.url = SecretSource::Text(Secret::new(
-            // Nobody is there.
+            // No server listens there.
             "smtp://127.0.0.1:1".to_owned(),
         ));
     })

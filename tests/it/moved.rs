@@ -1,4 +1,4 @@
-//! Everything that people have in one gateway, in another one that was filled from its export.
+//! A gateway that was filled from another one's export has everything that its users had.
 
 use std::fs;
 
@@ -25,7 +25,7 @@ const CONFIG: &str = r#"
     upstream = "demo:"
 "#;
 
-/// A gateway that runs, as somebody's program sees it.
+/// A running gateway, as a user's program sees it.
 struct TestGateway<'s> {
     program: Program,
     http: reqwest::Client,
@@ -109,7 +109,7 @@ impl<'s> TestGateway<'s> {
     }
 }
 
-/// A site by invitation only, with the master key of another.
+/// An invitation-only site with the master key of another.
 fn beside(other: &Site) -> Site {
     let site = Site::new(&CONFIG.replace("mode = \"open\"", "mode = \"invite\""));
     fs::create_dir(site.path("certs")).unwrap();
@@ -175,7 +175,7 @@ async fn whatever_people_have_works_after_a_move() {
     assert_eq!(new.signed(&key).await, 200);
     assert_eq!(new.log_in("ann@example.com", PASSWORD).await.0, 200);
     assert_eq!(new.log_in("bob@example.com", PASSWORD).await.0, 429, "locked");
-    // Nobody gets a name that somebody had, and a spent invitation is void.
+    // Used usernames stay reserved, and used invitations void.
     let (status, errors) = new.sign_up("dave", Some(&invitation)).await;
     assert_eq!(status, 422);
     assert!(errors["errors"]["username"].is_string(), "{errors}");

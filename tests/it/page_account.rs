@@ -1,4 +1,4 @@
-//! The pages of one's own account, over the wire: as a form without scripts, and as JSON.
+//! The account pages, over the wire: as forms without scripts, and as JSON.
 
 use std::time::Duration;
 
@@ -325,7 +325,7 @@ async fn when_a_session_ends_is_the_same_wherever_it_is_said() {
         (45, "2026-11-24T12:55:00Z"),
         (54, "2026-11-24T13:00:00Z"),
     ] {
-        // The application is asked first: of all these it alone counts as a use.
+        // The upstream comes first: of these requests only that one extends the session.
         let application = ann.get_json("/").await.document["user"]["expires_at"].clone();
         let me = ann.get_json("/.auth/me").await.document["expires_at"].clone();
         let listed =

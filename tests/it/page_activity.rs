@@ -1,4 +1,4 @@
-//! The recent sign-ins to one's own account.
+//! The account page of recent sign-ins.
 
 use serde_json::{Value, json};
 use vestibule::control::{AuditQuery, Command};
@@ -30,7 +30,7 @@ async fn sign_ins_and_failures_are_shown_to_their_owner_alone() {
     assert_eq!(told.document["sign_ins"].as_array().unwrap().len(), 1);
     assert_eq!(ann.submit("/.auth/account/activity", &[]).await.status, 405);
 
-    // Whoever has the address next sees nothing of what was before.
+    // A new account with the same address sees nothing of the old one's.
     let fields = [("current_password", PASSWORD)];
     assert_eq!(ann.submit("/.auth/account/delete", &fields).await.status, 200);
     gateway.sign_up("ann@example.com", "ann2", PASSWORD).await;
@@ -68,14 +68,14 @@ async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
             .status
     };
     assert_eq!(sign_in(secret).await, 200);
-    // A program that proves itself wrongly again and again does not push the sign-ins out.
+    // A program's repeated failures do not push out the sign-ins.
     for _ in 0..30 {
         let request = gateway.client().get(gateway.url("/x"));
         let answer = request.basic_auth(key, Some("wrong")).send().await.unwrap();
         assert!([401, 429].contains(&answer.status().as_u16()));
     }
     assert_eq!(sign_in("wrong").await, 429);
-    // One that is off still is somebody's.
+    // A disabled key still belongs to its owner.
     let disable = json!({ "access_key": key, "change": "disable" });
     assert_eq!(ann.post_json(path, disable).await.status, 200);
     gateway
@@ -111,7 +111,7 @@ async fn sign_ins_with_an_access_key_are_shown_to_its_owner() {
     let told = bob.get_json("/.auth/account/activity").await.document;
     assert_eq!(told["sign_ins"].as_array().unwrap().len(), 1, "{told}");
 
-    // Those who look after the log find what the programs did wrong, too.
+    // Administrators find the failures of programs in the audit log.
     let query = AuditQuery {
         account: Some("ann".to_owned()),
         filter: AuditFilter {

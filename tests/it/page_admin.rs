@@ -1,4 +1,4 @@
-//! The pages of the administrators, over the wire: as forms without scripts, and as JSON.
+//! The administrators' pages, over the wire: as forms without scripts, and as JSON.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::harness::{PASSWORD, Person, Running, form, inviting, soon};
 
 const ACCOUNT: &str = "/.auth/admin/account";
 
-/// Does something to an account, as a program.
+/// Sends an action on an account, as a program.
 async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
     let document = json!({ "account": account, "action": action, "reason": "because" });
     let told = admin.post_json(ACCOUNT, document).await;
@@ -420,7 +420,7 @@ async fn whoever_waits_is_seen_and_decided_about() {
     );
 }
 
-/// The value of a hidden field of a page's forms.
+/// Returns the value of a hidden field in a page's forms.
 fn hidden<'a>(page: &'a str, name: &str) -> &'a str {
     let start = format!("name=\"{name}\" value=\"");
     let (_, rest) = page
@@ -442,7 +442,7 @@ async fn s77_a_decision_made_from_a_stale_page_is_409_with_what_changed() {
         let (account, action) = (("account", "ann"), ("action", "set-groups"));
         [account, action, ("groups", groups), ("version", version)]
     };
-    // What the owner does to the account at will makes no other version.
+    // What the owner may change freely makes no new version.
     let renamed = ann.submit("/.auth/account", &[("name", "Ann Lee")]).await;
     assert_eq!(renamed.status, 303);
     assert_eq!(admin.submit(ACCOUNT, &set("ops")).await.status, 303);

@@ -1,4 +1,4 @@
-//! The page of one account, as administrators change it over the wire.
+//! The administrators' page of one account, over the wire.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const ACCOUNT: &str = "/.auth/admin/account";
 const SESSIONS: &str = "/.auth/account/sessions";
 const INVITATIONS: &str = "/.auth/admin/invitations";
 
-/// Does something to an account, as a program.
+/// Sends an action on an account, as a program.
 async fn act(admin: &Person<'_>, account: &str, action: &str) -> (u16, Value) {
     let told = admin
         .post_json(ACCOUNT, json!({ "account": account, "action": action }))

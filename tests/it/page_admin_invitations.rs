@@ -1,4 +1,4 @@
-//! The page of invitations, as administrators use it over the wire: as a form without scripts, and as JSON.
+//! The administrators' page of invitations, over the wire: as a form without scripts, and as JSON.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! `/.auth/admin/audit` and the same by command: whom a name means, and filters that mean nothing.
+//! `/.auth/admin/audit` and `vestibule audit`: which subjects an account filter names, and filters without
+//! effect.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,8 +21,8 @@ async fn gateway() -> Running {
     .await
 }
 
-/// The ids of the requests of what the page finds, of what its link from an account would, and of what the command
-/// finds: all alike.
+/// Returns event and account of what the page finds; asserts that the link from an account's page and the
+/// command find equal events.
 async fn found(admin: &Person<'_>, name: &str) -> Vec<String> {
     let encoded = name.replace('@', "%40");
     let ask =
@@ -94,13 +95,13 @@ async fn every_name_that_somebody_has_or_had_finds_all_of_theirs_on_the_page_and
     ] {
         assert_eq!(found(&admin, name).await, own, "{name}");
     }
-    // What was asked for with the address that she had then is found by that address.
+    // Events about her earlier address are found by that address.
     let asked = "reset-request MINA@example.com";
     let mut with_address: Vec<&str> = own.to_vec();
     with_address.insert(2, asked);
     assert_eq!(found(&admin, "mina@example.com").await, with_address);
 
-    // Those that are gone, and whoever has the address next.
+    // Deleted accounts, and a new account with the same address.
     let bob = gateway.person("bob").await;
     let fields = [("current_password", PASSWORD)];
     assert_eq!(bob.submit("/.auth/account/delete", &fields).await.status, 200);
@@ -120,7 +121,7 @@ async fn every_name_that_somebody_has_or_had_finds_all_of_theirs_on_the_page_and
     assert_eq!(found(&admin, "bob").await, gone, "his alone");
     assert!(found(&admin, "nobody").await.is_empty());
 
-    // What an administrator did is by them, and makes nobody theirs.
+    // An administrator's action counts as theirs, and does not become the other account's.
     let acted = json!({ "account": "bob2", "action": "unlock" });
     assert_eq!(admin.post_json("/.auth/admin/account", acted).await.status, 200);
     let by = found(&admin, "root1@example.com").await;

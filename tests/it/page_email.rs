@@ -1,4 +1,4 @@
-//! Moving an account to another address, and what its owner is told of changes, over the wire and by mail.
+//! Changing an account's address, and the owner's notifications, over the wire and by mail.
 
 use serde_json::json;
 use vestibule::control::Command;
@@ -64,7 +64,7 @@ async fn an_account_moves_when_the_new_address_says_so_and_the_old_one_is_told()
         .post_json("/.auth/verify", json!({ "token": token }))
         .await;
     assert_eq!((again.status, again.problem()), (400, "invalid-token"));
-    // The address that was left is free.
+    // The old address is free.
     assert_eq!(gateway.sign_up(OLD, "ann2", PASSWORD).await.status, 201);
 }
 
@@ -79,7 +79,7 @@ async fn an_address_that_has_an_account_is_answered_alike_and_gets_no_link() {
             .await;
         assert_eq!((told.status, &told.document), (202, &json!({})), "{email}");
     }
-    // It was free when the link went out, and is not any more.
+    // It was free when the link was mailed, and is taken now.
     let token = gateway.mails_to("free@example.com", 1).await[0].token("verify");
     gateway.sign_up("free@example.com", "quicker", PASSWORD).await;
     let late = gateway
@@ -209,7 +209,7 @@ async fn s23_a_stranger_is_sent_three_mails_an_hour_however_often_somebody_moves
     for n in 1..=6 {
         let fields = [("email", stranger), ("current_password", PASSWORD)];
         assert_eq!(ann.submit(PATH, &fields).await.status, 303);
-        // One that waits when the next is asked for would not be sent at all.
+        // A mail that is still queued at the next request is superseded and never sent.
         gateway.mails_to(stranger, n.min(3)).await;
     }
     let fields = [

@@ -1,4 +1,4 @@
-//! Asking for a link that sets a new password: alike for every address, and not without end.
+//! Requests for reset links: the same response for every address, and a limited number.
 
 use serde_json::json;
 
@@ -102,7 +102,7 @@ async fn s23_an_address_is_sent_three_mails_an_hour_that_anybody_can_cause() {
     }
     gateway.mails_are_out("fence").await;
     let mails = gateway.mails_to(EMAIL, 3).await;
-    // The last link that went out is the good one; and what the owner must know is not counted.
+    // The last link is the valid one; security notices do not count against the quota.
     let token = mails[2].token("reset");
     assert_eq!(
         gateway

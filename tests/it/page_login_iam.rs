@@ -159,7 +159,7 @@ async fn a_browser_without_scripts_sends_the_secret() {
     );
     let session = cookie(&signed_in);
 
-    // The password is asked for before such a session makes a key.
+    // Such a session must confirm the password to create a key.
     let request = gateway.client().post(gateway.url("/.auth/account/keys"));
     let request = form(request, &[("name", "another")])
         .header("cookie", &session)
@@ -282,7 +282,7 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
         made.iter().all(|key| page.contains(key)) && page.contains("revoke-older"),
         "{page}"
     );
-    // One that is made since is trusted.
+    // One created after that is trusted.
     let new = ann
         .post_json(keys, json!({ "name": "new", "current_password": PASSWORD }))
         .await;
@@ -303,7 +303,7 @@ async fn s21_keys_that_a_reset_leaves_are_told_and_revoked_with_one_button() {
     );
 }
 
-/// Signed in to the same account with a key of its own.
+/// Signs in to the same account with a key of its own.
 async fn with_key<'g>(person: &Person<'g>, name: &str) -> Person<'g> {
     let made = person
         .post_json("/.auth/account/keys", json!({ "name": name }))

@@ -1,4 +1,4 @@
-//! Forgotten passwords, over the wire and by mail.
+//! Password resets, over the wire and by mail.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ fn with(token: &str) -> serde_json::Value {
 }
 
 impl Running {
-    /// The token of the link that is mailed to who asks; they are asked for the `nth` time.
+    /// Requests a reset and returns the token of the mailed link; `nth` counts the mails to this address.
     async fn reset_token(&self, nth: usize) -> String {
         let told = self
             .visitor()

@@ -1,10 +1,11 @@
-//! The place that somebody wanted is where signing in leads, whatever it looks like; signing out leads where it was asked to.
+//! Signing in leads back to the page that was requested, whatever its target looks like; signing out leads
+//! where asked.
 
 use serde_json::json;
 
 use crate::harness::{Application, PASSWORD, Person, Running, route};
 
-/// What a browser that is not signed in is answered, for any target and spelling of the host: status, `Location`, page.
+/// Navigates without a session, to any target and spelling of the host; returns status, `Location` and page.
 async fn navigate(gateway: &Running, host: &str, sni: &str, target: &str) -> (u16, String, String) {
     let mut raw = gateway.raw_for(sni).await;
     let port = gateway.address.port();
@@ -17,14 +18,14 @@ async fn navigate(gateway: &Running, host: &str, sni: &str, target: &str) -> (u1
     (status, location.unwrap_or_default().to_owned(), page)
 }
 
-/// The parameter `rd` of an address.
+/// Returns the parameter `rd` of a URL.
 fn rd_of(location: &str) -> String {
     let (_, query) = location.split_once('?').unwrap();
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     pairs.find(|(name, _)| name == "rd").unwrap().1.into_owned()
 }
 
-/// Where the login form leads with this `rd`.
+/// Signs in with this `rd`; returns where it leads.
 async fn sign_in(visitor: &Person<'_>, rd: &str) -> String {
     let fields = [("login", "ann@example.com"), ("password", PASSWORD), ("rd", rd)];
     let answer = visitor.submit("/.auth/login", &fields).await;
@@ -58,7 +59,7 @@ async fn central_sign_in_leads_back_to_a_host_of_a_wildcard() {
         );
         assert_eq!(sign_in(&visitor, &rd_of(&location)).await, wanted, "{host}");
     }
-    // Browsers hold the redirect after a form against the policy of its page.
+    // Browsers apply the form page's policy to the redirect.
     let page = gateway.client().get(gateway.url("/.auth/login"));
     let page = crate::harness::soon(page.send()).await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
@@ -98,7 +99,7 @@ async fn a_wanted_place_is_kept_whatever_it_looks_like() {
     }
 }
 
-/// A place that fits into a request's head, but not once more when it is encoded.
+/// A target that fits into a request head, but not encoded in `rd`.
 #[tokio::test]
 async fn where_a_place_has_no_room_in_the_login_pages_address_the_page_is_shown_in_its_place() {
     let app = Application::start().await;
@@ -114,7 +115,7 @@ async fn where_a_place_has_no_room_in_the_login_pages_address_the_page_is_shown_
     );
     let back = sign_in(&gateway.visitor(), &place).await;
     assert!(back == place, "{back:.40}");
-    // Nothing else of a form gets that room.
+    // Other fields of a form get no extra room.
     let fields = [("login", "ann@example.com"), ("password", &*place), ("rd", "/")];
     let refused = gateway.visitor().submit("/.auth/login", &fields).await;
     assert_eq!(refused.status, 413);

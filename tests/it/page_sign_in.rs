@@ -1,5 +1,5 @@
-//! `/.auth/login`, `/.auth/logout`, `/.auth/me` and `/.auth/problems`, over the wire: as forms without scripts, and as
-//! JSON.
+//! `/.auth/login`, `/.auth/logout`, `/.auth/me` and `/.auth/problems`, over the wire: as forms without
+//! scripts, and as JSON.
 
 use serde_json::json;
 use vestibule::refusal::Problem;
@@ -7,7 +7,7 @@ use vestibule::services::AccountChange;
 
 use crate::harness::{PASSWORD, Running};
 
-/// The attributes of the cookie that signs in (S26).
+/// Checks the attributes of the session cookie (S26).
 fn assert_session_cookie(cookie: &str) {
     let mut parts = cookie.split("; ");
     let value = parts.next().unwrap().strip_prefix("__Host-vestibule=").unwrap();

@@ -34,7 +34,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
         "{page}"
     );
 
-    // The session that was open says it at once, to applications too.
+    // An open session shows it at once, to upstreams too.
     assert_eq!(ann.get_json("/.auth/me").await.document["username"], "anna");
     let application = ann.open("/").await.page;
     assert!(
@@ -51,7 +51,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
     assert_eq!(gateway.try_sign_in("anna", PASSWORD).await.0, 200);
     assert_eq!(gateway.try_sign_in("ann", PASSWORD).await.0, 401);
 
-    // Neither by a change nor by a signup, neither now nor when the account is gone.
+    // Neither by a change nor by a sign-up, neither now nor after the account is deleted.
     let wants = json!({ "username": "ann", "current_password": PASSWORD });
     let told = bob.post_json(PATH, wants.clone()).await;
     assert!(
@@ -67,7 +67,7 @@ async fn s53_a_username_is_changed_and_the_one_before_is_nobody_elses() {
     let record = std::fs::read_to_string(gateway.file("audit.jsonl")).unwrap();
     assert!(record.contains(r#""event":"username-change""#) && record.contains("from ann to anna"));
 
-    // Its owner may have it back.
+    // Its owner may take it back.
     let told = ann.post_json(PATH, wants).await;
     assert_eq!((told.status, &told.document["username"]), (200, &json!("ann")));
     gateway.command(Command::DeleteUser("ann".to_owned())).await;
@@ -144,7 +144,7 @@ async fn nobody_takes_names_without_end() {
     let message = refused.document["errors"]["username"].as_str().unwrap();
     assert!(refused.status == 422 && message.contains("5 times"), "{message}");
     assert_eq!(take("ann2").await.status, 200, "but one of their own");
-    // What they have is no change.
+    // The current name is no change.
     assert_eq!(
         take("ann2").await.document["former_usernames"]
             .as_array()

@@ -1,4 +1,4 @@
-//! Signup where addresses are verified, over the wire and by mail.
+//! Sign-up with e-mail verification, over the wire and by mail.
 
 use std::collections::BTreeSet;
 
@@ -95,7 +95,7 @@ async fn s18_an_address_that_has_an_account_is_answered_like_a_new_one() {
     let same = |told: &ProgramReply| {
         assert_eq!((told.status, &told.document), (new.status, &new.document));
     };
-    // Verified: its owner is told, and nothing is changed.
+    // Verified: the owner is notified, and nothing changes.
     same(&gateway.sign_up("ANN@example.com", "ann2", OTHER).await);
     let mails = gateway.mails_to(EMAIL, 2).await;
     assert!(mails[1].subject.contains("already"), "{:?}", mails[1]);
@@ -104,7 +104,7 @@ async fn s18_an_address_that_has_an_account_is_answered_like_a_new_one() {
     assert_eq!(gateway.try_sign_in(EMAIL, PASSWORD).await.0, 200);
     assert_eq!(gateway.try_sign_in(EMAIL, OTHER).await.0, 401);
 
-    // Unverified with the same password: the link once more, and the earlier one is void.
+    // Unverified with the same password: a new link, and the earlier one is void.
     same(&gateway.sign_up("bob@example.com", "bob2", PASSWORD).await);
     let mails = gateway.mails_to("bob@example.com", 2).await;
     let void = gateway
@@ -112,7 +112,7 @@ async fn s18_an_address_that_has_an_account_is_answered_like_a_new_one() {
         .post_json("/.auth/verify", json!({ "token": mails[0].token("verify") }))
         .await;
     assert_eq!(void.status, 400);
-    // Unverified with another password: whoever has the address sets their own.
+    // Unverified with another password: the owner of the address sets their own.
     same(&gateway.sign_up("bob@example.com", "bob3", OTHER).await);
     let mails = gateway.mails_to("bob@example.com", 3).await;
     let fields = json!({ "token": mails[2].token("reset"), "password": OTHER, "password_confirm": OTHER });
@@ -165,7 +165,7 @@ async fn an_account_that_somebody_else_prepared_becomes_its_owners() {
         200
     );
     assert_eq!(gateway.try_sign_in(EMAIL, PASSWORD).await.0, 401);
-    // What somebody else agreed to is not what the owner did.
+    // The owner has not agreed to what a stranger agreed to.
     let sign_in = json!({ "login": EMAIL, "password": OTHER });
     let told = gateway.visitor().post_json("/.auth/login", sign_in).await;
     assert_eq!(told.status, 422);
@@ -228,7 +228,7 @@ async fn the_link_is_sent_again_to_whoever_proved_to_know_the_password() {
         200
     );
 
-    // Nobody learns whether there is an account, or whether it is verified.
+    // The response does not tell whether an account exists, or is verified.
     for email in [EMAIL, "nobody@example.com"] {
         let told = gateway
             .visitor()

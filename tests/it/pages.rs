@@ -1,4 +1,4 @@
-//! The gateway's own pages, all of them, over the wire.
+//! All of the gateway's own pages, over the wire.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Program, Raw, Running, Site, route, soon};
 
-/// A path of every page with one of these methods, so that a new page is asked without anybody thinking of it.
+/// Returns a path of every page with one of these methods; includes new pages automatically.
 fn pages_that_answer(methods: &[&str]) -> Vec<String> {
     let answers = |page: &&Page| page.methods().iter().any(|method| methods.contains(method));
     let path = |page: &Page| match page {
@@ -20,7 +20,7 @@ fn pages_that_answer(methods: &[&str]) -> Vec<String> {
     Page::ALL.iter().filter(answers).map(path).collect()
 }
 
-/// Signs an administrator in, to whom no page is closed.
+/// Signs in an administrator, who may see every page.
 async fn administrator(gateway: &Running) -> String {
     gateway.signed_in("ann").await;
     let groups = BTreeSet::from(["gateway-admin".to_owned()]);
@@ -76,7 +76,7 @@ async fn s30_other_sites_change_nothing_on_any_page() {
             assert!(kind.ends_with("/cross-origin"), "{path} {headers:?}: {problem}");
         }
     }
-    // The session is still there, so the button to sign out was not pressed by any of them; now it is.
+    // The session is still valid, so none of these signed out; now one does.
     let me = client.get(gateway.url("/.auth/me")).header("cookie", &cookie);
     assert_eq!(soon(me.send()).await.unwrap().status(), 200);
     for path in &paths {
@@ -184,7 +184,7 @@ async fn s50_the_public_listener_leads_to_no_operations() {
             assert_eq!(answer.status(), 404, "{path}");
         }
     }
-    // What the administrator's socket understands is no request here.
+    // A command of the admin socket is no request here.
     let mut raw = gateway.raw().await;
     raw.send("{\"version\":1,\"command\":\"list-invitations\"}\n\r\n\r\n")
         .await;

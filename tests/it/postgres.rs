@@ -1,4 +1,4 @@
-//! The gateway with its store in PostgreSQL, on a real server: what an operator and a client see.
+//! The gateway with its store in PostgreSQL, on a real server, as operators and clients see it.
 
 mod encrypted;
 mod foreign;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Application, Cluster, PASSWORD, Program, Site, soon, until};
 
-/// How long the gateway may take to find that its database is gone, or there again.
+/// How long the gateway may take to notice that its database is gone, or back.
 const NOTICE: Duration = Duration::from_secs(15);
 
 fn config(url: &str, app: &str) -> String {
@@ -39,7 +39,7 @@ fn add(site: &Site, email: &str) {
     site.run_with_input(&arguments, PASSWORD).document(0);
 }
 
-/// A gateway over a new database, with an account.
+/// Starts a gateway on a new database, with an account.
 fn gateway(cluster: &Cluster, app: &Application) -> (Site, Program) {
     gateway_on(cluster, &cluster.database(), app)
 }
@@ -74,7 +74,7 @@ async fn get(program: &Program, site: &Site, path: &str, cookie: &str) -> Respon
     soon(request.send()).await.unwrap()
 }
 
-/// Asks until the answer has this status.
+/// Repeats a request until the response has this status.
 async fn until_status(program: &Program, site: &Site, cookie: &str, status: u16) {
     let answered = async {
         while get(program, site, "/", cookie).await.status() != status {
@@ -212,7 +212,7 @@ async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
     let cookie = cookie(&sign_in(&program, &site).await);
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
 
-    // What another one would do between the loss of the lock and its return.
+    // What another gateway would do between the loss of the lock and its return.
     let locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'";
     cluster.sql("t0", &format!("UPDATE store SET tenure = tenure + 1; {locks}"));
     until_status(&program, &site, &cookie, 503).await;
@@ -234,7 +234,7 @@ async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
     program.stop();
 }
 
-/// A lock that only broke is taken again, and nobody has to sign in anew.
+/// A lost lock is taken again, and sessions stay valid.
 #[tokio::test]
 async fn a_broken_lock_is_held_again() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
@@ -300,7 +300,7 @@ async fn an_embedded_store_moves_to_a_database_and_back() {
     assert!(error.contains("bob"), "a username is never given again: {error}");
     site.ask(&["store", "export", "--output", "again.jsonl"]);
     program.stop();
-    // All but what was put on record, and used, since.
+    // Everything except audit events and last uses since then.
     let [before, after] = ["embedded.jsonl", "again.jsonl"].map(|file| {
         let text = std::fs::read_to_string(site.path(file)).unwrap();
         let lines = text

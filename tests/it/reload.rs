@@ -1,4 +1,4 @@
-//! Reloading, by command and by signal, of the program as it runs.
+//! Reloads of the running program, by command and by signal.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::harness::{Application, Letter, PASSWORD, Program, Raw, Site, certify, soon, until};
 
-/// A gateway that is to be reloaded.
+/// A gateway to be reloaded.
 struct Front {
     site: Site,
     gateway: Program,
     authority: String,
 }
 
-/// A configuration with routes, and what else it says.
+/// A configuration with these routes, and `rest`.
 fn config(routes: &[(&str, &str)], rest: &str) -> String {
     let mut text = format!(
         r#"
@@ -71,7 +71,7 @@ impl Front {
         reqwest::Client::builder().tls_certs_only([root]).build().unwrap()
     }
 
-    /// Adds an account and signs it in. The `Cookie` header of its session.
+    /// Creates an account and signs in; returns the `Cookie` header of the session.
     async fn signed_in(&self, email: &str) -> String {
         self.signed_in_with(email, &[]).await
     }
@@ -86,7 +86,7 @@ impl Front {
         cookie.split(';').next().unwrap().to_owned()
     }
 
-    /// A gateway that was reloaded stops as any other.
+    /// Stops a reloaded gateway, which must stop as any other.
     async fn stop(self) {
         // Connections of clients close while it drains.
         let stopped = tokio::task::spawn_blocking(|| self.gateway.stop());
@@ -123,7 +123,7 @@ async fn a_new_route_is_there_for_open_sessions_and_open_connections() {
     assert_eq!(app.only().header("remote-user"), Some("ann"));
     assert_eq!(front.status("/old", &cookie).await, 200);
 
-    // The same by signal, the other way round.
+    // The reverse, by signal.
     front.site.configure(&config(&[("/new", &app.url())], ""));
     front.gateway.signal(Signal::HUP);
     until(|| front.gateway.said().matches("\"reloaded\"").count() == 2).await;
@@ -158,7 +158,7 @@ async fn a_broken_file_changes_nothing_and_every_error_is_told() {
     assert_eq!(refused["errors"].as_array().unwrap().len(), 3, "{refused}");
     assert_eq!(front.status("/", &cookie).await, 200);
 
-    // What only turns out when the gateway is made is found before anything is replaced, too.
+    // A missing file is found before anything is replaced, too.
     front
         .site
         .configure(&config(&[("/x", &app.url())], "branding.logo = \"gone.svg\""));
@@ -188,7 +188,7 @@ async fn a_file_without_any_route_is_refused_by_a_gateway_that_serves_some() {
     );
     front.stop().await;
 
-    // Whoever begins without any may go on so.
+    // A gateway that began without routes may go on so.
     let front = Front::start(&without);
     assert_eq!(front.reload()["changed"], json!([]));
     front.site.configure(&config(&[("/", "demo:")], ""));
@@ -383,7 +383,7 @@ async fn a_secret_in_the_same_file_is_read_again_or_said_to_need_a_restart() {
     }
     put(&front.site, "store-url", "sled:data/store");
     assert_eq!(front.reload()["needs_restart"], json!([]));
-    // A start with this key would fail, and until then nothing tells.
+    // A restart with this key would fail, and so far nothing tells.
     let key = front.site.path("certs/master.key");
     let known = std::fs::read_to_string(&key).unwrap();
     for changed in [
@@ -421,7 +421,7 @@ async fn a_mail_server_that_a_reload_names_is_tried_at_once() {
     front.stop().await;
 }
 
-/// The ids of the requests in an access log, and the events in an audit file.
+/// Returns the numbers of requests in an access log and of events in an audit file.
 fn logged(front: &Front, name: &str) -> (usize, usize) {
     let count = |file: String| {
         let text = std::fs::read_to_string(front.site.path(&file)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! S75: what a request names beside its target is judged as well, and reaches the application in its own form.
+//! S75: policy for resources beside the target, and the form in which they reach the upstream.
 
 mod collections;
 mod presigned;
@@ -22,8 +22,8 @@ fn ops() -> Allow {
     Allow::Groups(vec!["ops".to_owned()])
 }
 
-/// One WebDAV application: all of it for whoever is signed in, a folder for a group, one that is read alone, one in
-/// which nothing is deleted, and one for everybody.
+/// Routes of one WebDAV application: all for signed-in users, a folder for a group, one that is read-only,
+/// one in which nothing is deleted, and one for everybody.
 fn routes(app: &str) -> Vec<RouteConfig> {
     let methods = |methods: &[&str]| methods.iter().map(|&method| method.to_owned()).collect();
     vec![
@@ -142,7 +142,7 @@ async fn s75_a_destination_is_checked_as_a_write_there() {
         ask(&gateway, &app, &cookie, ("MOVE", "/x1"), &kept).await.status,
         200
     );
-    // Where nobody is asked who they are, nobody is somebody.
+    // Public routes do not authenticate, so the request is anonymous.
     let public = [("destination", "/x2")];
     assert_eq!(
         ask(&gateway, &app, &cookie, ("MOVE", "/open/x"), &public)
@@ -165,7 +165,7 @@ async fn s75_a_destination_is_checked_as_a_write_there() {
     }
 }
 
-/// A request is judged by headers that `Connection` would have removed afterwards.
+/// Policy depends on headers that `Connection` would have removed afterwards.
 #[tokio::test]
 async fn s75_what_was_checked_is_what_the_application_gets() {
     let app = Application::start().await;
@@ -281,7 +281,8 @@ async fn s75_a_key_for_some_methods_writes_nowhere_by_another() {
     }
 }
 
-/// What Apache's and nginx's modules compare is their own connection; others read what the gateway tells of the client's.
+/// Apache's and nginx's modules compare with their own connection; others with what the gateway tells of the
+/// client's.
 #[tokio::test]
 async fn an_application_gets_urls_of_the_connection_that_it_sees() {
     let app = Application::answering(|_| Response::default()).await;
@@ -389,7 +390,7 @@ const OVERRIDES: [&str; 5] = [
     "x.http~method",
 ];
 
-/// Whether an application gets none of the headers, or all of them.
+/// Whether the upstream gets the override headers: all of them, or none.
 async fn overrides_pass(gateway: &Running, app: &Application, cookie: &str, request: (&str, &str)) -> bool {
     let headers = OVERRIDES.map(|name| (name, "DELETE"));
     let asked = ask(gateway, app, cookie, request, &headers).await;

@@ -1,4 +1,4 @@
-//! Keeps docs/security.md honest: every number once, and every proof it names exists.
+//! Checks docs/security.md: every number occurs once, and every test it names exists.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::layering::root;
 
-/// The lines of the security requirements: S1 to S78.
+/// The numbers of the security requirements.
 const NUMBERS: std::ops::RangeInclusive<u32> = 1..=78;
 
 #[test]
@@ -83,7 +83,8 @@ impl<'a> SecurityRow<'a> {
     }
 }
 
-/// Whether `file#test` names a test: a function below a test attribute in Rust, a title or function elsewhere.
+/// Whether `file#test` names a test: a function below a test attribute in Rust, a title or function
+/// elsewhere.
 pub(crate) fn exists(proof: &str) -> Result<(), &'static str> {
     let (file, test) = proof.split_once('#').ok_or("not of the form file#test")?;
     let source = fs::read_to_string(root().join(file)).map_err(|_| "no such file")?;

@@ -1,5 +1,5 @@
-//! Keys of the configuration whose effect shows from outside and is in no other test: each is set to something else
-//! than its default, and the difference is seen.
+//! Configuration keys with a visible effect that no other test covers: each is set to another value than its
+//! default, and the difference observed.
 
 mod shown;
 
@@ -21,7 +21,7 @@ use crate::harness::{Application, PASSWORD, Program, Running, Site, route, soon,
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// By a clock of its own, with one route for who is signed in.
+/// A gateway with its own clock, and one route for signed-in users.
 async fn gateway_in_time(app: &Application, say: impl FnOnce(&mut Config)) -> (Running, ManualClock) {
     let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     let (clock, hand) = Clock::manual(noon);
@@ -74,7 +74,7 @@ async fn limits_signed_body_buffer() {
     }
 }
 
-/// A server that takes connections and then says nothing, as one behind a firewall that drops half.
+/// A server that accepts connections and sends nothing, like one behind a firewall that drops packets.
 #[tokio::test]
 async fn timeouts_connect() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -143,7 +143,7 @@ async fn session_cookie_domain() {
     let url = gateway.url_of("app.example.com", "/a?b=c");
     let browser = gateway.client().get(&url).header("accept", "text/html");
     let answer = soon(browser.send()).await.unwrap();
-    // To the one host where people sign in, and back.
+    // To the host for signing in, and back.
     let back: String = form_urlencoded::byte_serialize(url.as_bytes()).collect();
     let login = gateway.url(&format!("/.auth/login?rd={back}"));
     assert_eq!(answer.status(), 303);
@@ -291,7 +291,7 @@ async fn log_level() {
             "public_url = \"https://localhost:0\"\n[listen]\nhttps = [\"127.0.0.1:0\"]\nops = \"\"\n[log]\nlevel = \"{level}\""
         ));
         let (program, _) = Program::start(&site);
-        // A client that leaves before the handshake is worth a line to who looks for it only.
+        // A client that leaves before the handshake is only logged at debug level.
         drop(TcpStream::connect(program.address).await.unwrap());
         if tells {
             until(|| program.said().contains("no handshake")).await;

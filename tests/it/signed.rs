@@ -1,4 +1,4 @@
-//! S34 to S39 over the wire: signed requests through the gateway to an application.
+//! S34 to S39 over the wire: signed requests through the gateway to an upstream.
 
 mod bodies;
 mod flat;
@@ -17,17 +17,17 @@ use vestibule::config::{Allow, Config, RouteConfig};
 use crate::harness::signer::{Headers, Signer, Unsigned, get, post, with};
 use crate::harness::{Application, Running, route, soon};
 
-/// When all this happens.
+/// The time of all tests here.
 fn now() -> Timestamp {
     "2026-09-01T03:04:05Z".parse().unwrap()
 }
 
-/// A gateway that takes signed requests, in front of one application.
+/// A gateway with signed requests, in front of one upstream.
 struct Front {
     gateway: Running,
     clock: ManualClock,
     app: Application,
-    /// Of Ann.
+    /// Ann's.
     key: Signer,
 }
 
@@ -36,7 +36,7 @@ impl Front {
         Self::before(Application::start().await, |_| ()).await
     }
 
-    /// Before this application; `say` says what is special about the only route.
+    /// Starts in front of this upstream; `say` changes the only route.
     async fn before(app: Application, say: impl FnOnce(&mut RouteConfig)) -> Self {
         let mut all = route("/", "authenticated", &app.url());
         say(&mut all);
@@ -72,7 +72,7 @@ impl Front {
     }
 }
 
-/// Signed requests to these routes.
+/// The settings for signed requests to these routes.
 fn settings(routes: Vec<RouteConfig>) -> impl FnOnce(&mut Config) {
     |config| {
         config.login.iam = true;
@@ -81,7 +81,7 @@ fn settings(routes: Vec<RouteConfig>) -> impl FnOnce(&mut Config) {
     }
 }
 
-/// The status and the problem of a refusal, but for what is never alike.
+/// Returns status and problem of a refusal, without what always differs.
 async fn refusal(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let mut document: Value = serde_json::from_slice(&soon(response.bytes()).await.unwrap()).unwrap();
@@ -89,7 +89,7 @@ async fn refusal(response: Response) -> (u16, Value) {
     (status, document)
 }
 
-/// The slug of a refusal, and the sentence that the client reads.
+/// Returns the slug of a refusal, and its sentence for the client.
 async fn slug(response: Response) -> (String, String) {
     let (_, document) = refusal(response).await;
     let text = |name: &str| document[name].as_str().unwrap().to_owned();
@@ -97,7 +97,7 @@ async fn slug(response: Response) -> (String, String) {
     (slug, text("detail"))
 }
 
-/// A GET in each scheme but the presigned URL.
+/// Signs a GET in each scheme except the presigned URL.
 fn each_scheme(key: &Signer, request: &Unsigned<'_>) -> Vec<Headers> {
     vec![
         key.aws(request),
@@ -137,7 +137,7 @@ async fn s39_each_scheme_names_the_owner_and_the_application_sees_nothing_of_it(
 async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
     let front = Front::start().await;
     for (target, reaches) in [("/a?b=1&list", "/a?b=1&list"), ("/a", "/a")] {
-        // Presigners differ in what they say of the body that is not there.
+        // Presigners differ in what they declare about the absent body.
         for payload in [get("").payload, "UNSIGNED-PAYLOAD".to_owned()] {
             let canonical = target.replace("list", "list=");
             let signed = Unsigned {
@@ -151,7 +151,7 @@ async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
             assert_eq!(front.app.received().last().unwrap().target, reaches);
         }
     }
-    // It has a time of its own, longer than that of a header.
+    // A presigned URL has its own lifetime, longer than that of a header.
     let presigned = front.key.presigned(&get("/a"), 600);
     front.clock.set_wall(now() + jiff::SignedDuration::from_secs(599));
     assert_eq!(front.send(&get(&presigned), &Headers::new()).await.status(), 200);
@@ -162,7 +162,7 @@ async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
         ("clock-skew", true),
         "{detail}"
     );
-    // Where nothing is said it is as long as that of a header.
+    // Without a declaration it is as long as that of a header.
     let brief = front.key.presigned_with(&get("/a"), None);
     for (seconds, status) in [(299, 200), (300, 401)] {
         front
@@ -181,7 +181,7 @@ async fn s39_what_proves_something_to_the_gateway_alone_is_withheld_from_public_
     let presigned = front.key.presigned(&get("/a?b=1"), 600);
     assert_eq!(front.send(&get(&presigned), &Headers::new()).await.status(), 200);
     assert_eq!(front.app.received().last().unwrap().target, "/a?b=1");
-    // One of the application's own.
+    // A key of the application's own.
     let own = presigned.replace(&front.key.access_key, "minioadmin");
     assert_eq!(front.send(&get(&own), &Headers::new()).await.status(), 200);
     assert_eq!(front.app.received().last().unwrap().target, own);
@@ -259,7 +259,7 @@ async fn who_i_am_is_told_in_any_scheme() {
         let me: Value = serde_json::from_slice(&soon(answer.bytes()).await.unwrap()).unwrap();
         assert_eq!((&me["username"], &me["method"]), (&"ann".into(), &"iam".into()));
     }
-    // An account is never changed with a key alone.
+    // A key alone never changes an account.
     for path in ["/.auth/account", "/.auth/account/sessions"] {
         let request = get(path);
         let answer = front.send(&request, &front.key.basic()).await;
@@ -320,18 +320,18 @@ async fn policies_hold_for_keys_too() {
         ("/ops", 403, 401),
     ] {
         assert_eq!(ask(path, &key.aws(&get(path))).await.status(), right, "{path}");
-        // A signature that is wrong is not made good by a cookie.
+        // A cookie does not repair a wrong signature.
         let mut headers = other.aws(&get(path));
         headers.push(("cookie", cookie.clone()));
         assert_eq!(ask(path, &headers).await.status(), wrong, "{path}");
     }
-    // Whom the key names counts, not whom the cookie does.
+    // The key takes precedence over the cookie.
     let ben = gateway.signed_in("ben").await;
     let mut headers = key.aws(&get("/"));
     headers.push(("cookie", ben));
     assert_eq!(ask("/", &headers).await.status(), 200);
     assert_eq!(app.received().last().unwrap().header("remote-user"), Some("ann"));
-    // On a public route a signature is the application's business, a secret is nobody's.
+    // On a public route signatures are forwarded, but secrets never.
     ask("/public", &key.aws(&get("/public"))).await;
     let public = app.received().pop().unwrap();
     assert!(public.header("authorization").is_some() && public.header("remote-user").is_none());

@@ -1,4 +1,4 @@
-//! Every combination of who may sign up and what comes first, through the page and through JSON (S15).
+//! Every combination of the sign-up settings, through the page and through JSON (S15).
 
 use serde_json::{Value, json};
 use vestibule::config::SignupMode;
@@ -18,7 +18,7 @@ async fn gateway(switches: Switches) -> Running {
         config.signup.mode = switches.mode;
         config.signup.verify_email = switches.verify;
         config.signup.approval = switches.approval;
-        // None of the refusals here is a failure.
+        // None of the refusals here counts as a failure.
         config.lockout.max_failures = 1;
     })
     .await
@@ -35,7 +35,7 @@ async fn invitation(gateway: &Running) -> String {
     link.split_once("invitation=").unwrap().1.to_owned()
 }
 
-/// Signs up in one of the two ways. The status that a program is answered, or would have been, and what comes next.
+/// Signs up in one of the two ways; returns the status for a program, and what comes next.
 async fn sign_up(gateway: &Running, json: bool, username: &str, invitation: &str) -> (u16, Value) {
     let email = format!("{username}@example.com");
     let fields = [

@@ -1,4 +1,4 @@
-//! A gateway that starts where something is in the way.
+//! Starts of a gateway with something in the way.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,7 +20,7 @@ const CONFIG: &str = r#"
 #[tokio::test]
 async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out() {
     let site = Site::new(CONFIG);
-    // Stands for a disk that is full: the file is written under this name first.
+    // Like a full disk: the file is first written under this name.
     fs::create_dir_all(site.path("data/first-administrator.draft/in-the-way")).unwrap();
     let (gateway, said) = Program::start(&site);
     assert!(said.contains("could not be created"), "{said}");
@@ -29,7 +29,7 @@ async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out
     assert_eq!(soon(asked).await.unwrap().status(), 200);
     assert_eq!(gateway.stop().0, 0);
 
-    // The next start makes one.
+    // The next start creates one.
     fs::remove_dir_all(site.path("data/first-administrator.draft")).unwrap();
     let (gateway, said) = Program::start(&site);
     assert!(!said.contains("could not be created"), "{said}");
@@ -84,14 +84,14 @@ fn no_signal_ends_a_gateway_before_it_has_read_its_configuration() {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let child = serve.spawn().unwrap();
-    // It can be opened once the gateway reads it, and that goes on when this is written.
+    // It can be opened once the gateway reads it, and the gateway waits for its content.
     let mut reads = File::options().write(true).open(&config).unwrap();
     for _ in 0..50 {
         for signal in [Signal::HUP, Signal::USR1, Signal::USR2] {
             kill_process(Pid::from_child(&child), signal).unwrap();
         }
     }
-    // Whoever reads it again finds a file.
+    // A reload finds a regular file.
     fs::write(site.path("late.toml"), CONFIG).unwrap();
     fs::rename(site.path("late.toml"), &config).unwrap();
     reads.write_all(CONFIG.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! A gateway that is told to stop resets nobody who is about to ask.
+//! A stopping gateway does not reset clients that are about to send a request.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use crate::harness::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, frame, head};
 use crate::harness::{Raw, Running, soon};
 
-/// Waits until nobody new comes in.
+/// Waits until no new connection is accepted.
 async fn closed(address: SocketAddr) {
     soon(async {
         while TcpStream::connect(address).await.is_ok() {
@@ -77,7 +77,7 @@ async fn a_client_of_http2_is_told_before_its_connection_ends() {
     let stopped = tokio::spawn(gateway.stop());
     closed(address).await;
     open.until(GOAWAY).await;
-    // It was under way when the client read that.
+    // It was in flight when the client read GOAWAY.
     open.send(ask(3)).await;
     assert_eq!(open.answer(3).await.status, 0x88);
     drop(open);
@@ -88,7 +88,7 @@ async fn a_client_of_http2_is_told_before_its_connection_ends() {
 async fn connections_that_wait_to_be_accepted_are_served() {
     let gateway = Running::before("public", "demo:").await;
     let get = get(&gateway);
-    // Nothing of the gateway runs before the next await: the system alone knows of these.
+    // The gateway does not run before the next await: only the kernel knows of these.
     let queued: Vec<_> = (0..5)
         .map(|_| std::net::TcpStream::connect(gateway.address).unwrap())
         .collect();

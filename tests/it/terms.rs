@@ -1,4 +1,4 @@
-//! Terms that are new since somebody agreed.
+//! Terms of service that changed since a user agreed.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ async fn everybody_is_asked_again_at_the_next_sign_in_and_what_they_agreed_to_is
     assert!(record.contains(r#""event":"agree""#), "{record}");
 }
 
-/// A challenge of the gateway's and its signature, as the contract has it.
+/// Returns a challenge of the gateway and its signature, by the contract.
 async fn sign(gateway: &Running, access_key: &str, secret_key: &str) -> (Value, String) {
     let challenge = gateway.visitor().get_json("/.auth/login/iam").await.document["challenge"].clone();
     let text = format!(

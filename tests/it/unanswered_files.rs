@@ -1,4 +1,4 @@
-//! Files that never answer: a named pipe that nobody writes to.
+//! Named pipes without a writer in place of files.
 
 use std::fs::File;
 use std::io::Write as _;

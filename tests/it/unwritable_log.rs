@@ -1,4 +1,4 @@
-//! A log that cannot be written: the gateway serves on, the lines are lost, and a counter says how many.
+//! A log that cannot be written: the gateway goes on, lines are lost, and a counter tells how many.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::harness::{Site, soon};
 
-/// A gateway that runs, whatever becomes of what it says.
+/// A running gateway, whose output may go nowhere.
 struct Deaf {
     child: Child,
     https: SocketAddr,
@@ -20,7 +20,7 @@ struct Deaf {
     site: Site,
 }
 
-/// Addresses that nobody listens on: where it listens, the gateway cannot say.
+/// Returns unused addresses, because the gateway cannot report where it listens.
 fn free_addresses() -> [SocketAddr; 2] {
     let sockets = [(), ()].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     sockets.map(|socket| socket.local_addr().unwrap())
@@ -60,7 +60,7 @@ impl Deaf {
         }
     }
 
-    /// Returns when it is ready. It may have ended: then the test fails.
+    /// Waits until it is ready. Fails if it has ended.
     async fn ready(&mut self) {
         let client = Client::new();
         soon(async {
@@ -76,7 +76,7 @@ impl Deaf {
         .await;
     }
 
-    /// Has it write lines of every log: of a request, of a warning and of an event.
+    /// Makes it write to every log: a request, a warning and an event.
     async fn ask(&self) {
         let root = reqwest::Certificate::from_pem(self.site.authority().as_bytes()).unwrap();
         let client = Client::builder()
@@ -96,7 +96,7 @@ impl Deaf {
         }
     }
 
-    /// How many lines of a log are lost.
+    /// Returns how many lines of a log are lost.
     async fn lost(&self, log: &str) -> u64 {
         let metrics = soon(reqwest::get(format!("http://{}/metrics", self.ops)))
             .await
@@ -107,7 +107,7 @@ impl Deaf {
         value.unwrap().parse().unwrap()
     }
 
-    /// It ends as it would have with a log.
+    /// Stops it; it must end as with a working log.
     fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));

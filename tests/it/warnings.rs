@@ -28,7 +28,7 @@ async fn a_flood_of_failing_requests_writes_twenty_warnings_of_each_kind() {
     assert_eq!(status, 0);
     for kind in ["a request is refused", "a server cannot be reached"] {
         let lines = said.lines().filter(|line| line.contains(kind)).count();
-        // As many again where the machine is so slow that the next ten seconds began.
+        // Twice as many if the machine is so slow that another window of ten seconds began.
         assert!((20..=40).contains(&lines), "{kind}: {lines}");
     }
 }

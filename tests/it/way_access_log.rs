@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{Application, Running, soon};
 
-/// What is in the log once the gateway has stopped.
+/// Stops the gateway and returns the log.
 async fn lines(gateway: Running) -> Vec<Value> {
     let folder = gateway.stop().await;
     let log = std::fs::read_to_string(folder.path().join("access.jsonl")).unwrap();
@@ -69,7 +69,7 @@ async fn what_nobody_can_read_has_a_name_and_a_line_too() {
         ),
     ] {
         let mut raw = gateway.raw().await;
-        // An answer before it leaves the connection and the next one what they were.
+        // An earlier response on the connection makes no difference.
         raw.send(format!("GET / HTTP/1.1\r\nHost: {authority}\r\n\r\n"))
             .await;
         assert_eq!(raw.answer_with_body().await.2, "hello");
@@ -106,7 +106,7 @@ async fn an_http2_head_that_is_too_large_leaves_the_connection_what_it_was() {
     let gateway = Running::before("public", &app.url().replace("http:", "h2c:")).await;
     let (mut client, _) = gateway.http2_connection().await;
     let mut served = 0;
-    // One connection, whose compression remembers what was sent.
+    // One connection, whose header compression has state.
     for n in 0..10 {
         let fits = n % 2 == 0;
         let request = Request::get(gateway.url("/a")).header("te", "trailers");
@@ -114,7 +114,7 @@ async fn an_http2_head_that_is_too_large_leaves_the_connection_what_it_was() {
         let request = request.body(Full::new(Bytes::new())).unwrap();
         let answer = soon(client.send_request(request)).await.unwrap();
         assert_eq!(answer.status(), if fits { 200 } else { 431 });
-        // The HTTP library answers by itself, and knows no request id.
+        // hyper responds by itself, without a request id.
         assert_eq!(answer.headers().contains_key("x-request-id"), fits);
         served += usize::from(fits);
         let body = soon(answer.collect()).await.unwrap();

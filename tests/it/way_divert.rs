@@ -1,4 +1,4 @@
-//! Requests that wait at a server which answers nobody any more.
+//! Requests that wait at a hanging server.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use vestibule::config::HumanDuration;
 
 use crate::harness::{Application, Running, head_of, route, soon, upstream};
 
-/// Two servers, of which the first does as it is told with all requests but probes, and answers those if `answers_probes`.
-/// The gateway, and both.
+/// Starts a gateway before two servers, of which the first treats requests as told, and responds to probes if
+/// `answers_probes`. Returns all three.
 async fn beside_a_slow_server(
     takes: Option<Duration>,
     answers_probes: bool,
@@ -41,7 +41,7 @@ async fn beside_a_slow_server(
 async fn what_waits_at_a_server_that_stands_still_goes_elsewhere_in_time() {
     let (gateway, _first, second) = beside_a_slow_server(None, false).await;
     let client = gateway.client();
-    // Both are asked in turn, so one of the two is asked first and one of these meets it.
+    // Round robin: one of two requests meets it.
     for method in [Method::GET, Method::HEAD, Method::GET, Method::GET] {
         let began = tokio::time::Instant::now();
         let answer = soon(client.request(method.clone(), gateway.url("/")).send()).await;
@@ -54,7 +54,7 @@ async fn what_waits_at_a_server_that_stands_still_goes_elsewhere_in_time() {
     }
     assert_eq!(second.received().len(), 4);
 
-    // What may not be done twice is not.
+    // What is not repeatable is not repeated.
     let (gateway, _first, second) = beside_a_slow_server(None, false).await;
     let client = gateway.client();
     let mut timed_out = 0;
@@ -81,7 +81,7 @@ async fn of_many_that_wait_each_goes_elsewhere_once_and_one_sends_a_probe() {
         .into_iter()
         .partition(|asked| asked.method == "OPTIONS");
     assert_eq!(asked.len(), 20);
-    // Another one asks whether it answers again.
+    // Another one checks whether it is back.
     assert!((1..=3).contains(&probes.len()), "{} probes", probes.len());
 }
 

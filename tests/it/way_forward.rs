@@ -1,4 +1,4 @@
-//! To applications of every kind and back, over the wire.
+//! Forwarding to upstreams of every kind and back, over the wire.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ async fn s28_a_stream_ends_with_its_session() {
     let (mut of_ann, mut of_bob) = (open(&ann).await, open(&bob).await);
     gateway.sign_out(&ann).await;
     let ended = tokio::time::timeout(Duration::from_secs(5), of_ann.chunk());
-    // Cut, and not brought to an end that would look like the application's.
+    // Aborted, without an end that would look like the upstream's.
     assert!(ended.await.unwrap().is_err());
     let others = tokio::time::timeout(Duration::from_millis(50), of_bob.chunk());
     assert!(others.await.is_err());
@@ -129,7 +129,7 @@ async fn s76_a_stream_ends_when_its_account_leaves_a_group() {
     let asked = gateway.client().get(gateway.url("/")).header("cookie", &ann);
     let mut answer = soon(asked.send()).await.unwrap();
     assert_eq!(soon(answer.chunk()).await.unwrap().unwrap(), "begun");
-    // One more is no reason.
+    // One more group is no reason.
     gateway.change_user("ann", groups(&["dev", "ops"])).await;
     let still = tokio::time::timeout(Duration::from_millis(2500), answer.chunk());
     assert!(still.await.is_err());
@@ -138,7 +138,7 @@ async fn s76_a_stream_ends_when_its_account_leaves_a_group() {
     assert!(ended.await.unwrap().is_err());
 }
 
-/// Says "begun" and nothing more.
+/// An upstream that sends "begun" and nothing more.
 async fn quiet_application() -> Application {
     Application::serving(|_, _, _| async {
         let begun = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("begun")))]);
@@ -152,7 +152,7 @@ async fn quiet_application() -> Application {
 async fn an_answer_to_half_a_request_arrives() {
     let gateway = Running::before("authenticated", "demo:").await;
     let authority = gateway.authority();
-    // A megabyte is announced and goes on coming while the answer is on its way.
+    // A megabyte is announced, and still arrives during the response.
     let mut raw = gateway.raw().await;
     raw.send(format!(
         "POST / HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {MIB}\r\n\r\n"
@@ -199,7 +199,7 @@ async fn head_has_no_body_and_its_length() {
                 .parse::<usize>()
                 .unwrap();
             let whole = get.bytes().await.unwrap();
-            // The name of a request is in the text of a refusal, and as long each time.
+            // The request id is in the text of a refusal, with a constant length.
             assert_eq!(length, whole.len(), "{path}");
             assert!(head.bytes().await.unwrap().is_empty());
         }
@@ -303,7 +303,7 @@ async fn a_gateway_behind_a_gateway_over_tls_and_a_local_socket() {
         let mut trusted = upstream(&[&server]);
         trusted.ca = Some(inner.file("authority.pem"));
         config.upstream.insert("trusted".to_owned(), trusted);
-        // The system does not know that authority.
+        // The system does not trust that authority.
         config.upstream.insert("unknown".to_owned(), upstream(&[&server]));
         let of_localhost = |path: &str, upstream: &str| {
             let mut route = route(path, "public", upstream);
@@ -388,18 +388,19 @@ async fn connections_to_an_application_are_used_again() {
     assert_eq!(app.connections(), 1);
 }
 
-/// When an application closes a connection that it lets the gateway keep.
+/// When an upstream closes a connection that it had kept alive.
 #[derive(Clone, Copy, Debug)]
 enum Closing {
     WithTheAnswer,
     After(Duration),
-    /// After up to so many milliseconds.
+    /// After up to this many milliseconds.
     AtRandom(u64),
-    /// Without an answer, as soon as it is asked for the second time.
+    /// Without a response, at the second request.
     WhenAskedAgain,
 }
 
-/// An application that answers one request a connection and never says that it closes it; and how many requests came.
+/// An upstream that serves one request per connection without announcing the close, and a counter of
+/// requests.
 async fn closing_application(closing: Closing) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -478,7 +479,7 @@ async fn a_request_that_may_have_been_done_is_not_sent_again() {
     assert_eq!(requests.load(Ordering::Relaxed), 2);
 }
 
-/// Asks two servers of which the first leaves requests without an answer, and then answers again.
+/// Sends requests to two servers, of which the first leaves requests without a response, and then recovers.
 async fn with_a_server_that_fails(fail: Failing, costs: u32) {
     let (fails, answered) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
     let (failing, counted) = (fails.clone(), answered.clone());
@@ -548,11 +549,11 @@ fn on_purpose() -> Result<Frame<Bytes>, Infallible> {
 async fn a_server_whose_answer_breaks_off_is_left_out_until_it_answers() {
     let first = Application::serving(|parts, _, _| async move {
         if parts.method == "OPTIONS" {
-            // It takes no probe either, so that it stays left out.
+            // It does not respond to probes either, so that it stays left out.
             std::future::pending::<()>().await;
         }
         let some = futures_util::stream::iter([Ok(Frame::data(Bytes::from("some")))]);
-        // Later, so that the head has left.
+        // Later, so that the head has been sent.
         let breaks = futures_util::stream::once(async {
             tokio::time::sleep(Duration::from_millis(50)).await;
             on_purpose()

@@ -1,5 +1,4 @@
-//! Where bodies end: what is said of their length, in both directions and both versions of HTTP, and what becomes of
-//! those that nobody reads.
+//! Message framing, in both directions and both versions of HTTP, and bodies that are not read.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -19,7 +18,7 @@ use crate::harness::frames::{
 };
 use crate::harness::{Application, Running, head_of, route, soon};
 
-/// Statuses as the first byte of a head says them (RFC 7541, appendix A).
+/// Statuses as the first byte of a header block (RFC 7541, appendix A).
 const OK: u8 = 0x88;
 const BAD_REQUEST: u8 = 0x8c;
 
@@ -30,7 +29,7 @@ async fn frames(gateway: &Running) -> H2Connection {
     H2Connection::connect(gateway.address, &authority, "gw.example.com").await
 }
 
-/// An application that says the same bytes to every request, and keeps its connections open.
+/// An upstream that sends the same bytes to every request, and keeps its connections open.
 async fn saying(answer: impl Into<Vec<u8>>) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +51,7 @@ async fn saying(answer: impl Into<Vec<u8>>) -> (SocketAddr, JoinSet<()>) {
     (address, run)
 }
 
-/// An application that speaks HTTP/2 in the clear, and says these frames when a head came.
+/// An unencrypted HTTP/2 upstream that sends these frames after a head.
 async fn saying_frames(answer: Vec<u8>) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -77,7 +76,7 @@ async fn saying_frames(answer: Vec<u8>) -> (SocketAddr, JoinSet<()>) {
     (address, run)
 }
 
-/// A gateway whose application reads nothing of what it is sent, and says no.
+/// A gateway whose upstream rejects requests without reading them.
 async fn unwilling() -> (Application, Running) {
     let app = Application::serving(|_, _, _| async {
         let mut answer = Response::new(Full::new(Bytes::from_static(b"no")).boxed_unsync());
@@ -126,7 +125,7 @@ async fn over_http2_an_upload_that_is_refused_is_read_on_until_its_end() {
             answered.is_whole && !answered.body.is_empty(),
             "{path}: {answered:?}"
         );
-        // More than the stream's window holds: what is thrown away makes room.
+        // More than the stream's window holds: discarding makes room.
         for _ in 0..8 {
             frames.send(frame(DATA, 0, stream, &[b'x'; 8192])).await;
             assert!(!frames.is_reset(stream).await, "{path}");
@@ -156,7 +155,7 @@ async fn curl_gets_its_answer_over_http2_however_its_upload_is_refused() {
                 "413",
             ),
         ] {
-            // A form of a thousand bytes is none that is too large.
+            // A form of a thousand bytes is not too large.
             if length == 1000 && status == "413" {
                 continue;
             }
@@ -173,7 +172,7 @@ async fn curl_gets_its_answer_over_http2_however_its_upload_is_refused() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Uploads a file, as people do: the status of the answer, and how it went.
+/// Uploads a file by curl; returns the status and curl's exit code.
 async fn curl(gateway: &Running, file: &std::path::Path, arguments: &[&str]) -> (String, Option<i32>) {
     let (path, more) = arguments.split_first().unwrap();
     let mut run = Command::new("curl");
@@ -231,7 +230,8 @@ async fn an_answer_over_http2_that_is_reset_is_never_taken_for_whole() {
     for (rest, is_whole) in [
         (reset.clone(), false),
         (frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]), false),
-        // An application may end its answer early, and then want no more of the request (RFC 9113, section 8.1).
+        // An upstream may end its response early, and then refuse the rest of the request (RFC 9113, section
+        // 8.1).
         ([ended, reset].concat(), true),
     ] {
         let (address, _run) = saying_frames([begun.clone(), rest].concat()).await;
@@ -242,7 +242,7 @@ async fn an_answer_over_http2_that_is_reset_is_never_taken_for_whole() {
             } else {
                 gateway.client()
             };
-            // The connection may end before anything of the answer left.
+            // The connection may end before anything of the response was sent.
             let body = match soon(client.get(gateway.url("/")).send()).await {
                 Ok(answer) => soon(answer.bytes()).await,
                 Err(error) => Err(error),
@@ -311,7 +311,7 @@ async fn an_application_that_says_its_length_twice_says_it_once_or_is_refused() 
             }
         }
     }
-    // Of HTTP/2 too.
+    // Also in HTTP/2.
     for (lengths, is_ok) in [(["2", "2"], true), (["2", "3"], false)] {
         let head = [
             vec![OK],
@@ -423,14 +423,14 @@ async fn s45_what_a_head_over_http2_says_of_its_body_has_one_reading() {
             )
             .await;
         let answered = frames.answer(stream).await;
-        // What the library sees itself, it resets.
+        // What hyper finds itself, it resets.
         let is_refused = answered.status == BAD_REQUEST || answered.reset == Some(1);
         assert!(is_refused, "{fields:?}: {answered:?}");
     }
     assert!(app.received().is_empty(), "{:?}", app.received());
 }
 
-/// A head with so many fields beside the usual ones.
+/// Returns a head with `count` additional fields.
 fn fields(count: usize) -> String {
     (0..count).fold(String::new(), |mut head, n| {
         let _ = write!(head, "X-{n}: {n}\r\n");
@@ -450,7 +450,7 @@ async fn heads_have_as_many_fields_as_configured_in_both_directions() {
         answer
     })
     .await;
-    // The default is as many as fit into the default size, each with the 32 bytes that it counts in HTTP/2.
+    // The default is as many as fit into the default size, with the 32 bytes that each counts in HTTP/2.
     for (most, sent, is_ok) in [
         (None, 1400, true),
         (Some(150), 120, true),
@@ -498,7 +498,7 @@ async fn heads_have_as_many_fields_as_configured_in_both_directions() {
                     );
                 }
                 Ok(answer) => assert_eq!(answer.status(), 502, "{sent} of {most:?}"),
-                // The test's own client takes a hundred.
+                // The test's own client accepts a hundred.
                 Err(error) => assert!(is_ok, "{error:?}"),
             }
         }

@@ -1,4 +1,4 @@
-//! Applications that are asked in HTTP/2 and end the connection.
+//! HTTP/2 upstreams that end the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,20 +9,20 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::harness::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS, frame, next};
 use crate::harness::{Running, soon};
 
-/// What becomes of the second request on a connection.
+/// What happens to the second request on a connection.
 #[derive(Clone, Copy, Debug)]
 enum Second {
-    /// The connection ends.
+    /// The connection closes.
     Cut,
-    /// The connection is said to end before it.
+    /// GOAWAY announces the close before it.
     Announced,
-    /// Nobody looked at it.
+    /// REFUSED_STREAM: it was not processed.
     Refused,
-    /// Somebody did, and failed.
+    /// It was processed, and failed.
     Failed,
 }
 
-/// An application, and how many requests it got.
+/// An upstream, and a counter of its requests.
 async fn application(second: Second) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("h2c://{}", listener.local_addr().unwrap());
@@ -96,7 +96,7 @@ async fn a_request_that_may_have_been_done_is_not_sent_again_over_http2() {
     ] {
         let answer = soon(with_body.send()).await.unwrap();
         assert_eq!(answer.status(), 502);
-        // On a new connection, of which it is the first.
+        // On a new connection, as its first request.
         let again = soon(client.get(gateway.url("/")).send()).await.unwrap();
         assert_eq!(again.status(), 200);
     }

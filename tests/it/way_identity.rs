@@ -1,4 +1,4 @@
-//! What applications are told of people and of connections, over the wire.
+//! The headers about users and connections that upstreams get, over the wire.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use vestibule::config::RouteConfig;
 
 use crate::harness::{Application, Received, Running, route};
 
-/// The identity headers that an application received.
+/// Returns the identity headers that an upstream received.
 fn identity(request: &Received) -> Vec<(String, String)> {
     let spelled = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     let mut told: Vec<_> = request
@@ -273,7 +273,7 @@ async fn s42_the_host_that_a_trusted_proxy_was_asked_for_is_the_one_that_is_chec
     assert_eq!((one.received().len(), other.received().len()), (0, 1));
     assert_eq!(asked("/", &[("x-forwarded-host", "evil.example")]).await, 404);
     assert_eq!(asked("/", &[("x-forwarded-host", "a b")]).await, 400);
-    // A form is one's own at the host that the browser knows, and at no other.
+    // A form is same-origin at the host that the browser sees, and at no other.
     let public = ("x-forwarded-host", "app.example.com");
     for (origin, proto, status) in [
         ("https://app.example.com", "https", 401),
@@ -308,7 +308,7 @@ async fn s40_applications_are_told_no_port_that_a_client_made_up() {
     let authority = gateway.authority();
     for (host, told) in [
         (authority.as_str(), Some(authority.as_str())),
-        // By itself a host means port 443, where the gateway is not.
+        // A host without a port means 443, where the gateway does not listen.
         ("gw.example.com", Some(authority.as_str())),
         ("gw.example.com:443", Some(authority.as_str())),
         ("gw.example.com:1", Some(authority.as_str())),

@@ -1,4 +1,4 @@
-//! What takes too long or is too large, over the wire; and connections that end.
+//! Time-outs, size limits, and the end of connections, over the wire.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -89,7 +89,7 @@ async fn heads_and_forms_have_a_size() {
     assert!(app.received().is_empty());
 }
 
-/// A form whose last byte never comes.
+/// A form whose last byte never arrives.
 fn held_back() -> reqwest::Body {
     let begun = Frame::data(Bytes::from(format!("rd={}", "x".repeat(20_000))));
     let begun = futures_util::stream::iter([Ok::<_, Infallible>(begun)]);
@@ -116,7 +116,7 @@ async fn s48_forms_that_one_client_holds_back_leave_room_for_others_and_are_drop
     }
     while held.len() > 10 {
         let refused = soon(held.join_next()).await.unwrap().unwrap();
-        // One that was still sending may find the connection closed.
+        // A client that was still sending may find the connection closed.
         assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status() == 503));
     }
     let other = soon(sign_in(3).body("login=ann&password=wrong").send())
@@ -190,7 +190,7 @@ async fn a_body_that_nobody_reads_ends_the_connection_and_the_client_is_told() {
 async fn an_application_that_closes_kept_connections_is_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    // One answer a connection, without a word that it is the last.
+    // One response per connection, without announcing the close.
     let app = tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -206,7 +206,7 @@ async fn an_application_that_closes_kept_connections_is_asked_again() {
         let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.text().await.unwrap(), "hello");
-        // The gateway's own page: time for the application's end to be noticed.
+        // A page of the gateway: time to notice that the upstream closed.
         assert_eq!(
             soon(client.get(gateway.url("/.auth/login")).send())
                 .await

@@ -1,11 +1,11 @@
-//! Which route a request takes, over the wire.
+//! Routing, over the wire.
 
 use crate::harness::frames::{self, END_HEADERS, END_STREAM, H2Connection, HEADERS};
 use crate::harness::{Application, Running, route, upstream};
 
 const END: &str = "Connection: close\r\n\r\n";
 
-/// The status of a request line, sent as it is.
+/// Returns the status of a request line that is sent as it is.
 async fn status(gateway: &Running, line: &str) -> u16 {
     let mut raw = gateway.raw().await;
     raw.send(format!(
@@ -98,8 +98,8 @@ async fn s43_over_http2_a_target_without_a_path_is_refused_and_never_sent_as_an_
 /// 200 in the same table.
 const STATUS_200: u8 = 0x88;
 
-/// The library that reads HTTP/2 drops a fragment before anything is judged. What is left is what is judged, and what the
-/// application gets.
+/// hyper drops a fragment in HTTP/2 before the gateway sees it. The rest is what policy evaluates, and what
+/// the upstream gets.
 #[tokio::test]
 async fn s43_over_http2_a_path_is_checked_and_sent_without_its_fragment() {
     let app = Application::start().await;

@@ -1,9 +1,9 @@
-//! S45: requests that two readers could cut apart differently.
+//! S45: request smuggling.
 
 use crate::harness::{Application, Running};
 
-/// Sends bytes; the statuses of all answers, and how many requests reached the application. Every answer has a name, and
-/// the gateway must close.
+/// Sends bytes; returns the statuses of all responses, and how many requests reached the upstream. Every
+/// response must have a request id, and the gateway must close.
 async fn sent(app: &Application, gateway: &Running, bytes: &[u8]) -> (Vec<u16>, usize) {
     let before = app.received().len();
     let mut raw = gateway.raw().await;
@@ -25,7 +25,7 @@ async fn s45_the_request_smuggling_set() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         config.route = vec![crate::harness::route("/", "public", &app.url())];
-        // What waits for more ends soon.
+        // Responses that wait for more input end soon.
         config.timeouts.header = vestibule::config::HumanDuration(std::time::Duration::from_millis(300));
         config.timeouts.idle = config.timeouts.header;
         config.timeouts.keep_alive = config.timeouts.header;
@@ -45,7 +45,7 @@ async fn s45_the_request_smuggling_set() {
         format!("Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n{next}"),
         format!("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n{next}"),
         format!("X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{next}"),
-        // Content-Length that is twice, signed, a list, or too large.
+        // Content-Length that is repeated, signed, a list, or too large.
         format!("Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd{next}"),
         format!("Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc{next}"),
         format!("Content-Length: 3, 3\r\n\r\nabc{next}"),
@@ -53,14 +53,14 @@ async fn s45_the_request_smuggling_set() {
         format!("Content-Length: -1\r\n\r\n{next}"),
         format!("Content-Length: 0x3\r\n\r\nabc{next}"),
         format!("Content-Length: 99999999999999999999999\r\n\r\n{next}"),
-        // Chunks that are none.
+        // Invalid chunks.
         format!("Transfer-Encoding: chunked\r\n\r\nx\r\n{next}"),
         format!("Transfer-Encoding: chunked\r\n\r\n-1\r\n{next}"),
         format!("Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n{next}"),
         format!("Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n{next}"),
         format!("Transfer-Encoding: chunked\r\n\r\n3;a=\nb\r\nabc\r\n0\r\n\r\n{next}"),
         format!("Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n{next}"),
-        // Lines that end or go on where they should not.
+        // Invalid line ends and folding.
         format!("X: y\nContent-Length: 0\r\n\r\n{next}"),
         format!("X: y\r\n\tz\r\n\r\n{next}"),
         format!("X: y\rContent-Length: 3\r\n\r\n{next}"),

@@ -15,10 +15,10 @@ use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Raw, Running, head_of, route, soon, upstream};
 
-/// A close frame of a server, with status 1001 (RFC 6455, section 7.4.1).
+/// A server's close frame with status 1001 (RFC 6455, section 7.4.1).
 const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
 
-/// An application's end of the next WebSocket.
+/// Accepts the upstream's end of the next WebSocket.
 async fn begun(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = soon(listener.accept()).await.unwrap();
     let mut head = Vec::new();
@@ -30,7 +30,7 @@ async fn begun(listener: &TcpListener) -> TcpStream {
     stream
 }
 
-/// A frame with 300 bytes, as clients send it if `mask` is some.
+/// A frame with 300 bytes; masked, as clients send it, if `mask` is given.
 fn long_frame(mask: Option<[u8; 4]>) -> Vec<u8> {
     let masked = if mask.is_some() { 0x80 } else { 0 };
     let mut frame = vec![0x82, masked | 0x7E, 1, 44];
@@ -45,7 +45,7 @@ async fn received(stream: &mut TcpStream, count: usize) -> Vec<u8> {
     bytes
 }
 
-/// Switches protocols where it is asked to, and echoes bytes.
+/// Switches protocols on request, and echoes bytes.
 async fn echo() -> Application {
     Application::serving(|mut parts, _, received| {
         received.lock().unwrap().push(head_of(&parts));
@@ -72,7 +72,7 @@ async fn echo() -> Application {
     .await
 }
 
-/// Asks for a WebSocket; more lines say what is special.
+/// Sends a WebSocket handshake with additional lines.
 async fn ask(gateway: &Running, path: &str, lines: &str) -> (Raw, u16) {
     let mut raw = gateway.raw().await;
     let authority = gateway.authority();
@@ -215,7 +215,7 @@ async fn a_websocket_of_a_gateway_that_stops_is_closed_between_two_frames() {
         }
     })
     .await;
-    // What is in the middle of a frame ends first, in both directions; another frame does not begin.
+    // Frames in progress are completed in both directions; no other frame begins.
     app.write_all(&[&from_app[200..], &from_app].concat())
         .await
         .unwrap();
@@ -223,7 +223,8 @@ async fn a_websocket_of_a_gateway_that_stops_is_closed_between_two_frames() {
     assert_eq!(received(&mut app, 108).await, from_client[200..]);
     assert_eq!(raw.bytes(104).await, from_app[200..]);
     assert_eq!(raw.bytes(4).await, GOING_AWAY);
-    // What the client sends before its answer still arrives, and its answer closes the application's side.
+    // What the client sends before its close frame still arrives, and the close frame closes the upstream's
+    // side.
     let answer = [0x88, 0x82, 1, 2, 3, 4, 3 ^ 1, 0xE9 ^ 2];
     raw.send([&from_client[..], &answer].concat()).await;
     assert_eq!(received(&mut app, 308).await, from_client);
@@ -273,7 +274,7 @@ async fn an_application_is_told_that_the_gateway_stops_where_its_client_is_silen
     assert_eq!(raw.bytes(4).await, GOING_AWAY);
     assert_eq!(received(&mut app, 8).await, [0x88, 0x82, 0, 0, 0, 0, 3, 0xE9]);
     assert_eq!(soon(app.read(&mut [0; 1])).await.unwrap(), 0);
-    // The application does not go: after the drain's time both are cut.
+    // The upstream does not close: after `drain` both connections are cut.
     soon(stopped).await.unwrap();
     assert_eq!(raw.until_closed().await, "");
 }
@@ -324,7 +325,7 @@ async fn s46_other_upgrades_are_not_passed_on() {
             assert_eq!(request.header(name), None, "{lines}");
         }
     }
-    // An application that switches to something else does not get through.
+    // An upstream that switches to another protocol is refused.
     let asked = gateway.client().get(gateway.url("/switching")).send();
     assert_eq!(asked.await.unwrap().status(), 502);
     assert_eq!(ask(&gateway, "/switching", "").await.1, 502);

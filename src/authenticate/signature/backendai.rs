@@ -1,4 +1,4 @@
-//! Backend.AI's scheme, as its clients make it: an HMAC over the head, with a key derived for a day and a host.
+//! Backend.AI's signature scheme: an HMAC over parts of the head, with a key derived for a day and a host.
 //!
 //! ```text
 //! Authorization: BackendAI signMethod=HMAC-SHA256, credential=<key>:<hex>
@@ -15,22 +15,22 @@ use super::mac::hmac;
 use super::{Message, Mismatch, SignatureError};
 use date::Date;
 
-/// The name of the scheme in `Authorization`.
+/// The scheme's name in `Authorization`.
 pub const SCHEME: &str = "BackendAI";
 
-/// How far the time of signing may be from now.
+/// Largest difference between the time of signing and now.
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 
-/// From this version of the API on, what is signed has the hash of nothing in place of the body's.
+/// From this API version on, the hash of an empty body is signed instead of the body's.
 const BODY_UNSIGNED_FROM: (u32, u32) = (4, 20_181_215);
 
-/// What a body is without a `Content-Type`.
+/// The media type of a body without `Content-Type`.
 const OCTET_STREAM: &str = "application/octet-stream";
 
-/// The longest MAC, in bytes.
+/// Length of the longest MAC, in bytes.
 const LONGEST: usize = 64;
 
-/// What a request claims.
+/// The parsed parameters of a signature.
 #[derive(Clone, Debug)]
 pub struct BackendAiClaim<'a> {
     access_key: &'a str,
@@ -42,12 +42,12 @@ pub struct BackendAiClaim<'a> {
     media_type: String,
 }
 
-/// A signature that is right.
+/// A valid signature.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedBackendAi {
-    /// What the signature says; short ones end in zeros.
+    /// The signature's bytes; a shorter one is padded with zeros.
     pub signature: [u8; LONGEST],
-    /// When it is of no use any more.
+    /// When the signature becomes invalid.
     pub until: Timestamp,
 }
 
@@ -65,7 +65,7 @@ struct Signature {
 }
 
 impl<'a> BackendAiClaim<'a> {
-    /// Reads what follows the scheme's name in `Authorization`, and what of the head belongs to it.
+    /// Parses what follows the scheme in `Authorization`, and the headers that belong to the signature.
     pub fn of(parameters: &'a str, message: &Message<'a>) -> Result<Self, SignatureError> {
         let (mut method, mut credential) = (None, None);
         for field in parameters.split(',') {
@@ -90,7 +90,7 @@ impl<'a> BackendAiClaim<'a> {
         let signature = Signature::parse(signature, algorithm).ok_or(SignatureError::Malformed(
             "the signature is not what signMethod says",
         ))?;
-        // The scheme's own server takes either, and `Date` first.
+        // Backend.AI's own server accepts both, and prefers `Date`.
         let date = match message.only("date")?.filter(|date| !date.is_empty()) {
             Some(date) => Some(date),
             None => message.only("x-backendai-date")?,
@@ -111,17 +111,17 @@ impl<'a> BackendAiClaim<'a> {
         })
     }
 
-    /// The access key's id, whatever it looks like.
+    /// Returns the access key id, not validated.
     pub fn access_key(&self) -> &'a str {
         self.access_key
     }
 
-    /// Whether the body's hash is part of what is signed. Later versions of the API sign none.
+    /// Whether the body's hash is signed; later API versions do not sign it.
     pub fn signs_body(&self) -> bool {
         self.signs_body
     }
 
-    /// Refuses what was signed too far from now.
+    /// Refuses a signature that is too old, or too far in the future.
     pub fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(self.date.time());
         if age.abs() > WINDOW {
@@ -130,7 +130,7 @@ impl<'a> BackendAiClaim<'a> {
         Ok(())
     }
 
-    /// Whether the signature is that of the request, made with this secret; `body` is empty if it is not signed.
+    /// Verifies the signature with this secret; `body` is ignored if it is not signed.
     pub fn verify(
         &self,
         message: &Message<'_>,
@@ -157,7 +157,8 @@ impl<'a> BackendAiClaim<'a> {
         })
     }
 
-    /// Clients name the port of their endpoint even where it is the default one, and their HTTP library does not.
+    /// Also tries the host with port 443: clients sign their endpoint's port, and their HTTP library omits
+    /// the default one.
     fn verify_with<M: Mac + KeyInit, D: Digest>(
         &self,
         message: &Message<'_>,
@@ -183,7 +184,7 @@ impl<'a> BackendAiClaim<'a> {
         })
     }
 
-    /// What is signed, in pieces: method, target, date, host, type, version, body; a line each.
+    /// Returns what is signed, in pieces, one line each: method, target, date, host, type, version, body.
     fn signed<'s>(&'s self, message: &Message<'s>, host: &'s str, body: &'s str) -> [&'s [u8]; 15] {
         let (mark, query) = match message.query {
             Some(query) => ("?", query),
@@ -251,7 +252,7 @@ fn hex(bytes: &[u8]) -> String {
     base16ct::lower::encode_string(bytes)
 }
 
-/// Lower-cased, without parameters.
+/// Returns the media type in lower case, without parameters.
 fn media_type(content_type: Option<&str>) -> String {
     let named = content_type
         .and_then(|value| value.split(';').next())
@@ -262,7 +263,7 @@ fn media_type(content_type: Option<&str>) -> String {
         .to_ascii_lowercase()
 }
 
-/// `v4.20181215` as numbers.
+/// Parses `v4.20181215` as two numbers.
 fn numbers(version: &str) -> Option<(u32, u32)> {
     let (major, day) = version.strip_prefix('v')?.split_once('.')?;
     let number = |digits: &str| {

@@ -1,4 +1,4 @@
-//! A body that is checked while it comes.
+//! Verifies a body while it arrives.
 
 use std::collections::VecDeque;
 
@@ -8,18 +8,18 @@ use super::SignatureError;
 use super::content_digest::Hashing;
 use super::sigv4::Chunks;
 
-/// What a body must turn out to be. Whoever hands it on keeps the last of its content back until [`end`](Self::end) says
-/// that it is.
+/// The check of a signed body. The caller withholds the last piece of content until [`end`](Self::end)
+/// succeeds.
 #[derive(Debug)]
 pub enum BodyCheck {
-    /// One with this hash.
+    /// Compares the hash of all of it.
     Hash(Box<Hashing>),
-    /// Chunks, of which the content alone is handed on.
+    /// Verifies chunks, and extracts their content.
     Chunks(Box<Chunks>),
 }
 
 impl BodyCheck {
-    /// Takes a piece; its content goes to `content`.
+    /// Consumes a piece; appends its content to `content`.
     pub fn push(&mut self, piece: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), SignatureError> {
         match self {
             Self::Hash(hashing) => {
@@ -31,7 +31,7 @@ impl BodyCheck {
         }
     }
 
-    /// The body is over: refuses it if it is another one than was signed.
+    /// Completes the check; refuses a body that differs from the signed one.
     pub fn end(&mut self) -> Result<(), SignatureError> {
         match self {
             Self::Hash(hashing) => hashing.end(),

@@ -1,4 +1,4 @@
-//! `Content-Digest` (RFC 9530): hashes of a body that its head declares.
+//! `Content-Digest` (RFC 9530): the declared hash of a body.
 
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 use sha2::{Digest, Sha256, Sha512};
@@ -9,26 +9,26 @@ use super::SignatureError;
 /// The header's name.
 pub const HEADER: &str = "content-digest";
 
-/// What a body is declared to be.
+/// A declared hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContentDigest {
-    /// By SHA-256.
+    /// SHA-256.
     Sha256(Box<[u8; 32]>),
-    /// By SHA-512.
+    /// SHA-512.
     Sha512(Box<[u8; 64]>),
 }
 
-/// A body's hash while the body comes, and what it is to be.
+/// A running hash, and the declared one.
 #[derive(Clone, Debug)]
 pub enum Hashing {
-    /// By SHA-256.
+    /// SHA-256.
     Sha256(Sha256, Box<[u8; 32]>),
-    /// By SHA-512.
+    /// SHA-512.
     Sha512(Sha512, Box<[u8; 64]>),
 }
 
 impl ContentDigest {
-    /// Reads the header's value. Of several hashes the strongest counts; one of another algorithm alone is none.
+    /// Parses the header's value. The strongest algorithm counts; unknown ones alone are an error.
     pub fn parse(value: &str) -> Result<Self, SignatureError> {
         const UNREADABLE: SignatureError =
             SignatureError::Malformed("Content-Digest has no sha-256 or sha-512");
@@ -47,7 +47,7 @@ impl ContentDigest {
         Ok(Self::Sha256(Box::new(hash.ok_or(UNREADABLE)?)))
     }
 
-    /// Begins to hash a body.
+    /// Starts to hash a body.
     pub fn hashing(self) -> Hashing {
         match self {
             Self::Sha256(declared) => Hashing::Sha256(Sha256::new(), declared),
@@ -57,7 +57,7 @@ impl ContentDigest {
 }
 
 impl Hashing {
-    /// Takes a piece.
+    /// Hashes a piece.
     pub fn update(&mut self, piece: &[u8]) {
         match self {
             Self::Sha256(hash, _) => hash.update(piece),
@@ -65,7 +65,7 @@ impl Hashing {
         }
     }
 
-    /// Refuses a body that is another one than was declared.
+    /// Compares the hashes; refuses a body that differs from the declared one.
     pub fn end(&mut self) -> Result<(), SignatureError> {
         let is_same = match self {
             Self::Sha256(hash, declared) => hash.finalize_reset().as_slice().ct_eq(declared.as_slice()),
@@ -80,7 +80,7 @@ impl Hashing {
 }
 
 impl From<[u8; 32]> for ContentDigest {
-    /// SHA-256, as other schemes declare it.
+    /// A SHA-256, as other schemes declare it.
     fn from(hash: [u8; 32]) -> Self {
         Self::Sha256(Box::new(hash))
     }

@@ -1,16 +1,16 @@
-//! Message authentication codes and their text.
+//! HMACs, their comparison in constant time, and their hexadecimal form.
 
 use base16ct::lower;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// HMAC-SHA256 of the pieces, one after another (RFC 2104).
+/// Computes the HMAC-SHA256 of the concatenated pieces (RFC 2104).
 pub(super) fn hmac_sha256(key: &[u8], pieces: &[&[u8]]) -> [u8; 32] {
     hmac::<Hmac<Sha256>>(key, pieces).map_or([0; 32], |mac| mac.finalize().into_bytes().into())
 }
 
-/// An HMAC that has taken the pieces. Keys of any length are taken, so there always is one.
+/// Returns an HMAC over the pieces; never `None`, because HMAC accepts keys of any length.
 pub(super) fn hmac<M: Mac + KeyInit>(key: &[u8], pieces: &[&[u8]]) -> Option<M> {
     let mut mac = <M as KeyInit>::new_from_slice(key).ok()?;
     for piece in pieces {
@@ -19,12 +19,12 @@ pub(super) fn hmac<M: Mac + KeyInit>(key: &[u8], pieces: &[&[u8]]) -> Option<M> 
     Some(mac)
 }
 
-/// Whether both are the same, in a time that does not depend on what they are.
+/// Compares in constant time.
 pub(super) fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     one.ct_eq(other).into()
 }
 
-/// What lower-case hexadecimal digits stand for. Other spellings are none, so that a signature has one spelling.
+/// Decodes lower-case hexadecimal digits; refuses other spellings, so that a signature has only one.
 pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if text.len() != 2 * N {
@@ -34,14 +34,14 @@ pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Lower-case hexadecimal digits of 32 bytes.
+/// 32 bytes as lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hex32([u8; 64]);
 
 impl Hex32 {
     pub(super) fn of(bytes: &[u8; 32]) -> Self {
         let mut text = [0; 64];
-        // The room is exactly what it takes.
+        // Cannot fail: the buffer has exactly the size.
         let _ = lower::encode(bytes, &mut text);
         Self(text)
     }

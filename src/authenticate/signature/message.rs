@@ -1,16 +1,16 @@
-//! A request as its signature sees it.
+//! The parts of a request that a signature can cover.
 
 use http::HeaderMap;
 use http::header::AsHeaderName;
 
 use super::SignatureError;
 
-/// A borrowed view of what can be signed, exactly as it was sent.
+/// A borrowed view of a request, exactly as it was sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
     /// The method.
     pub method: &'a str,
-    /// Host and port as sent.
+    /// Host and port, as sent.
     pub authority: &'a str,
     /// The path.
     pub path: &'a str,
@@ -21,7 +21,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The value of a header that is there at most once, in visible ASCII.
+    /// Returns the value of a header that may occur once, in visible ASCII.
     pub(super) fn only(&self, name: impl AsHeaderName) -> Result<Option<&'a str>, SignatureError> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next(), values.next()) {

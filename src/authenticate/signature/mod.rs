@@ -1,9 +1,9 @@
-//! Signed requests: three schemes, each parse → canonicalise → compare in constant time.
+//! Verifies signed requests: three schemes, each parse → canonicalise → compare in constant time.
 //!
-//! Everything here is pure: no clock but the time that is passed in, no store, no body but its hash. A scheme first
-//! reads what a request claims ([`sigv4::SigV4Claim`], [`backendai::BackendAiClaim`], [`rfc9421::MessageClaim`]); with the secret of the key
-//! that is claimed, it then says whether the claim is true. Nothing is compared but message authentication codes, so
-//! that the time taken depends on what was sent and never on a secret.
+//! All functions are pure: the time is passed in, there is no store, and of a body only its hash. A scheme
+//! first parses the claim ([`sigv4::SigV4Claim`], [`backendai::BackendAiClaim`], [`rfc9421::MessageClaim`]),
+//! then verifies it with the secret of the claimed key. Only MACs are compared, so timing depends on the
+//! request, never on a secret.
 
 pub mod backendai;
 mod body;

@@ -1,17 +1,17 @@
-//! AWS Signature Version 2: recognised, so that its clients are told what to use instead, and never accepted.
+//! Recognises AWS Signature Version 2, to name the alternative in the refusal; never accepts it.
 
 use crate::model::AccessKeyId;
 
 /// Its scheme in `Authorization`: `AWS KEY:SIGNATURE`.
 pub const SCHEME: &str = "AWS";
 
-/// Whether what follows the scheme names an access key.
+/// Whether what follows the scheme begins with an access key id.
 pub fn names_key(parameters: &[u8]) -> bool {
     let key = parameters.trim_ascii_start().split(|byte| *byte == b':').next();
     key.is_some_and(|key| AccessKeyId::parse(key).is_ok())
 }
 
-/// Whether a query has such a signature by a key of ours.
+/// Whether a query has such a signature by an access key.
 pub fn is_in(query: &str, is_ours: impl Fn(&str) -> bool) -> bool {
     let value = |wanted: &str| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));

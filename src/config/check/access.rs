@@ -1,4 +1,4 @@
-//! Who gets an account, and who administers.
+//! Checks sign-up, passwords, and groups.
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;
@@ -51,10 +51,10 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-/// What is said of what [`is_link`] refuses.
+/// The message about what [`is_link`] rejects.
 pub(super) const NOT_A_LINK: &str = "not a link: it begins with neither `https://`, `http://` nor `/`";
 
-/// Whether a page may link to it: an address on the web or a path of this host, never a script.
+/// Whether a page may link to a URL: http or https, or a path on this host; never a script.
 pub(super) fn is_link(url: &str) -> bool {
     let has_control = url
         .chars()

@@ -1,4 +1,4 @@
-//! What the pages look like.
+//! Checks name, logo, colour and links of the pages.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -10,14 +10,14 @@ use crate::config::BrandingConfig;
 use crate::config::toml_document::KeyPath;
 use crate::regular_file;
 
-/// The largest logo, in bytes: it is part of every page.
+/// Largest logo, in bytes; it is embedded in every page.
 const LARGEST_LOGO: usize = 64 << 10;
 
 pub(super) fn validate(branding: &BrandingConfig, findings: &mut Findings<'_, '_>) {
     if branding.name.trim().is_empty() {
         findings.error(&"branding.name".into(), "the pages need a name to show");
     }
-    // Any colour is readable: the text on it and the links beside it follow from it.
+    // Contrast is ensured for any colour: text and links are derived from it.
     if !branding.accent.is_empty() && Colour::parse(&branding.accent).is_none() {
         findings.error(&"branding.accent".into(), "not a colour such as \"#2457d6\"");
     }

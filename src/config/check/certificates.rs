@@ -1,4 +1,4 @@
-//! Certificates and their keys.
+//! Checks that certificates and keys can be read, and that they cover the configured hosts.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn warn_of_uncovered_hosts(config: &Config, covered: &[String], findings: &mut F
     }
 }
 
-/// A certificate's wildcard stands for one label (RFC 6125, section 6.4.3).
+/// Whether a certificate covers a host; a wildcard covers one label (RFC 6125, section 6.4.3).
 fn is_covered(pattern: &HostPattern, covered: &[String]) -> bool {
     let name = pattern.to_string();
     covered.iter().any(|cover| {
@@ -63,7 +63,7 @@ fn is_covered(pattern: &HostPattern, covered: &[String]) -> bool {
     })
 }
 
-/// The hosts that the certificate in a file is for.
+/// Returns the hosts of the certificate in a file.
 fn names_of(file: &Path) -> Result<Vec<String>, String> {
     require_path(file)?;
     let pem =

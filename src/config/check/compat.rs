@@ -1,11 +1,11 @@
-//! Routes that serve another gateway's clients, and the others on their hosts.
+//! Checks routes with `compat` against the other routes of their hosts.
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;
 use crate::config::{Allow, Config, RouteConfig};
 use crate::request::Host;
 
-/// What Backend.AI's session form takes of the paths under its route.
+/// Path prefixes that Backend.AI's session form takes, below its route.
 const TAKEN: [&str; 2] = ["/server", "/func"];
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -65,7 +65,7 @@ fn check_neighbour(
     }
 }
 
-/// What of a path lies under another, on a segment's border.
+/// Returns the rest of a path below another, at a segment border.
 fn below<'p>(path: &str, other: &'p str) -> Option<&'p str> {
     let rest = base(other).strip_prefix(base(path))?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)

@@ -1,4 +1,4 @@
-//! Headers that applications are given.
+//! Checks the header names and templates for upstreams.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-/// Whether the value tells the e-mail address.
+/// Checks a template; returns whether it contains the e-mail address.
 fn check_value(
     path: &KeyPath,
     value: Result<HeaderTemplate, HeaderTemplateError>,
@@ -77,7 +77,8 @@ fn check_names<'n>(path: &KeyPath, names: impl Iterator<Item = &'n String>, find
     }
 }
 
-/// Headers that frame or route a message (RFC 9110), carry credentials, or that the gateway itself sets.
+/// Whether a header frames or routes messages (RFC 9110), carries credentials, or is set by the gateway
+/// itself.
 fn is_reserved(name: &str) -> bool {
     const NAMES: [&str; 27] = [
         "connection",

@@ -1,4 +1,4 @@
-//! Durations, sizes and counts.
+//! Checks durations, sizes and counts.
 
 use std::time::Duration;
 
@@ -103,5 +103,5 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-/// Moments beyond what the clock can name would be refused at the first sign-in only.
+/// Longest duration. Longer ones would overflow timestamps, which only the first sign-in would show.
 const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);

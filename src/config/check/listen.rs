@@ -1,4 +1,4 @@
-//! Where the gateway listens, and what it is called.
+//! Checks addresses, `public_url`, the session cookie and the log level.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +17,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     check_log(config, findings);
 }
 
-/// What is said of a `public_url` with another scheme, or none.
+/// The message about a `public_url` with another scheme, or none.
 pub(in crate::config) const NOT_AN_ADDRESS: &str =
     "not an address of this gateway: it begins with `https://`";
 
@@ -110,7 +110,7 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-/// Whether one address is the other, or one of all those that the other stands for.
+/// Whether two addresses conflict: equal, or one is a wildcard address that covers the other.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |all: IpAddr, one: IpAddr| match all {
         IpAddr::V4(all) => all.is_unspecified() && one.is_ipv4(),
@@ -121,7 +121,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     port != 0 && port == other.port() && (here == there || covers(here, there) || covers(there, here))
 }
 
-/// Whether all addresses of IPv6 are those of IPv4 too, as the system has it.
+/// Whether sockets on `[::]` accept IPv4 too, by the system's setting.
 fn takes_both() -> bool {
     let set = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only");
     set.is_ok_and(|set| set.trim() == "0")

@@ -1,6 +1,6 @@
-//! What a configuration says that cannot be, or was hardly meant.
+//! Semantic checks of a configuration: errors and warnings beyond syntax and types.
 //!
-//! One file a matter; each looks at what was read and says where in the file its objection belongs.
+//! One file per topic. Each check reports the key in the file that it is about.
 
 mod access;
 mod branding;
@@ -21,7 +21,7 @@ use super::diagnostic::Diagnostic;
 use super::load::KeyError;
 use super::toml_document::{KeyPath, TomlDocument};
 
-/// Errors and warnings about what was read. `faults` are what could not be.
+/// Checks a configuration; returns errors and warnings. `faults` are the keys that could not be parsed.
 pub(super) fn validate(
     config: &Config,
     document: &TomlDocument<'_>,
@@ -49,7 +49,7 @@ pub(super) fn validate(
     (findings.errors, findings.warnings)
 }
 
-/// What was found so far.
+/// Collects findings.
 struct Findings<'d, 't> {
     document: &'d TomlDocument<'t>,
     faults: &'d [KeyError],
@@ -73,7 +73,7 @@ impl Findings<'_, '_> {
         self.warnings.extend(problem);
     }
 
-    /// None where something could not be read: what is concluded from its absence would be wrong.
+    /// Returns no diagnostic about a key that could not be parsed, since its value is only the default.
     fn problem(&self, path: &KeyPath, message: String, suggestion: Option<String>) -> Option<Diagnostic> {
         let path = self.document.as_written(path);
         if self.faults.iter().any(|fault| fault.path.touches(&path)) {

@@ -1,4 +1,4 @@
-//! The store, the mail and the keys: what must be there, and for nobody else's eyes.
+//! Checks the store, mail and master key: URLs, secrets and file permissions.
 
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -52,7 +52,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     }
 }
 
-/// What is refused is told where the secret is read.
+/// Warns about secret files with loose permissions; forbidden ones are errors of reading the secret.
 fn warn_of_loose_modes(config: &Config, findings: &mut Findings<'_, '_>) {
     let mut sources = vec![
         (KeyPath::from("store.url"), &config.store.url),
@@ -120,7 +120,7 @@ fn check_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings:
                     "inside the store's folder: whoever copies that could read the access keys",
                 );
             }
-            // It is made at first start, so it need not be there.
+            // The key is created at first start, so the file may be missing.
             match regular_file::open(file) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => findings.error(&path, format!("{} cannot be read: {error}", file.display())),
@@ -134,7 +134,7 @@ fn check_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings:
     }
 }
 
-/// The path from the root, without `.` and `..`, whether or not it is there.
+/// Returns the absolute path without `.` and `..`; it need not exist.
 pub(super) fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in std::path::absolute(path)

@@ -1,4 +1,4 @@
-//! The routes.
+//! Checks hosts, paths, methods and targets of routes.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::config::toml_document::KeyPath;
 use crate::config::{Allow, Config, HostPattern, Replay, RouteConfig, UpstreamTarget};
 use crate::request::Host;
 
-/// Under it, on every host, are the gateway's own pages.
+/// The prefix of the gateway's own pages on every host.
 const OWN_PAGES: &str = "/.auth";
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -79,7 +79,8 @@ fn require_path(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The path judged is the path sent: an escape that clients write differently, or not at all, would never match.
+/// Routes match the path as it is sent, so an escape that clients do not write, or write differently, never
+/// matches.
 fn require_plain_escapes(path: &str) -> Result<(), &'static str> {
     const REASON: &str =
         "only what must be percent-encoded is, with upper-case digits; never `/`, `\\` or dots";
@@ -100,7 +101,7 @@ fn require_plain_escapes(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// A path as clients send it: what must be percent-encoded is, with upper-case digits, and nothing else.
+/// Returns a path in the form that clients send: only what must be is percent-encoded, in upper case.
 fn written_plainly(path: &str) -> String {
     let mut written = String::new();
     let mut rest = path.as_bytes();
@@ -170,7 +171,7 @@ fn check_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: 
     match route.target() {
         Ok(UpstreamTarget::Demo) => {}
         Ok(UpstreamTarget::Named(name)) => {
-            // An upstream that could not be read is there all the same.
+            // An upstream with errors in it counts as present.
             let is_there = findings.document.has(&KeyPath::from("upstream").key(name));
             if !is_there {
                 let suggestion = did_you_mean(name, config.upstream.keys().map(String::as_str))
@@ -225,7 +226,7 @@ mod tests {
             assert_eq!(written_plainly(path), written);
             assert_eq!(require_path(written), Ok(()), "{path}");
         }
-        // What no path can be is suggested to nobody.
+        // Paths that cannot be valid are never suggested.
         for path in ["/%2f", "/%2e%2e/x", "/%5c", "/%00", "/%4", "a b"] {
             assert!(require_path(&written_plainly(path)).is_err(), "{path}");
         }

@@ -1,4 +1,4 @@
-//! The applications.
+//! Checks names, servers and certificates of upstreams.
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;

@@ -1,4 +1,4 @@
-//! A request in the access log, by its name.
+//! Finds a request in the access log file by its request id.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -8,39 +8,39 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Bytes that are looked through, from the end: some 200,000 requests.
+/// Bytes searched, from the end of the file: about 200,000 requests.
 const LOOKS: u64 = 64 << 20;
 
-/// A request as the access log has it.
+/// A line of the access log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedRequest {
-    /// Its name.
+    /// The request id.
     pub request_id: String,
-    /// When it came.
+    /// When the request arrived.
     pub time: Timestamp,
-    /// From which address.
+    /// The client's address.
     pub client: IpAddr,
-    /// Its method; none of a head that nobody could read.
+    /// The method; `None` if the head could not be parsed.
     pub method: Option<String>,
-    /// Its host.
+    /// The host.
     pub host: Option<String>,
-    /// Its path, without the query.
+    /// The path, without the query.
     pub path: Option<String>,
-    /// The status that was answered.
+    /// The status of the response.
     pub status: u16,
-    /// Who asked: their username.
+    /// The username, if the client was authenticated.
     pub user: Option<String>,
     /// The route, as host and path.
     pub route: Option<String>,
-    /// The server that answered.
+    /// The server that the upstream chose.
     pub upstream: Option<String>,
-    /// Bytes of content.
+    /// Bytes of response content.
     pub bytes: Option<u64>,
-    /// How long it took, in microseconds.
+    /// Duration, in microseconds.
     pub duration_us: Option<u64>,
 }
 
-/// The request of this name in the last 64 MiB of the file. Blocks.
+/// Returns the newest line with this request id in the last 64 MiB of `file`. Blocks.
 pub fn find_request(file: &Path, id: &str) -> io::Result<Option<LoggedRequest>> {
     let mut file = File::open(file)?;
     let length = file.metadata()?.len();
@@ -48,7 +48,7 @@ pub fn find_request(file: &Path, id: &str) -> io::Result<Option<LoggedRequest>> 
     let mut text = Vec::new();
     file.take(LOOKS).read_to_end(&mut text)?;
     let needle = format!("\"request_id\":\"{id}\"");
-    // A client may have sent a path that looks like it: what is read counts.
+    // A path may contain the needle, so the parsed field decides.
     let found = memchr::memmem::rfind_iter(&text, needle.as_bytes()).find_map(|at| {
         let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
         let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);

@@ -1,4 +1,4 @@
-//! What would become of a request, and why: by the very stages that a request goes through, asked without one.
+//! `vestibule explain`: runs the stages on a hypothetical request and reports what would happen, and why.
 
 mod reason;
 mod report;
@@ -33,13 +33,13 @@ pub use report::{
 };
 pub use request::{ExplainError, ExplainRequest};
 
-/// The address that stands for the client's, which is not known.
+/// Stands for the client's address, which is not known.
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// What a client is taken to send under names that are the gateway's.
+/// The value of every forged header in the probe.
 const FORGED: HeaderValue = HeaderValue::from_static("sent-by-the-client");
 
-/// What clients say below `X-Forwarded-`, of all that is removed there.
+/// Which headers below `X-Forwarded-` the probe forges; the gateway removes all of them.
 const FORWARDED: [&str; 5] = [
     "x-forwarded-for",
     "x-forwarded-host",
@@ -48,16 +48,16 @@ const FORWARDED: [&str; 5] = [
     "x-forwarded-proto",
 ];
 
-/// The signs that stand for all that some servers fold to one.
+/// Signs in place of `-` that the probe tries; some servers fold signs to one.
 const SIGNS: [&str; 4] = ["-", "_", ".", "~"];
 
 impl Gateway {
-    /// The base of `public_url`: `https://host:port`.
+    /// Returns the base of `public_url`: `https://host:port`.
     pub fn public_base(&self) -> &str {
         self.routes.public_base()
     }
 
-    /// Explains what would become of a request now.
+    /// Explains what would happen to a request at this moment.
     pub async fn explain(&self, question: &ExplainRequest) -> Result<Explanation, ExplainError> {
         let client = ClientAddress {
             address: SOMEWHERE,
@@ -132,7 +132,7 @@ impl Gateway {
         Ok(report)
     }
 
-    /// Whose request it is, if it can be somebody's.
+    /// Looks up the account and returns its principal; `None` if no account is named or it may not sign in.
     async fn caller(
         &self,
         question: &ExplainRequest,
@@ -158,7 +158,7 @@ impl Gateway {
                 left.as_secs().max(1)
             ));
         }
-        // A session's own name and end are known only of a session.
+        // Session id and expiry are placeholders: there is no session.
         let session = SessionId::from_bytes([0; 16]);
         let principal = Principal::of(&account, SignInMethod::Password, Some(session), Timestamp::MAX);
         let may_sign_in = shut_out.is_none();
@@ -172,7 +172,7 @@ impl Gateway {
         Ok(may_sign_in.then(|| Arc::new(principal)))
     }
 
-    /// Route, authenticate, authorize: what [`Gateway::admit`] does, and in the same order.
+    /// Routes, authenticates and authorizes, in the order of [`Gateway::admit`].
     fn evaluate(
         &self,
         head: &RequestHead<'_>,
@@ -189,7 +189,7 @@ impl Gateway {
             RouteMatch::Page(_) => report.page = Some(head.path.to_owned()),
             RouteMatch::Route(route) => report.route = Some(self.view(route)),
         }
-        // Where nobody is asked who they are, nobody is.
+        // Targets that do not authenticate see an anonymous request.
         let principal = principal
             .filter(|_| auth_requirements(to, false).is_some())
             .cloned();
@@ -221,7 +221,7 @@ impl Gateway {
         RouteView::of(route, upstream, servers)
     }
 
-    /// What the application gets of a request that has nothing but its head.
+    /// Returns the request as the application would receive it, for a request without a body.
     fn forwarding(
         &self,
         head: &RequestHead<'_>,
@@ -270,7 +270,7 @@ impl Gateway {
         })
     }
 
-    /// The headers of a client that says everything which only the gateway may say, in every spelling.
+    /// Returns headers in which a client forges every reserved name, in every spelling, and these names.
     fn forged(&self, honest: &HeaderMap) -> (HeaderMap, Vec<HeaderName>) {
         let own = self.identity.strip().names().iter().map(HeaderName::as_str);
         let mut names: Vec<HeaderName> = own
@@ -288,7 +288,8 @@ impl Gateway {
         (headers, names)
     }
 
-    /// What one of the own pages answers to whoever only looks; none where looking needs a session that is there.
+    /// Returns what one of the gateway's pages responds to a safe request; `None` if the page needs a session
+    /// or a token.
     async fn response_of(
         &self,
         page: Page,
@@ -312,7 +313,7 @@ impl Gateway {
     }
 }
 
-/// A value without what is secret, and with words where only a request has a value.
+/// Masks secrets, and describes values that only a real request has.
 fn shown(name: &HeaderName, value: &HeaderValue) -> String {
     if value.is_sensitive() {
         return "(not shown: it may be a secret)".to_owned();

@@ -1,4 +1,4 @@
-//! Reasons in words.
+//! The reasons of an explanation, as English sentences.
 
 use super::report::ShadowedRouteView;
 use super::request::ExplainRequest;
@@ -9,7 +9,7 @@ use crate::request::{Host, RequestHead};
 use crate::route::{Audience, Page, Route, RouteMatch, ShadowReason, Unroutable};
 
 impl ExplainRequest {
-    /// What is worth knowing of it, whatever becomes of it.
+    /// Returns notes that hold whatever the outcome is.
     pub(super) fn notes(&self) -> Vec<String> {
         let fragment = "what follows the # stays in the browser, and is left out here";
         let plain = "a plain http request is redirected to https, and explained here as it comes back";
@@ -22,7 +22,7 @@ impl ExplainRequest {
 }
 
 impl Gateway {
-    /// Why policy says what it says.
+    /// Returns why policy admits or refuses a request to `to`.
     pub(super) fn why(&self, to: RouteMatch<'_>, admits: bool, who: Option<&Principal>) -> String {
         match to {
             RouteMatch::Page(page) => self.why_page(page, admits, who),
@@ -47,7 +47,7 @@ impl Gateway {
         }
     }
 
-    /// Why nothing takes a request.
+    /// Returns why no route takes a request.
     pub(super) fn why_unroutable(&self, reason: &Unroutable) -> String {
         match reason {
             Unroutable::UnknownHost => {
@@ -65,7 +65,7 @@ impl Gateway {
         }
     }
 
-    /// The routes that fit as well, but for a page, before which nothing goes.
+    /// Returns the other routes that match; none if a page does, because pages go before routes.
     pub(super) fn passed_over(
         &self,
         head: &RequestHead<'_>,

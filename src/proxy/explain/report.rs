@@ -1,4 +1,4 @@
-//! What is said of a request.
+//! The report of an explanation, as the admin socket and `--json` give it.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,36 +6,36 @@ use crate::config::{Allow, Replay};
 use crate::model::AccountStatus;
 use crate::route::Route;
 
-/// What would become of a request, and why.
+/// What would happen to a request, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The method.
     pub method: String,
-    /// The host, in the spelling that is compared.
+    /// The host, in normalized spelling.
     pub host: String,
-    /// The path, as it is judged: as it was sent.
+    /// The path as it was sent; policy evaluates it in this form.
     pub path: String,
-    /// The path of its `Destination`, if policy lets them write there.
+    /// The path of `Destination`, if policy admits writing there.
     pub destination: Option<String>,
-    /// Who asks; none if nobody is signed in.
+    /// The caller; `None` for an anonymous request.
     pub caller: Option<Caller>,
-    /// The route that takes it.
+    /// The route that matches.
     pub route: Option<RouteView>,
-    /// The path of the gateway's own page that takes it.
+    /// The path of the gateway's own page that matches.
     pub page: Option<String>,
-    /// Routes that fit as well, and why this one goes before them.
+    /// Other routes that match, and why this one takes precedence.
     pub passed_over: Vec<ShadowedRouteView>,
-    /// What happens.
+    /// The outcome.
     pub outcome: ExplainedOutcome,
-    /// Why, in words.
+    /// Why, as a sentence.
     pub reason: String,
-    /// What a browser that navigates is answered, unless the request goes on.
+    /// The response to a browser's navigation, unless the request is forwarded.
     pub to_browser: Option<ResponseSummary>,
-    /// What a program is answered, unless the request goes on.
+    /// The response to a program, unless the request is forwarded.
     pub to_program: Option<ResponseSummary>,
-    /// What the application gets, if it goes on.
+    /// The request that the application receives, if it is forwarded.
     pub forwarded: Option<ForwardedRequest>,
-    /// What else is worth knowing.
+    /// Further notes.
     pub notes: Vec<String>,
 }
 
@@ -43,49 +43,49 @@ pub struct Explanation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExplainedOutcome {
-    /// It goes to the route's application.
+    /// Forwarded to the route's application.
     Forwarded,
-    /// One of the gateway's own pages answers.
+    /// Handled by one of the gateway's own pages.
     Page,
-    /// It is refused, or a browser is sent elsewhere.
+    /// Refused, or redirected.
     Refused,
 }
 
-/// Whose request it is taken to be.
+/// The account that the request is attributed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    /// Their address.
+    /// Its e-mail address.
     pub email: String,
-    /// Their username.
+    /// Its username.
     pub username: String,
-    /// Their groups.
+    /// Its groups.
     pub groups: Vec<String>,
-    /// Where the account stands.
+    /// Its status.
     pub status: AccountStatus,
-    /// Why they cannot be signed in: the slug. Then the request is nobody's.
+    /// Why it cannot sign in: the slug. The request is then anonymous.
     pub shut_out: Option<String>,
 }
 
-/// A route, as the configuration has it.
+/// A configured route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "switches of the configuration, each by itself"
 )]
 pub struct RouteView {
-    /// Its place among all routes, from 0.
+    /// Its index among all routes, from 0.
     pub index: usize,
-    /// The line on which it begins, from 1.
+    /// The line of the configuration file on which it begins, from 1.
     pub line: Option<usize>,
     /// Its host and path.
     pub label: String,
-    /// Its methods; none if it has all.
+    /// Its methods; empty if it takes all.
     pub methods: Vec<String>,
     /// Who may use it.
     pub allow: Allow,
-    /// The application: its name, its URL or `demo:`.
+    /// The upstream: its name, its URL or `demo:`.
     pub upstream: String,
-    /// Where the application listens.
+    /// The servers of the upstream.
     pub servers: Vec<String>,
     /// `replay`
     pub replay: Replay,
@@ -103,12 +103,12 @@ pub struct RouteView {
     pub backend_ai: bool,
 }
 
-/// A route that fits as well.
+/// A route that matches but does not take the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShadowedRouteView {
-    /// Its place among all routes, from 0.
+    /// Its index among all routes, from 0.
     pub index: usize,
-    /// The line on which it begins, from 1.
+    /// The line of the configuration file on which it begins, from 1.
     pub line: Option<usize>,
     /// Its host and path.
     pub label: String,
@@ -116,29 +116,29 @@ pub struct ShadowedRouteView {
     pub reason: String,
 }
 
-/// An answer of the gateway.
+/// A response of the gateway, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseSummary {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// What it refuses: the slug.
+    /// The slug of the refusal.
     pub slug: Option<String>,
-    /// Where it leads to.
+    /// The `Location` header.
     pub location: Option<String>,
-    /// Which methods are served.
+    /// The `Allow` header.
     pub allow: Option<String>,
 }
 
-/// A request as the application gets it.
+/// A request as the application receives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForwardedRequest {
-    /// Its path and query.
+    /// Path and query.
     pub target: String,
-    /// The headers that the gateway adds, names and values, sorted. What is secret is not shown.
+    /// The headers that the gateway adds, sorted by name. Secret values are masked.
     pub headers: Vec<(String, String)>,
-    /// The headers that a client cannot send: they are removed, or replaced.
+    /// The header names that a client cannot forge: the gateway removes or replaces them.
     pub removed: Vec<String>,
-    /// Headers of the gateway's that a client could forge; always none.
+    /// Reserved header names that a client could forge; always empty.
     pub forgeable: Vec<String>,
 }
 

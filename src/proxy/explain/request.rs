@@ -1,4 +1,5 @@
-//! What is asked about: a request that nobody sends.
+//! The hypothetical request that [`Gateway::explain`](super::super::Gateway::explain) takes, parsed from
+//! method and URL.
 
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -7,32 +8,31 @@ use crate::proxy::second_resource::DESTINATION;
 use crate::request::Host;
 use crate::services::AccountError;
 
-/// A request to explain.
+/// A hypothetical request.
 #[derive(Debug)]
 pub struct ExplainRequest {
     pub(super) method: Method,
     pub(super) host: Host,
-    /// The host and port, as a client sends them.
+    /// Host and port, as a client sends them.
     pub(super) authority: String,
     pub(super) target: PathAndQuery,
     /// Whether the URL had a fragment.
     pub(super) has_fragment: bool,
-    /// Whether the URL is one of plain HTTP.
+    /// Whether the URL has the scheme `http`.
     pub(super) is_plain: bool,
-    /// An account: its address, username or id. `None`: nobody is signed in.
+    /// The account: its e-mail address, username or id. `None` for an anonymous request.
     pub(super) caller: Option<String>,
-    /// Its `Destination`.
     pub(super) destination: Option<HeaderValue>,
 }
 
-/// Who sends it: a refusal is told to a browser in another way than to a program.
+/// The kind of client: a browser and a program get refusals in different forms.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ClientKind {
     Browser,
     Program,
 }
 
-/// Why there is no explanation.
+/// Why a request cannot be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// Not a method.
@@ -41,17 +41,17 @@ pub enum ExplainError {
     /// Not a URL.
     #[error("{0:?} is no URL such as https://console.example.com/path, and no path such as /path")]
     Url(String),
-    /// Not a target that could be sent.
+    /// Not a request target.
     #[error("{0:?} cannot be sent in a request: spaces and letters beyond ASCII are percent-encoded")]
     Target(String),
-    /// The account cannot be read, or is not there.
+    /// The account does not exist or cannot be read.
     #[error(transparent)]
     Account(#[from] AccountError),
 }
 
 impl ExplainRequest {
-    /// Reads it. `url` is a whole URL, or a path at `base`. Its path stays as it is written, as it would if it were
-    /// sent: a URL parser would resolve dot segments that the gateway refuses.
+    /// Parses a request. `url` is absolute, or a path relative to `base`. The path is kept as it is written:
+    /// a URL parser would resolve dot segments, which the gateway refuses.
     pub fn parse(method: &str, url: &str, base: &str, caller: Option<String>) -> Result<Self, ExplainError> {
         let (url, fragment) = match url.split_once('#') {
             Some((url, _)) => (url, true),
@@ -92,7 +92,7 @@ impl ExplainRequest {
         })
     }
 
-    /// The same request with a `Destination`, as it is written.
+    /// Adds a `Destination` header with this value.
     pub fn to(self, destination: &str) -> Result<Self, ExplainError> {
         let value = HeaderValue::from_bytes(destination.as_bytes());
         Ok(Self {
@@ -101,7 +101,7 @@ impl ExplainRequest {
         })
     }
 
-    /// The headers of a request like this one, with nothing special in them.
+    /// Returns the plain headers of such a request from this kind of client.
     pub(super) fn headers(&self, sender: ClientKind) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_str(&self.authority).map(|host| (header::HOST, host)));

@@ -1,18 +1,18 @@
-//! Where one frame of a WebSocket ends and the next begins (RFC 6455, section 5.2).
+//! Finds the borders of WebSocket frames (RFC 6455, section 5.2).
 
-/// The longest head of a frame, without its mask.
+/// The longest frame head without the mask, in bytes.
 const LONGEST_HEAD: usize = 10;
 
 /// Opcodes (RFC 6455, section 11.8).
 const CLOSE: u8 = 0x8;
 const LAST_CONTROL: u8 = 0xA;
 
-/// Follows the frames of one direction by their heads; payloads are passed over unread.
+/// Tracks the frames of one direction by their heads; payloads are skipped.
 #[derive(Debug, Default)]
 pub(super) struct FrameTracker {
     at: FramePosition,
     head: [u8; LONGEST_HEAD],
-    /// What of the head came in.
+    /// Bytes of the head so far.
     len: usize,
     has_closed: bool,
 }
@@ -21,14 +21,15 @@ pub(super) struct FrameTracker {
 enum FramePosition {
     #[default]
     Head,
-    /// So many bytes of a frame are to come.
+    /// Bytes left of the payload, and of the mask before it.
     Payload(u64),
-    /// What came is no frame: nothing is known of where one would end.
+    /// An invalid frame came, so the next border is unknown.
     Lost,
 }
 
 impl FrameTracker {
-    /// Follows bytes up to the end of a frame, or all of them. How many: of some, at least one.
+    /// Advances to the end of the current frame, or over all bytes. Returns how many were passed; at least
+    /// one unless `bytes` is empty.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> usize {
         for (passed, &byte) in bytes.iter().enumerate() {
             match self.at {
@@ -53,12 +54,12 @@ impl FrameTracker {
         bytes.len()
     }
 
-    /// Whether a frame may be put here: no other is cut, and nobody has said already that there are no more.
+    /// Whether a frame may be inserted here: none is cut, and no close frame came.
     pub(super) fn may_insert(&self) -> bool {
         self.is_between() && !self.has_closed
     }
 
-    /// Whether a close frame came: the last of its direction.
+    /// Whether a close frame came, which is the last of its direction.
     pub(super) fn has_closed(&self) -> bool {
         self.has_closed
     }
@@ -164,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_no_frame_has_no_end() {
         for bytes in [
-            // A kind that there is not, a control frame in parts, a long one, and a length that no stream has.
+            // An unknown opcode, a fragmented control frame, a long one, and an impossible length.
             [0x83, 1, 0, 0].as_slice(),
             &[0x08, 0, 0],
             &[0x89, 126, 0, 200],

@@ -1,4 +1,5 @@
-//! Two connections that are one, until either, what proved it, or the gateway ends.
+//! The tunnel between client and upstream of a WebSocket, until one end closes it, its credentials lapse, or
+//! the gateway stops.
 
 use std::io;
 use std::pin::pin;
@@ -14,31 +15,32 @@ use tokio_util::sync::CancellationToken;
 use super::frames::FrameTracker;
 use crate::authenticate::Credentials;
 
-/// Bytes that are read at a time.
+/// Size of the read buffer, in bytes.
 const BUFFER: usize = 8 << 10;
 
-/// A close frame with status 1001, "going away" (RFC 6455, section 7.4.1), as servers send it.
+/// A close frame with status 1001, "going away" (RFC 6455, section 7.4.1), unmasked as servers send it.
 const TO_CLIENT: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
 
-/// The same as clients send it, masked. The mask keeps a page from choosing what proxies see (RFC 6455, section 10.3):
-/// these bytes are nobody's choice, and a mask of zeros serves.
+/// The same frame, masked as clients send it. Masks keep pages from choosing the bytes that intermediaries
+/// see (RFC 6455, section 10.3); these bytes are constant, so a zero mask suffices.
 const TO_APPLICATION: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9];
 
-/// What ends a tunnel whose ends go on.
+/// What else ends a tunnel.
 #[derive(Debug)]
 pub(in crate::proxy) struct TunnelEnd {
-    /// On whose behalf it was begun.
+    /// The credentials that opened the tunnel.
     pub(in crate::proxy) credentials: Option<Credentials>,
-    /// The gateway is told to stop.
+    /// Cancelled when the gateway stops.
     pub(in crate::proxy) stop: CancellationToken,
-    /// How long it lasts after that.
+    /// How long the tunnel may last after that.
     pub(in crate::proxy) drain: Duration,
 }
 
-/// Ties two connections together. When the gateway stops, the client is told so between two frames, and the application
-/// by the client's answer; where there is none after half of the time that is left, by the gateway.
+/// Copies bytes in both directions until the tunnel ends. When the gateway stops, the client gets a close
+/// frame between two frames, and its reply closes the upstream; without a reply after half of `drain`, the
+/// upstream gets a close frame too.
 ///
-/// Returns how many bytes the client got from the application.
+/// Returns the number of bytes sent from the upstream to the client.
 pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, end: TunnelEnd) -> u64 {
     let carried = AtomicU64::new(0);
     let ended = tokio::select! {
@@ -98,7 +100,7 @@ async fn pass_to_client(
     }
     to.write_all(&TO_CLIENT).await?;
     to.flush().await?;
-    // The server's end comes first (RFC 6455, section 7.1.1), once both have said that there is no more.
+    // After both close frames the server closes the connection first (RFC 6455, section 7.1.1).
     tokio::select! {
         discarded = discard(&mut from, &mut buffer) => discarded?,
         () = client_closed.cancelled() => {}
@@ -149,7 +151,7 @@ async fn pass_to_application(
     to.shutdown().await
 }
 
-/// Follows all bytes, or those up to the next place between two frames. How many are passed on.
+/// Tracks all bytes, or those up to the next border if `only_this_frame`. Returns how many may be passed on.
 fn pass(frames: &mut FrameTracker, bytes: &[u8], only_this_frame: bool) -> usize {
     let mut passed = 0;
     while passed < bytes.len() {
@@ -174,7 +176,7 @@ impl TunnelEnd {
         }
     }
 
-    /// Ready when the gateway was told to stop so long ago.
+    /// Completes `time` after the gateway was told to stop.
     async fn stopped_for(&self, time: Duration) {
         self.stop.cancelled().await;
         sleep(time).await;

@@ -39,7 +39,7 @@ fn route_config((host, path, methods): &(&str, &str, &[&str])) -> RouteConfig {
     }
 }
 
-/// The label of the route, or the page, or why there is none.
+/// The label of the route, or the page, or the error.
 fn find(routes: &Routes, method: &str, host: &str, target: &str) -> Result<String, Unroutable> {
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -73,7 +73,7 @@ fn is_ambiguous<T>(found: &Result<T, Unroutable>) -> bool {
     matches!(found, Err(Unroutable::BadPath(BadPath::Ambiguous(_))))
 }
 
-/// Asserts that a path is refused for what it could be taken for.
+/// Asserts that a path is refused as ambiguous.
 fn assert_ambiguous(routes: &Routes, host: &str, path: &str) {
     let found = find(routes, "GET", host, path);
     assert!(is_ambiguous(&found), "{path}: {found:?}");
@@ -207,7 +207,7 @@ fn own_pages_are_on_every_host_and_come_first() {
     }
 }
 
-/// What the first attack got through with, and its kin: each ran the handler of `/admin` somewhere.
+/// Paths that bypassed an early version, and their kin: each ran the handler of `/admin` in some server.
 const BYPASSES: [&str; 74] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
@@ -335,7 +335,7 @@ fn s43_a_path_that_reads_as_one_of_another_route_is_refused_and_others_pass() {
 
 #[test]
 fn s43_each_reading_of_a_path_takes_its_route_in_any_table() {
-    // Where nothing is at the root, what could be read as a path of a route is no less odd.
+    // Without a route at the root, ambiguous paths are refused as well.
     let routes = routes(&[("", "/admin", &[]), ("", "/admin/open", &[]), ("", "/api", &[])]);
     let host = "gw.example.com";
     for path in BYPASSES {
@@ -374,10 +374,10 @@ fn s43_a_route_may_say_that_case_matters() {
     for path in ["/ADMIN/x", "/ADMIN/%20", "/api/x"] {
         assert_eq!(found("GET", path), Ok("localhost/".to_owned()), "{path}");
     }
-    // The route that is taken says so, and for its methods.
+    // Case matters only for the route that says so, and its methods.
     assert_eq!(found("POST", "/Admin"), Ok("localhost/Admin".to_owned()));
     assert!(is_ambiguous(&found("GET", "/Admin")));
-    // One that does not say so is taken in one case alone, whatever another says.
+    // A route without the setting takes its own case only, whatever others say.
     assert_eq!(found("GET", "/admin/X"), Ok("localhost/admin".to_owned()));
     assert_eq!(found("GET", "/Api/X"), Ok("localhost/Api".to_owned()));
     // All else is read as before.
@@ -541,7 +541,7 @@ fn two_routes_alike_are_an_error() {
     assert!(!alike(&("", "/a", &[]), &("x.example.com", "/a", &[])));
 }
 
-/// The contract's sentences, one after the other, without any arrangement of the routes.
+/// The contract's sentences, one after the other, without any index of the routes.
 fn by_the_contract(
     table: &[(String, String, Vec<String>)],
     method: &str,

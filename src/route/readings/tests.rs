@@ -169,7 +169,7 @@ fn s43_too_many_readings_are_refused_at_bounded_cost() {
     assert_eq!(others(&long).len(), 1);
 }
 
-/// Single steps, each of them as plain as can be, for small paths of ASCII.
+/// Single steps, each as simple as can be, for small paths of ASCII.
 fn by_single_steps(path: &str) -> Vec<String> {
     let decode = |text: &str| {
         let mut decoded = String::new();
@@ -263,7 +263,8 @@ proptest! {
                 prop_assert!(!is_harmful, "{:?}", expected);
                 let mut found: BTreeSet<&str> = readings.others().iter().map(String::as_str).collect();
                 found.insert(&path);
-                // Slashes that are merged one by one begin the same segments as those that are merged at once.
+                // Slashes that are merged one by one begin the same segments as those that are merged at
+                // once.
                 for text in &expected {
                     let merged = merge_slashes(text.as_bytes()).map_or(text.clone(), into_text);
                     prop_assert!(found.contains(text.as_str()) || found.contains(merged.as_str()), "{}", text);

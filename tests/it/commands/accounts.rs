@@ -1,11 +1,11 @@
-//! Commands that decide about accounts.
+//! Commands that change an account's status.
 
 use serde_json::{Value, json};
 
 use super::{CONFIG, PASSWORD, add};
 use crate::harness::{Program, Site};
 
-/// A site with an account that waits for approval, ann's, and one that does not, bob's.
+/// A site where Ann's account awaits approval and Bob's does not.
 async fn site_with_somebody_waiting() -> Site {
     let site = Site::new(&CONFIG.replace(r#"mode = "invite""#, "mode = \"open\"\napproval = true"));
     let (program, _) = Program::start(&site);

@@ -40,7 +40,7 @@ fn the_audit_log_is_shown_filtered_and_exported() {
     ];
     assert_eq!(events(&site, &[]), all);
     assert_eq!(events(&site, &["--account", "ANN@example.com"]), all[..1]);
-    // Of an account that is gone the record still tells.
+    // Events of a deleted account are still found.
     assert_eq!(events(&site, &["--account", "bob@example.com"]), all[1..]);
     assert_eq!(events(&site, &["--event", "disable", "--since", "1h"]), all[2..3]);
     assert_eq!(events(&site, &["--limit", "2"]), all[2..]);
@@ -60,7 +60,7 @@ fn the_audit_log_is_shown_filtered_and_exported() {
         said["error"],
         "the following required arguments were not provided: <EMAIL>"
     );
-    // By the username as well.
+    // Also by the username.
     assert_eq!(events(&site, &["--account", "bob"]), all[1..]);
 
     let shown = site.run(&["audit", "--event", "disable"]).stdout;
@@ -301,7 +301,7 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_told_of_alike_b
     let anns = || site.list(&["session", "list", "--user", "ann@example.com"]);
     let id = anns()[0]["id"].as_str().unwrap().to_owned();
 
-    // No line can be written from now on.
+    // From now on no line can be written.
     fs::remove_file(site.path("audit.jsonl")).unwrap();
     std::os::unix::fs::symlink("/dev/full", site.path("audit.jsonl")).unwrap();
     program.signal(Signal::USR1);

@@ -1,4 +1,4 @@
-//! Files for `store import` whose records somebody changed, with the checksum that fits.
+//! Files for `store import` with modified records and a matching checksum.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{HASH, add, site};
 
-/// The lines as one file.
+/// Joins the lines into a file with a valid checksum.
 fn sealed(lines: &[Value]) -> String {
     let (end, records) = lines.split_last().unwrap();
     let mut body = String::new();

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{CONFIG, HASH, site};
 use crate::harness::Program;
 
-/// The file begins with a byte order mark and is larger than what one request holds.
+/// The file begins with a byte order mark and is larger than one request may be.
 #[test]
 fn a_file_of_any_size_is_imported_in_parts() {
     const PEOPLE: usize = 1_300;

@@ -1,4 +1,4 @@
-//! Commands that make invitations, and what they refuse.
+//! Commands that create invitations, and their errors.
 
 use std::fs;
 

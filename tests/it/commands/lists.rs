@@ -1,4 +1,4 @@
-//! Commands that look at accounts among many, at mails and at locks.
+//! Commands that list accounts, mails and locks.
 
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
@@ -40,7 +40,7 @@ fn accounts_are_looked_for_as_on_the_page() {
     assert_eq!(site.run(&["user", "list", "--limit", "0"]).status, 2);
 }
 
-/// Has a mail fail for good, as the mail server would.
+/// Marks a mail as failed permanently.
 async fn fail(site: &Site, id: &str) {
     let store = SledStore::open(&site.path("data/store"), Clock::system()).unwrap();
     let failed = MailOutcome::Failed {
@@ -52,7 +52,7 @@ async fn fail(site: &Site, id: &str) {
 
 #[tokio::test]
 async fn mails_that_wait_or_failed_are_listed_and_sent_again() {
-    // Nobody listens there: a mail waits.
+    // No server listens there, so a mail stays queued.
     let site = Site::new(&format!("{CONFIG}\n[mail]\nurl = \"smtp://127.0.0.1:1\"\n"));
     assert_eq!(site.list(&["mail", "list"]), json!([]));
     site.ask(&["invite", "create", "--email", "ann@example.com", "--send"]);

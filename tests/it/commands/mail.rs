@@ -1,4 +1,4 @@
-//! Commands whose outcome is a link: mailed, or handed over.
+//! Commands that produce a link, mailed or printed.
 
 use std::fs;
 

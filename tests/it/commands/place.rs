@@ -1,4 +1,4 @@
-//! Where a command looks for the gateway that it is about, and what it makes where there is none.
+//! Where a command looks for its gateway, and what it creates if there is none.
 
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{CONFIG, add, site};
 use crate::harness::{Program, Site};
 
-/// Everything below a folder.
+/// Returns all paths below a folder.
 fn below(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut unseen = vec![folder.to_owned()];
@@ -28,7 +28,7 @@ fn below(folder: &Path) -> Vec<String> {
     found
 }
 
-/// The program in another folder than the gateway's.
+/// Runs the program in a folder other than the gateway's.
 fn run_in(folder: &Path, arguments: &[&str], variable: Option<&Path>) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     program.current_dir(folder).args(arguments).arg("--json");
@@ -130,7 +130,7 @@ fn a_gateway_serves_from_any_folder_what_its_configuration_names() {
     assert_eq!(gateway.stop().0, 0);
 }
 
-/// A package's or an administrator's link to the file, in a folder where another store could be made.
+/// A link to the file, from a folder in which another store could be created.
 #[test]
 fn a_link_to_a_configuration_means_the_gateway_of_the_file() {
     let site = site();
@@ -286,7 +286,7 @@ fn root_makes_nothing_among_another_users_files() {
     );
     assert_eq!(below(&site.path("data")), before);
 
-    // Before the first start, in a folder of the gateway's user.
+    // Before the first start, in a folder that the gateway's user owns.
     let site = super::site();
     chown(site.path(""), nobody, nobody).unwrap();
     let add = [

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{add, mode, site};
 use crate::harness::{Program, Site};
 
-/// Changes what is kept behind the store's back.
+/// Modifies the store's rows behind its back.
 fn damage(site: &Site, change: impl FnOnce(&::sled::Db)) {
     let db = ::sled::open(site.path("data/store")).unwrap();
     change(&db);
@@ -34,7 +34,7 @@ fn what_can_be_read_of_a_damaged_store_makes_a_new_one() {
     let said = from.ask(&["store", "salvage", "left.jsonl"]);
     assert_eq!(said["counts"]["account"], 1);
     assert_eq!(said["unreadable"], 1);
-    // His key.
+    // Bob's key.
     assert_eq!(said["left_out"], 1);
     assert_eq!(said["faults"].as_array().unwrap().len(), 2);
     assert_eq!(mode(&from.path("left.jsonl")), 0o600);
@@ -49,7 +49,7 @@ fn what_can_be_read_of_a_damaged_store_makes_a_new_one() {
     to.ask(&["store", "import", "left.jsonl"]);
     assert_eq!(to.ask(&["store", "verify"])["faults"], json!([]));
     assert_eq!(to.ask(&["user", "show", "ann"])["groups"], json!(["ops"]));
-    // His username is nobody else's.
+    // Bob's username stays reserved.
     let taken = to
         .run_with_input(
             &[

@@ -1,4 +1,4 @@
-//! `-` in the place of a file.
+//! `-` in place of a file.
 
 use std::fs;
 

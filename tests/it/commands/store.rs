@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{CONFIG, add, mode, site};
 use crate::harness::{Program, Site};
 
-/// A site that has the master key of another.
+/// A site with the master key of another.
 fn beside(other: &Site) -> Site {
     let site = site();
     fs::create_dir(site.path("certs")).unwrap();
@@ -20,13 +20,13 @@ fn beside(other: &Site) -> Site {
     site
 }
 
-/// A store with nothing in it: what a command leaves that would have changed something.
+/// Creates an empty store, as any changing command does.
 fn make_empty(site: &Site) {
     site.run(&["user", "unlock", "nobody", "--json"]).error(1);
     assert!(site.path("data/store").is_dir() && site.path("certs/master.key").is_file());
 }
 
-/// The records in a file, without what commands put on record and what was sent meanwhile.
+/// Returns the records in a file, except audit events of commands and mails.
 fn records(file: &str) -> Vec<&str> {
     let lines: Vec<_> = file.lines().collect();
     let (first, last) = (lines[0], lines[lines.len() - 1]);
@@ -56,7 +56,7 @@ fn what_one_store_exports_another_imports() {
     let file = fs::read_to_string(from.path("all.jsonl")).unwrap();
     assert_eq!(file.lines().count() as u64, said["records"].as_u64().unwrap() + 2);
     gateway.stop();
-    // Started meanwhile, it made an invitation for the first administrator.
+    // A first start creates an invitation for the first administrator.
     let first = "\"first-administrator\"";
     let of_running: Vec<_> = records(&file)
         .into_iter()
@@ -112,7 +112,7 @@ fn an_import_is_refused_where_it_would_do_harm() {
     let error = from.run(&["store", "import", "nowhere.jsonl", "--json"]).error(1);
     assert!(error.contains("nowhere.jsonl"), "{error}");
 
-    // A command makes an empty store, and an import takes its place.
+    // A command creates an empty store, which an import may replace.
     let to = beside(&from);
     make_empty(&to);
     assert_eq!(to.list(&["user", "list"]), json!([]));
@@ -141,7 +141,7 @@ fn an_import_is_refused_where_it_would_do_harm() {
     assert_eq!(to.list(&["user", "list"])[0]["email"], "ann@example.com");
 }
 
-/// A file with another checksum, as whoever changes what is in one writes it.
+/// A modified file with a matching checksum.
 fn forged(lines: &[Value]) -> String {
     let (end, records) = lines.split_last().unwrap();
     let records: Vec<String> = records.iter().map(Value::to_string).collect();
@@ -238,7 +238,7 @@ fn s39_access_keys_need_their_master_key_and_an_export_has_neither() {
         .document(0);
     assert_eq!(to.list(&["key", "list"])[0]["live"], true);
 
-    // Without keys any master key does.
+    // Without keys any master key will do.
     let to = site();
     make_empty(&to);
     let file = fs::read_to_string(from.path("without.jsonl")).unwrap();
@@ -303,7 +303,7 @@ fn s54_a_backup_is_its_owners_alone_checked_and_never_written_over() {
 fn what_cannot_be_read_is_not_left_out_in_silence() {
     let site = site();
     add(&site, "ann@example.com", &[]);
-    // As the program would leave its files.
+    // With the permissions that the program sets.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let db = ::sled::open(site.path("data/store")).unwrap();
     let (account, _) = db.scan_prefix(b"a").next().unwrap().unwrap();
@@ -362,7 +362,7 @@ fn an_export_that_is_written_nowhere_says_why_and_is_on_record_as_failed() {
     let (gateway, _) = Program::start(&site);
     into_a_full_disk(&site);
     assert_eq!(outcomes(&site), ["success", "failure", "success", "failure"]);
-    // Where nothing can be written at all, nothing leaves the store.
+    // If nothing can be written, nothing leaves the store.
     for arguments in [
         ["store", "backup", "none/x.jsonl"],
         ["store", "backup", "/proc/x.jsonl"],
@@ -399,10 +399,10 @@ fn s54_an_export_that_is_killed_leaves_no_hashes() {
     }
 }
 
-/// In the store whose import is killed.
+/// Accounts in the store whose import is killed.
 const PEOPLE: usize = 500;
 
-/// Killed at any moment, an import made a whole store, or none that anything would serve.
+/// An import that is killed at any moment leaves a whole store, or one that nothing serves.
 #[test]
 fn an_import_that_is_killed_leaves_no_half_of_a_store() {
     let from = site();
@@ -425,7 +425,7 @@ fn an_import_that_is_killed_leaves_no_half_of_a_store() {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // Some are killed while they wait for more, the others while they check and finish.
+        // Some are killed while they wait for input, the others while they check and finish.
         let part = if round < 3 {
             file.len() / 4 * (round as usize + 1)
         } else {

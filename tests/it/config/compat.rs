@@ -1,4 +1,4 @@
-//! Routes with `compat`, and what cannot stand beside them.
+//! Routes with `compat`, and routes that conflict with them.
 
 use super::{errors, warnings, with};
 

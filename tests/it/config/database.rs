@@ -1,4 +1,4 @@
-//! `store.url` with a database in it.
+//! `store.url` with the URL of a database.
 
 use super::{errors, warnings, with};
 

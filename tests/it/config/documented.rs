@@ -1,4 +1,4 @@
-//! What the documentation of the configuration shows parses, and says what it means.
+//! The configurations in the documentation parse, and mean what the text says.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

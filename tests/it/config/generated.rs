@@ -1,4 +1,4 @@
-//! The schema, the reference and the example are made from the configuration's own documentation.
+//! The schema, the reference and the example are generated from the configuration's documentation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ fn the_examples_of_the_reference_are_keys_that_exist() {
         })
         .collect();
     let errors = errors(&shown.join("\n"));
-    // The example names an authority's file that is not there.
+    // The example names a CA file that does not exist.
     assert!(
         errors.iter().all(|error| error.contains("cannot be read")),
         "{errors:?}"

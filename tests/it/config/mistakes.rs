@@ -1,4 +1,4 @@
-//! What cannot be run is refused where it stands; what looks odd is warned of.
+//! Errors are reported where they stand; doubtful settings get warnings.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

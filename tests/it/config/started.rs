@@ -1,4 +1,4 @@
-//! What `check` accepts a gateway starts with, and what it would not start with `check` refuses.
+//! A gateway starts with what `check` accepts, and does not with what it refuses.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -39,13 +39,13 @@ fn put(site: &Site, name: &str, content: &str) {
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// What `check` finds, and whether it is in order.
+/// Returns the findings of `check`.
 fn check(site: &Site) -> Value {
     let done = site.run(&["check", "--json"]);
     done.document(done.status)
 }
 
-/// What a gateway says that does not start.
+/// Returns the output of a gateway that does not start.
 fn refusal(site: &Site) -> String {
     let ended = Program::spawn(site).wait_with_output().unwrap();
     assert_ne!(ended.status.code(), Some(0));
@@ -285,7 +285,7 @@ fn a_file_of_the_local_authority_that_cannot_be_read_is_refused() {
     }
 }
 
-/// Whoever may not write where the gateway would is told so, and what the gateway would make is not made.
+/// A user who may not write where the gateway would is told so, and no file is created.
 #[test]
 fn what_this_user_may_not_write_check_refuses() {
     let is_root = geteuid().is_root();
@@ -410,7 +410,7 @@ fn s39_another_master_key_is_refused_by_check_whether_or_not_the_gateway_runs() 
     assert!(refusal(&site).contains("the file is not there"));
     put(&site, "certs/master.key", std::str::from_utf8(&own).unwrap());
     assert_eq!(check(&site)["ok"], true);
-    // A new one in its place, as the gateway makes it, is the store's from then on.
+    // A new key in its place, as the gateway creates it, belongs to the store from then on.
     let (gateway, _) = Program::start(&site);
     site.ask(&["key", "rotate-master"]);
     assert_eq!(check(&site)["ok"], true);
@@ -435,7 +435,7 @@ fn what_check_accepts_a_gateway_starts_with() {
         let (gateway, _) = Program::start(&site);
         assert_eq!(gateway.stop().0, 0, "{lines}");
     }
-    // The local authority signs for hosts however they are written.
+    // The local authority signs for hosts in any spelling.
     let text = config("tls.min_version = \"1.3\"");
     let text = text.replace("[[route]]", "[[route]]\nhost = \"Gw.Example.Com.\"");
     let site = Site::new(&text);

@@ -1,4 +1,4 @@
-//! Ills that a gateway which runs cannot have by itself: another one answers on the socket, and says where it is.
+//! Problems that a running gateway cannot have: an impostor responds on the admin socket.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use vestibule::services::Actor;
 
 use crate::harness::{Application, Running, route, soon};
 
-/// A folder in which something answers as a gateway would.
+/// A folder with a fake gateway.
 struct Impostor {
     folder: TempDir,
     stop: CancellationToken,

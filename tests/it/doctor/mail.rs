@@ -1,4 +1,4 @@
-//! Mail: a server that takes the password, one that does not, and none.
+//! Mail servers that accept the password, refuse it, or do not exist.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use vestibule::secret::Secret;
 
 use crate::harness::{Letter, certify, soon};
 
-/// A mail server that knows one password, and says what it was told.
+/// A mail server that accepts one password, and reports what it received.
 async fn server(password: &'static str) -> String {
     server_offering(password, "AUTH PLAIN").await
 }
@@ -110,7 +110,7 @@ async fn a_server_takes_the_password_or_refuses_it() {
     assert_eq!(found[0].verdict, Verdict::Problem, "{found:#?}");
 }
 
-/// A mail server that encrypts from the first byte, with the certificate of this folder.
+/// A mail server with TLS from the first byte, with the certificate in this folder.
 async fn encrypted_server(folder: &Path) -> u16 {
     let certificate = CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
@@ -189,7 +189,7 @@ async fn no_server_and_no_folder_are_problems() {
     let found = examine_mail("smtp://127.0.0.1:9", None).await;
     assert_eq!(found[0].verdict, Verdict::Problem, "{found:#?}");
 
-    // One that takes connections and says nothing.
+    // A server that accepts connections and sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let found = examine_mail(&format!("smtp://{}", silent.local_addr().unwrap()), None).await;
     assert!(

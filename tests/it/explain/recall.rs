@@ -1,4 +1,4 @@
-//! What became of a request, by its id.
+//! What happened to a past request, by its id.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ async fn a_refused_request_is_explained_by_its_id() {
     assert_eq!(recent["status"], 403);
     assert!(!told.to_string().contains("hunter2"), "{told}");
 
-    // A wrong password: the page's answer, and what the record has of it.
+    // A wrong password: the page's response, and its audit event.
     let form = BTreeMap::from([("login", "ann@example.com"), ("password", "wrong-horse-7")]);
     let login = client.post(gateway.url("/.auth/login")).json(&form);
     let answer = soon(login.header("accept", "application/json").send())
@@ -50,7 +50,7 @@ async fn a_refused_request_is_explained_by_its_id() {
     assert_eq!(told["events"][0]["event"], "sign-in", "{told:#}");
     assert_eq!(told["events"][0]["who"], "ann@example.com");
 
-    // A head that nobody can read.
+    // A malformed head.
     let mut raw = gateway.raw().await;
     raw.send("GET / HTTP/9.9\r\n\r\n".to_owned()).await;
     let answer = raw.until_closed().await;
@@ -81,7 +81,7 @@ async fn an_application_that_is_away_and_one_that_answered_are_explained_too() {
     let reason = told["recent"]["reason"].as_str().unwrap();
     assert!(reason.contains("127.0.0.1:9 cannot be reached"), "{reason}");
 
-    // What the application answered is in the access log alone, whose line is written a moment later.
+    // A forwarded response is only in the access log, whose line is written a moment later.
     let there = soon(client.get(gateway.url("/there?token=hunter2")).send())
         .await
         .unwrap();

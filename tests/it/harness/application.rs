@@ -1,4 +1,4 @@
-//! Applications behind the gateway, over real sockets.
+//! Upstream applications for tests, over real sockets.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,19 +21,19 @@ use super::soon;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A request as an application sees it.
+/// A request as an upstream receives it.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) method: String,
-    /// Path and query, as they came.
+    /// Path and query, as received.
     pub(crate) target: String,
-    /// In the order in which they came.
+    /// In the order of arrival.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
     pub(crate) trailers: Vec<(String, String)>,
 }
 
-/// An application that notes what it received.
+/// An upstream that records the requests.
 pub(crate) struct Application {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
@@ -42,12 +42,12 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    /// Answers everything with "hello".
+    /// Responds "hello" to everything.
     pub(crate) async fn start() -> Self {
         Self::answering(|_| Response::new(Bytes::from_static(b"hello"))).await
     }
 
-    /// Answers what the function says, once the request's body came in.
+    /// Responds with the result of the function, once the request body is complete.
     pub(crate) async fn answering(
         answer: impl Fn(&Received) -> Response<Bytes> + Clone + Send + Sync + 'static,
     ) -> Self {
@@ -63,7 +63,7 @@ impl Application {
         .await
     }
 
-    /// Answers as the function does, which reads the body itself.
+    /// Responds with the result of the function, which reads the body itself.
     pub(crate) async fn serving<F>(
         serve: impl Fn(Parts, Incoming, Arc<Mutex<Vec<Received>>>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
@@ -94,19 +94,19 @@ impl Application {
         format!("http://{}", self.address)
     }
 
-    /// What it received so far.
+    /// Returns the requests so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
-    /// The only request that it received.
+    /// Returns the only request.
     pub(crate) fn only(&self) -> Received {
         let received = self.received();
         assert_eq!(received.len(), 1, "{received:?}");
         received[0].clone()
     }
 
-    /// How many connections were made to it.
+    /// Returns how many connections were made.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -119,13 +119,13 @@ impl Drop for Application {
 }
 
 impl Received {
-    /// The values of a header.
+    /// Returns the values of a header.
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(known, _)| known == name);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The only value of a header.
+    /// Returns the only value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() < 2, "{name}: {all:?}");
@@ -133,7 +133,7 @@ impl Received {
     }
 }
 
-/// A request without its body.
+/// Returns a request without its body.
 pub(crate) fn head_of(parts: &Parts) -> Received {
     Received {
         method: parts.method.to_string(),
@@ -165,7 +165,7 @@ fn pairs(headers: &http::HeaderMap) -> Vec<(String, String)> {
         .collect()
 }
 
-/// HTTP/1.1, or HTTP/2 with prior knowledge, with upgrades.
+/// Serves HTTP/1.1, or HTTP/2 with prior knowledge, with upgrades.
 async fn connection<F>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     serve: impl Fn(Parts, Incoming, Arc<Mutex<Vec<Received>>>) -> F + Clone + Send + Sync + 'static,
@@ -179,7 +179,7 @@ async fn connection<F>(
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-    // What is tested are the gateway's limits.
+    // High limits, because the gateway's are tested.
     builder.http1().max_headers(10_000);
     builder.http2().max_header_list_size(1 << 20);
     let _ = builder

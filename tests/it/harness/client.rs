@@ -1,4 +1,4 @@
-//! The gateway as a test runs it, and browsers and programs in front of it.
+//! A gateway in the test's own process, with browsers and programs as its clients.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ use super::frames::H2Connection;
 use super::raw::{self, Raw};
 use super::soon;
 
-/// Every host that a test may use; the certificate is for them.
+/// Every host that a test may use; the certificate covers them.
 const HOSTS: [&str; 4] = [
     "localhost",
     "gw.example.com",
@@ -38,7 +38,7 @@ pub(crate) const PASSWORD: &str = "correct-horse-7-battery";
 /// A gateway that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
-    /// Of `/metrics`, unless it is off.
+    /// The address of `/metrics`, unless it is off.
     pub(crate) ops: Option<SocketAddr>,
     folder: TempDir,
     authority: String,
@@ -57,13 +57,13 @@ pub(crate) fn route(path: &str, allow: &str, upstream: &str) -> RouteConfig {
 }
 
 impl Running {
-    /// Runs a gateway for `https://gw.example.com`, before the demo for who is signed in; `say` says what is special
-    /// about it.
+    /// Runs a gateway for `https://gw.example.com`, with the demo for signed-in users; `say` changes the
+    /// configuration.
     pub(crate) async fn start(say: impl FnOnce(&mut Config)) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), Clock::system(), say).await
     }
 
-    /// The same, over what another gateway left behind, and by a clock of the test's own.
+    /// Starts on the folder of an earlier gateway, with the test's own clock.
     pub(crate) async fn start_in(folder: TempDir, clock: Clock, say: impl FnOnce(&mut Config)) -> Self {
         let (config, authority) = config(folder.path(), say);
         let environment = Environment {
@@ -89,12 +89,12 @@ impl Running {
         }
     }
 
-    /// One route to one application.
+    /// Starts with one route to one upstream.
     pub(crate) async fn before(allow: &str, upstream: &str) -> Self {
         Self::start(|config| config.route = vec![route("/", allow, upstream)]).await
     }
 
-    /// A path below `https://gw.example.com`.
+    /// Returns a URL below `https://gw.example.com`.
     pub(crate) fn url(&self, path: &str) -> String {
         self.url_of("gw.example.com", path)
     }
@@ -103,12 +103,12 @@ impl Running {
         format!("https://{host}:{}{path}", self.address.port())
     }
 
-    /// The host and port as a client sends them.
+    /// Host and port, as a client sends them.
     pub(crate) fn authority(&self) -> String {
         format!("gw.example.com:{}", self.address.port())
     }
 
-    /// A program with nothing of its own: no cookies, no redirects. It speaks HTTP/1.1.
+    /// A program over HTTP/1.1, without cookies and redirects.
     pub(crate) fn client(&self) -> reqwest::Client {
         self.builder().http1_only().build().unwrap()
     }
@@ -128,7 +128,7 @@ impl Running {
         builder
     }
 
-    /// The same at another address of this machine.
+    /// The same with another source address.
     pub(crate) fn client_at(&self, address: IpAddr) -> reqwest::Client {
         let builder = self.builder().http1_only();
         builder.local_address(address).build().unwrap()
@@ -138,7 +138,7 @@ impl Running {
         self.builder().local_address(address).build().unwrap()
     }
 
-    /// A connection over which a test says byte for byte what it wants.
+    /// Opens a connection on which a test sends raw bytes.
     pub(crate) async fn raw(&self) -> Raw {
         Raw::connect(self.address, &self.authority, "gw.example.com").await
     }
@@ -147,17 +147,17 @@ impl Running {
         Raw::connect(self.address, &self.authority, sni).await
     }
 
-    /// Who signed the gateway's certificate.
+    /// Returns the authority of the gateway's certificate.
     pub(crate) fn certificate_authority(&self) -> String {
         self.authority.clone()
     }
 
-    /// One connection in HTTP/2, frame by frame.
+    /// Opens an HTTP/2 connection on which a test sends frames.
     pub(crate) async fn frames(&self) -> H2Connection {
         H2Connection::connect(self.address, &self.authority, "gw.example.com").await
     }
 
-    /// One connection in HTTP/2, and its end.
+    /// Opens an HTTP/2 connection; also returns its task.
     pub(crate) async fn http2_connection(&self) -> (SendRequest<Full<Bytes>>, JoinHandle<()>) {
         let stream = raw::connect(self.address, &self.authority, "gw.example.com", b"h2").await;
         let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
@@ -168,7 +168,7 @@ impl Running {
         (client, ended)
     }
 
-    /// Makes an account and signs it in. The `Cookie` header of its session.
+    /// Creates an account and signs in; returns the `Cookie` header of the session.
     pub(crate) async fn signed_in(&self, username: &str) -> String {
         let email = format!("{username}@example.com");
         let form = BTreeMap::from([
@@ -216,7 +216,7 @@ impl Running {
         self.folder.path().join(name)
     }
 
-    /// Lets the requests under way end, and what is written behind them.
+    /// Stops the gateway: completes requests and flushes logs.
     pub(crate) async fn stop(mut self) -> TempDir {
         self.stop.cancel();
         soon(&mut self.run).await.unwrap();
@@ -249,7 +249,7 @@ fn config(folder: &Path, say: impl FnOnce(&mut Config)) -> (Config, String) {
     };
     config.mail.url = text(format!("file:{}", folder.join("outbox").display()));
     config.signup.mode = SignupMode::Open;
-    // The lowest that bcrypt has: what these tests prove is not in the hash.
+    // bcrypt's lowest cost: these tests are not about the hash.
     config.password.bcrypt_cost = 4;
     config.audit.file = folder.join("audit.jsonl");
     config.log.access_file = folder.join("access.jsonl");
@@ -258,7 +258,7 @@ fn config(folder: &Path, say: impl FnOnce(&mut Config)) -> (Config, String) {
     (config, authority)
 }
 
-/// Writes a certificate for all hosts, and its key. The authority that signed it.
+/// Writes a certificate for all hosts and its key; returns the authority.
 pub(crate) fn certify(folder: &Path) -> String {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let mut params = CertificateParams::default();
@@ -280,7 +280,7 @@ fn write_private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// An application's configuration, by its servers.
+/// The configuration of an upstream with these servers.
 pub(crate) fn upstream(servers: &[&str]) -> UpstreamConfig {
     UpstreamConfig {
         servers: servers.iter().map(|&server| server.to_owned()).collect(),

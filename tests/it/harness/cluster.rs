@@ -1,8 +1,8 @@
-//! A PostgreSQL server of a test's own: in a temporary folder, reached by its socket, and gone with the test.
+//! A PostgreSQL server for tests: in a temporary folder, reached by its socket, and removed with the test.
 //!
-//! Each process has one, copied from a template that the first of them makes, so processes have nothing to agree on. A
-//! shell stands between: it ends the server, and removes its folder, when the process that started it ends, however
-//! that is.
+//! Each process has its own, copied from a template that the first one creates, so processes need not
+//! coordinate. A shell in between ends the server and removes its folder when the process that started it
+//! ends, however it ends.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -17,20 +17,20 @@ use std::time::Duration;
 use tempfile::TempDir;
 use vestibule::store::postgres::{DatabaseServer, DatabaseTls};
 
-/// Whom the server does not run as: it refuses to.
+/// PostgreSQL refuses to run as root.
 const ROOT: u32 = 0;
 
-/// The role that owns a test's databases. It may nothing else.
+/// The role that owns the test databases; it has no other rights.
 const ROLE: &str = "vestibule";
 
-/// In the name of the socket, and where a test has the server listen, its port.
+/// In the name of the socket; also the TCP port if a test enables TCP.
 const PORT: u16 = 5432;
 
-/// How often, and how far apart, it is looked whether a server takes connections.
+/// Number and interval of the checks whether a server accepts connections.
 const LOOKS: u32 = 4000;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Runs a server until there is nothing more on standard input. Its folder stays if the last line says so.
+/// Runs a server until standard input is closed. Keeps its folder if the last line says so.
 const KEEPER: &str = r#"folder=$1; shift
 "$@" </dev/null & server=$!
 read -r last
@@ -38,7 +38,7 @@ kill -QUIT $server 2>/dev/null
 wait $server
 [ "$last" = keep ] || rm -rf "$folder""#;
 
-/// A running server, or one that is down for a while.
+/// A server, running or stopped.
 pub(crate) struct Cluster {
     folder: PathBuf,
     keeper: Mutex<Option<Child>>,
@@ -47,20 +47,21 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The one that this process has.
+    /// Returns the server of this process.
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Cluster>> = OnceLock::new();
         SHARED.get_or_init(|| Arc::new(Self::start(&[]))).clone()
     }
 
-    /// Another one, with these settings. Files that they name may be put into [`path`](Self::path) before.
+    /// Starts another server with these settings. Files that they name may be put into [`path`](Self::path)
+    /// before.
     pub(crate) fn start(settings: &[&str]) -> Self {
         let cluster = Self::prepare();
         cluster.resume(settings);
         cluster
     }
 
-    /// One that does not run yet.
+    /// Creates a server that does not run yet.
     pub(crate) fn prepare() -> Self {
         let template = template();
         let folder = private_folder().keep();
@@ -73,17 +74,17 @@ impl Cluster {
         }
     }
 
-    /// The server's folder.
+    /// Returns the server's folder.
     pub(crate) fn path(&self) -> &Path {
         &self.folder
     }
 
-    /// Starts it, and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     pub(crate) fn resume(&self, settings: &[&str]) {
         self.resume_at(PORT, settings);
     }
 
-    /// The same at another port.
+    /// Starts it at another port.
     pub(crate) fn resume_at(&self, port: u16, settings: &[&str]) {
         self.port.store(port, Ordering::Relaxed);
         let mut command = Command::new("sh");
@@ -117,7 +118,7 @@ impl Cluster {
         }
     }
 
-    /// Stops it at once, as a crash would.
+    /// Stops it immediately, like a crash.
     pub(crate) fn halt(&self) {
         self.end("keep\n");
     }
@@ -131,7 +132,7 @@ impl Cluster {
         }
     }
 
-    /// A new database, owned by a role that may nothing else.
+    /// Creates a database; its owner has no other rights.
     pub(crate) fn database(&self) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{number}");
@@ -142,7 +143,7 @@ impl Cluster {
         name
     }
 
-    /// What an administrator of the server gets for a statement, a line a row.
+    /// Runs a statement as superuser; returns one line per row.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
         let output = Command::new(binary("psql"))
             .args(["-h", self.path().to_str().unwrap(), "-p", &self.port()])
@@ -165,12 +166,12 @@ impl Cluster {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// `store.url` for a database.
+    /// Returns `store.url` for a database.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://{ROLE}@/{database}?host={}", self.path().display())
     }
 
-    /// Puts a file into the server's folder, for the server alone.
+    /// Writes a file into the server's folder, readable for the server only.
     pub(crate) fn put(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         fs::write(&path, text).unwrap();
@@ -180,7 +181,7 @@ impl Cluster {
         }
     }
 
-    /// The same for the store itself.
+    /// Returns the server's address for the store itself.
     pub(crate) fn server(&self, database: &str) -> DatabaseServer {
         DatabaseServer {
             host: self.path().to_str().unwrap().to_owned(),
@@ -210,7 +211,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A cluster that was never started, made by the first test that needs one.
+/// A cluster that was never started, created by the first test that needs one.
 fn template() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let template = folder.join("postgres-template");
@@ -226,7 +227,7 @@ fn template() -> PathBuf {
             .args(["-D", data, "--no-sync", "--wal-segsize=1"])
             .args(options);
         run(&mut initdb, "");
-        // Without a server: it reads statements, a line each.
+        // Single-user mode: it reads statements, one per line.
         let mut single = command(&as_its_user(&binary("postgres")));
         single.args(["--single", "-D", data, "postgres"]);
         let first = create_database("t0");
@@ -239,12 +240,12 @@ fn template() -> PathBuf {
     template
 }
 
-/// Not by way of the log, which is for those who want it back after a crash.
+/// By file copy instead of WAL, which only serves recovery.
 fn create_database(name: &str) -> String {
     format!("CREATE DATABASE {name} OWNER {ROLE} STRATEGY file_copy")
 }
 
-/// A temporary folder of the user's that the server runs as.
+/// A temporary folder of the user that the server runs as.
 fn private_folder() -> TempDir {
     let folder = tempfile::Builder::new()
         .prefix("vestibule-postgres-")
@@ -263,7 +264,7 @@ fn copy(from: &Path, to: &Path) {
     );
 }
 
-/// How the program is run by somebody whom it lets.
+/// Returns the command that runs a program as a user whom it accepts.
 fn as_its_user(program: &Path) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(user) = other_user() {
@@ -273,7 +274,7 @@ fn as_its_user(program: &Path) -> Vec<String> {
     words
 }
 
-/// Who runs the server for root.
+/// Returns the user that runs the server if the tests run as root.
 fn other_user() -> Option<String> {
     let users = fs::read_to_string("/etc/passwd").unwrap();
     let has = |name: &str| users.lines().any(|line| line.starts_with(&format!("{name}:")));
@@ -282,7 +283,7 @@ fn other_user() -> Option<String> {
     (own == ROOT).then(|| other.to_owned())
 }
 
-/// Debian has the server's programs out of the way, by its version.
+/// Debian keeps the server's programs in a folder of its version.
 fn binary(name: &str) -> PathBuf {
     let versions =
         fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is installed: `tests/install tests`");

@@ -22,14 +22,14 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
-/// One frame. The stream is 0 for what is about the connection.
+/// Encodes a frame. Stream 0 is the connection.
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [&head, payload].concat()
 }
 
-/// A request's head, compressed with nothing but the static table (RFC 7541, appendix A).
+/// A request head, compressed with the static table only (RFC 7541, appendix A).
 pub(crate) fn head(method: &str, authority: &str, path: &str) -> Vec<u8> {
     let text = |name: u8, value: &str| {
         let length = u8::try_from(value.len()).unwrap();
@@ -44,7 +44,7 @@ pub(crate) fn head(method: &str, authority: &str, path: &str) -> Vec<u8> {
     [method, vec![0x87], text(1, authority), text(4, path)].concat()
 }
 
-/// A field of a head, by its name and value alone (RFC 7541, section 6.2.2).
+/// A field as literal name and value (RFC 7541, section 6.2.2).
 pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
     let text = |text: &str| {
         let length = u8::try_from(text.len()).unwrap();
@@ -54,19 +54,19 @@ pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
     [vec![0], text(name), text(value)].concat()
 }
 
-/// What came of a stream.
+/// What was received on a stream.
 #[derive(Debug, Default)]
 pub(crate) struct H2Response {
-    /// The first byte of its head: the status, if that is in the static table.
+    /// The first byte of its head: the status, if it is in the static table.
     pub(crate) status: u8,
     pub(crate) body: Vec<u8>,
-    /// The answer's end was said.
+    /// END_STREAM was received.
     pub(crate) is_whole: bool,
-    /// It was reset, and why.
+    /// RST_STREAM was received, with this code.
     pub(crate) reset: Option<u32>,
 }
 
-/// A frame of whatever comes: kind, flags, stream and payload. `None` when nothing comes any more.
+/// Reads a frame: kind, flags, stream and payload. `None` at the end of the connection.
 pub(crate) async fn next(reader: &mut (impl AsyncRead + Unpin)) -> Option<(u8, u8, u32, Vec<u8>)> {
     let mut head = [0; 9];
     reader.read_exact(&mut head).await.ok()?;
@@ -101,7 +101,7 @@ impl H2Connection {
         self.writer.flush().await.unwrap();
     }
 
-    /// Reads until this stream's answer ends, or is reset.
+    /// Reads until the response on this stream ends, or is reset.
     pub(crate) async fn answer(&mut self, stream: u32) -> H2Response {
         let mut answered = H2Response::default();
         while !answered.is_whole && answered.reset.is_none() {
@@ -121,7 +121,7 @@ impl H2Connection {
         answered
     }
 
-    /// Reads until a frame of this kind comes.
+    /// Reads until a frame of this kind arrives.
     pub(crate) async fn until(&mut self, kind: u8) {
         while soon(next(&mut self.reader))
             .await
@@ -131,7 +131,7 @@ impl H2Connection {
         {}
     }
 
-    /// Whether a stream is reset before the answer to a ping comes.
+    /// Whether a stream is reset before a ping is acknowledged.
     pub(crate) async fn is_reset(&mut self, stream: u32) -> bool {
         self.send(frame(PING, 0, 0, &[1; 8])).await;
         loop {
@@ -143,8 +143,8 @@ impl H2Connection {
         }
     }
 
-    /// Sends one thing after the other, so many at a time, until the gateway closes the connection: how many it took.
-    /// `None` if it takes as many as `limit`. What the gateway sends is read and forgotten.
+    /// Sends steps in batches until the gateway closes the connection; returns how many it took. `None` if it
+    /// takes `limit` of them. Discards what the gateway sends.
     pub(crate) async fn flood(
         self,
         at_a_time: usize,

@@ -1,4 +1,4 @@
-//! The mails that a gateway wrote into its outbox, as their receivers read them.
+//! Reads the mails that a gateway wrote into its mail folder.
 
 use std::fs;
 use std::path::Path;
@@ -20,21 +20,21 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// The link in its text that goes on after `before`.
+    /// Returns the first link in its text that contains `before`.
     pub(crate) fn link(&self, before: &str) -> &str {
         let mut links = self.text.lines().filter(|line| line.starts_with("https://"));
         let link = links.find(|link| link.contains(before));
         link.unwrap_or_else(|| panic!("no link with {before}: {}", self.text))
     }
 
-    /// The token of its link to a page.
+    /// Returns the token of its link to a page.
     pub(crate) fn token(&self, page: &str) -> String {
         let before = format!("/.auth/{page}?token=");
         let link = self.link(&before);
         link.split_once(&before).unwrap().1.to_owned()
     }
 
-    /// The mails in a folder, oldest first.
+    /// Returns the mails in a folder, oldest first.
     pub(crate) fn all_in(outbox: &Path) -> Vec<Self> {
         let Ok(folder) = fs::read_dir(outbox) else {
             return Vec::new();
@@ -62,12 +62,12 @@ impl Letter {
 }
 
 impl Running {
-    /// All mails so far, oldest first.
+    /// Returns all mails so far, oldest first.
     pub(crate) fn outbox(&self) -> Vec<Letter> {
         Letter::all_in(&self.file("outbox"))
     }
 
-    /// The mails to an address, oldest first, as soon as there are so many.
+    /// Returns the mails to an address, oldest first, once there are `count`.
     pub(crate) async fn mails_to(&self, to: &str, count: usize) -> Vec<Letter> {
         let looking = async {
             loop {
@@ -84,7 +84,7 @@ impl Running {
         mails
     }
 
-    /// Waits until every mail that was caused so far has gone out, or will not: mails go out one after the other.
+    /// Waits until all queued mails are sent or dropped; they are sent one after another.
     pub(crate) async fn mails_are_out(&self, username: &str) {
         let email = format!("{username}@example.com");
         let told = self.sign_up(&email, username, PASSWORD).await;
@@ -109,7 +109,7 @@ impl Running {
         self.visitor().post_json("/.auth/signup", fields).await
     }
 
-    /// Tries to sign in. The status and, if refused, the kind of problem.
+    /// Tries to sign in; returns the status and the slug of a refusal.
     pub(crate) async fn try_sign_in(&self, login: &str, password: &str) -> (u16, String) {
         let fields = json!({ "login": login, "password": password });
         let told = self.visitor().post_json("/.auth/login", fields).await;

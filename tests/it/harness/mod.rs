@@ -1,4 +1,4 @@
-//! The whole application on a free port, applications behind it, and clients in front of it.
+//! The test harness: the whole gateway on a free port, upstreams behind it, and clients in front of it.
 
 mod application;
 mod client;
@@ -20,17 +20,17 @@ pub(crate) use raw::Raw;
 
 use std::time::Duration;
 
-/// Nothing here takes as long; what does has failed.
+/// Longer than anything takes; what takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Fails a test instead of letting it wait for ever.
+/// Fails a test instead of letting it hang.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("this comes soon")
 }
 
-/// Whether everything is to be proven, however long it takes: `tests/run --full`.
+/// Whether to run the long tests too: `tests/run --full`.
 pub(crate) fn in_full() -> bool {
     std::env::var_os("VESTIBULE_FULL").is_some_and(|value| value == "1")
 }

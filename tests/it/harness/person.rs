@@ -1,4 +1,4 @@
-//! Somebody who uses the gateway's own pages, as a browser without scripts and as a program.
+//! A user of the gateway's own pages, as a browser without scripts and as a program.
 
 use http::HeaderMap;
 use reqwest::{RequestBuilder, Response};
@@ -9,14 +9,14 @@ use vestibule::services::{AccountChange, NewAccount, NewInvitations, NewPassword
 
 use super::{PASSWORD, Running, soon};
 
-/// Somebody who is signed in; without a cookie, somebody who is not.
+/// A signed-in user, or an anonymous one without a cookie.
 pub(crate) struct Person<'g> {
     pub(crate) gateway: &'g Running,
     pub(crate) email: String,
     pub(crate) cookie: String,
 }
 
-/// What a program is answered.
+/// The response to a program.
 #[derive(Debug)]
 pub(crate) struct ProgramReply {
     pub(crate) status: u16,
@@ -24,7 +24,7 @@ pub(crate) struct ProgramReply {
     pub(crate) document: Value,
 }
 
-/// What a browser is answered.
+/// The response to a browser.
 #[derive(Debug)]
 pub(crate) struct BrowserReply {
     pub(crate) status: u16,
@@ -33,7 +33,7 @@ pub(crate) struct BrowserReply {
     pub(crate) page: String,
 }
 
-/// Makes invitations, whose mails are in English.
+/// The command that creates these invitations, with mails in English.
 pub(crate) fn inviting(invitations: NewInvitations) -> Command {
     Command::Invite {
         invitations,
@@ -42,7 +42,7 @@ pub(crate) fn inviting(invitations: NewInvitations) -> Command {
 }
 
 impl Running {
-    /// Somebody who made an account and signed in.
+    /// Creates an account and signs in.
     pub(crate) async fn person(&self, username: &str) -> Person<'_> {
         let cookie = self.signed_in(username).await;
         Person {
@@ -52,7 +52,7 @@ impl Running {
         }
     }
 
-    /// Somebody who has not signed in.
+    /// Returns an anonymous visitor.
     pub(crate) fn visitor(&self) -> Person<'_> {
         Person {
             gateway: self,
@@ -61,7 +61,7 @@ impl Running {
         }
     }
 
-    /// The same, an administrator.
+    /// Creates an administrator and signs in.
     pub(crate) async fn administrator(&self, username: &str) -> Person<'_> {
         let person = self.person(username).await;
         let groups = AccountChange::SetGroups(["gateway-admin".to_owned()].into());
@@ -69,7 +69,7 @@ impl Running {
         person
     }
 
-    /// An administrator whom no sign-up made: one where signing up needs an approval.
+    /// Creates an administrator without sign-up, for gateways where sign-up needs approval.
     pub(crate) async fn appointed(&self, username: &str) -> Person<'_> {
         let email = format!("{username}@example.com");
         self.command(Command::AddUser(NewAccount {
@@ -97,12 +97,12 @@ impl Running {
         self.try_command_because(change, reason).await.unwrap();
     }
 
-    /// Has a command executed over the administrator's socket.
+    /// Executes a command over the admin socket.
     pub(crate) async fn command(&self, command: Command) -> Value {
         self.try_command(command).await.unwrap()
     }
 
-    /// The same, where it may be refused.
+    /// Executes a command that may be refused.
     pub(crate) async fn try_command(&self, command: Command) -> Result<Value, CommandError> {
         self.try_command_because(command, "").await
     }
@@ -115,7 +115,7 @@ impl Running {
 }
 
 impl Person<'_> {
-    /// The same account, signed in once more.
+    /// Signs in to the same account once more.
     pub(crate) async fn elsewhere(&self) -> Self {
         Self {
             gateway: self.gateway,
@@ -136,7 +136,7 @@ impl Person<'_> {
         shown(self.send(request, "text/html").await).await
     }
 
-    /// Asks as a program.
+    /// Sends a GET as a program.
     pub(crate) async fn get_json(&self, path: &str) -> ProgramReply {
         let request = self.gateway.client().get(self.gateway.url(path));
         program_reply(self.send(request, "application/json").await).await
@@ -148,7 +148,7 @@ impl Person<'_> {
         program_reply(self.send(request, "application/json").await).await
     }
 
-    /// Whether the session still lets them in.
+    /// Whether the session is valid.
     pub(crate) async fn is_signed_in(&self) -> bool {
         self.get_json("/.auth/me").await.status == 200
     }
@@ -159,7 +159,7 @@ impl Person<'_> {
     }
 }
 
-/// A form's fields as a browser sends them.
+/// Encodes a form's fields as a browser does.
 pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(fields);
@@ -169,7 +169,7 @@ pub(crate) fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestB
 }
 
 impl ProgramReply {
-    /// The refusal, which every program understands alike (RFC 9457): its slug.
+    /// Returns the slug of the refusal, in the form for programs (RFC 9457).
     #[track_caller]
     pub(crate) fn problem(&self) -> &str {
         assert_eq!(
@@ -190,7 +190,7 @@ impl ProgramReply {
         slug
     }
 
-    /// The session that it begins, as the next request's `Cookie` header.
+    /// Returns the session that it starts, as a `Cookie` header.
     #[track_caller]
     pub(crate) fn cookie(&self) -> String {
         let mut cookies = self.headers.get_all("set-cookie").iter();

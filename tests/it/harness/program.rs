@@ -1,4 +1,4 @@
-//! The program as a process of its own: what commands a test runs, and what it kills or weighs.
+//! The program as a separate process, for tests of commands, kills and memory.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +18,7 @@ const CONFIG: &str = "vestibule.toml";
 /// A folder with a configuration in it.
 pub(crate) struct Site(TempDir);
 
-/// What a command said and how it exited.
+/// The output and exit status of a command.
 pub(crate) struct CommandResult {
     pub(crate) status: i32,
     pub(crate) stdout: String,
@@ -33,7 +33,7 @@ impl Site {
         site
     }
 
-    /// Puts another configuration into its place.
+    /// Replaces the configuration.
     pub(crate) fn configure(&self, config: &str) {
         fs::write(self.path(CONFIG), config).unwrap();
     }
@@ -42,7 +42,7 @@ impl Site {
         self.0.path().join(name)
     }
 
-    /// The program in this folder.
+    /// Returns the program, to run in this folder.
     pub(crate) fn program(&self, arguments: &[&str]) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
         program
@@ -53,7 +53,7 @@ impl Site {
         program
     }
 
-    /// A command with this on its standard input.
+    /// Runs a command with this standard input.
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> CommandResult {
         let mut child = self
             .program(arguments)
@@ -77,12 +77,12 @@ impl Site {
         self.run_with_input(arguments, "")
     }
 
-    /// The document of a command that is done.
+    /// Runs a command that must succeed; returns its JSON.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["--json"]].concat()).document(0)
     }
 
-    /// The list that a command prints, by the name of what it holds.
+    /// Runs a listing command; returns the list.
     pub(crate) fn list(&self, arguments: &[&str]) -> Value {
         let name = match arguments[0] {
             "user" => "accounts",
@@ -96,44 +96,44 @@ impl Site {
         self.ask(arguments)[name].take()
     }
 
-    /// The local authority that signs for `localhost`, once a gateway has made it.
+    /// Returns the local authority for `localhost`, after a gateway's first start.
     pub(crate) fn authority(&self) -> String {
         fs::read_to_string(self.path("certs/local-ca.pem")).unwrap()
     }
 }
 
 impl CommandResult {
-    /// The only document on standard output, of a command that exited like this.
+    /// Returns the only JSON document on standard output; asserts the exit status.
     #[track_caller]
     pub(crate) fn document(&self, status: i32) -> Value {
         assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
-    /// The refusal of a command that was refused.
+    /// Returns the error message; asserts the exit status.
     #[track_caller]
     pub(crate) fn error(&self, status: i32) -> String {
         self.document(status)["error"].as_str().unwrap().to_owned()
     }
 }
 
-/// A gateway that runs in a site.
+/// A running gateway process.
 pub(crate) struct Program {
-    /// Where it listens.
+    /// Its HTTPS address.
     pub(crate) address: SocketAddr,
     child: Child,
-    /// What it said since it started.
+    /// Its log since the start.
     said: Arc<Mutex<String>>,
     log: Option<JoinHandle<()>>,
 }
 
 impl Program {
-    /// Starts it and waits until it says where it is. The log so far is returned.
+    /// Starts it and waits until it reports its address; returns the log so far.
     pub(crate) fn start(site: &Site) -> (Self, String) {
         Self::started(Self::spawn(site))
     }
 
-    /// Starts one in a folder that need not be its configuration's.
+    /// Starts it in a folder other than its configuration's.
     pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Self {
         let mut program = Command::new(env!("CARGO_BIN_EXE_vestibule"));
         program.current_dir(folder).env_remove("VESTIBULE_LOG");
@@ -141,7 +141,7 @@ impl Program {
         Self::started(program.stderr(Stdio::piped()).spawn().unwrap()).0
     }
 
-    /// Waits until a process says where it is. The log so far is returned.
+    /// Waits until a process reports its address; returns the log so far.
     pub(crate) fn started(mut child: Child) -> (Self, String) {
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
@@ -151,7 +151,7 @@ impl Program {
                 break port;
             }
         };
-        // Read on, or it blocks when the pipe is full.
+        // Keep reading: it would block when the pipe is full.
         let rest = Arc::new(Mutex::new(String::new()));
         let noted = rest.clone();
         let log = thread::spawn(move || {
@@ -169,7 +169,7 @@ impl Program {
         (program, said)
     }
 
-    /// The process, as soon as there is one.
+    /// Starts the process without waiting.
     pub(crate) fn spawn(site: &Site) -> Child {
         site.program(&["--config", CONFIG])
             .stdin(Stdio::null())
@@ -179,12 +179,12 @@ impl Program {
             .unwrap()
     }
 
-    /// A URL on the host that the local authority signs for.
+    /// Returns a URL on the host that the local authority covers.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.address.port())
     }
 
-    /// A program that believes the site's authority. It keeps no cookies, follows no redirects, speaks HTTP/1.1.
+    /// Returns an HTTP/1.1 client that trusts the site's authority, without cookies and redirects.
     pub(crate) fn client(&self, site: &Site) -> reqwest::Client {
         let root = reqwest::Certificate::from_pem(site.authority().as_bytes()).unwrap();
         reqwest::Client::builder()
@@ -196,7 +196,7 @@ impl Program {
             .unwrap()
     }
 
-    /// What it said since it started, up to now.
+    /// Returns its log since the start.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
@@ -205,14 +205,14 @@ impl Program {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// A signal that has no name.
+    /// Sends a signal that has no name.
     pub(crate) fn signal_number(&self, number: i32) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([format!("-{number}"), id]).status();
         assert!(sent.unwrap().success(), "{number}");
     }
 
-    /// Tells it to stop, and waits. How it exited, and what it said in the meantime.
+    /// Stops it and waits; returns exit code and log.
     pub(crate) fn stop(mut self) -> (i32, String) {
         self.signal(Signal::TERM);
         let status = self.child.wait().unwrap().code().unwrap();
@@ -220,12 +220,12 @@ impl Program {
         (status, self.said())
     }
 
-    /// Waits until it has ended by itself. How it exited; `None` if a signal ended it.
+    /// Waits until it ends by itself; returns the exit code, or `None` after a signal.
     pub(crate) fn ended(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// Ends it as a loss of power would. What it said since it started.
+    /// Kills it, as a power failure would; returns its log.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
@@ -235,10 +235,10 @@ impl Program {
         log
     }
 
-    /// The processor's time that it took so far, in ticks of a hundredth of a second (proc(5), utime and stime).
+    /// Returns its CPU time in ticks of 10 ms (proc(5), utime and stime).
     pub(crate) fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // What comes before is the program's name, in brackets.
+        // The program's name comes before, in parentheses.
         let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
         fields
             .skip(11)
@@ -247,7 +247,7 @@ impl Program {
             .sum()
     }
 
-    /// The most memory that it held so far, in KiB.
+    /// Returns its peak memory, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = Path::new("/proc")
             .join(self.child.id().to_string())
@@ -259,14 +259,14 @@ impl Program {
 }
 
 impl Drop for Program {
-    /// A test that failed leaves nothing running.
+    /// Leaves no process running after a failed test.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The port at which a gateway says that it is.
+/// Returns the port in the line that reports the address.
 fn port(said: &str) -> Option<u16> {
     let (_, url) = said.split_once("Vestibule is at https://")?;
     let (_, port) = url.split_once(':')?;

@@ -1,4 +1,4 @@
-//! A connection on which a test says byte for byte what it wants.
+//! A connection on which a test sends raw bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::soon;
 /// HTTP/1.1 over TLS, by hand.
 pub(crate) struct Raw {
     pub(crate) stream: TlsStream<TcpStream>,
-    /// What came after the last answer that was read.
+    /// What was received after the last response that was read.
     rest: Vec<u8>,
 }
 
@@ -28,7 +28,7 @@ impl Raw {
         }
     }
 
-    /// Over a connection that is there already.
+    /// Handshakes over an existing connection.
     pub(crate) async fn over(socket: TcpStream, authority: &str, sni: &str) -> Self {
         Self {
             stream: shake_hands(socket, authority, sni, b"http/1.1").await,
@@ -41,7 +41,7 @@ impl Raw {
         self.stream.flush().await.unwrap();
     }
 
-    /// The next answer's status and head; its body must have a length or be absent.
+    /// Reads a response; returns status and head. Its body must have a length or be absent.
     pub(crate) async fn answer(&mut self) -> (u16, String) {
         let (status, head, _) = self.answer_with_body().await;
         (status, head)
@@ -65,7 +65,7 @@ impl Raw {
         (status(&head), head, body)
     }
 
-    /// The next head, whatever follows.
+    /// Reads the next head only.
     pub(crate) async fn head(&mut self) -> String {
         loop {
             if let Some(end) = memchr::memmem::find(&self.rest, b"\r\n\r\n") {
@@ -80,13 +80,13 @@ impl Raw {
         }
     }
 
-    /// Everything until the gateway closes the connection.
+    /// Reads until the gateway closes the connection.
     pub(crate) async fn until_closed(&mut self) -> String {
         while self.read().await {}
         String::from_utf8_lossy(&std::mem::take(&mut self.rest)).into_owned()
     }
 
-    /// Reads until so much came since the last answer.
+    /// Reads until `count` bytes were received since the last response.
     pub(crate) async fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.rest.len() < count {
             assert!(self.read().await, "the connection ends early");
@@ -96,14 +96,14 @@ impl Raw {
 
     async fn read(&mut self) -> bool {
         let mut buffer = [0; 8192];
-        // A connection that is cut ends as one that is closed.
+        // A cut connection ends like a closed one.
         let count = soon(self.stream.read(&mut buffer)).await.unwrap_or(0);
         self.rest.extend_from_slice(&buffer[..count]);
         count > 0
     }
 }
 
-/// A connection on which both sides agreed to speak this.
+/// Opens a connection that negotiates this protocol by ALPN.
 pub(super) async fn connect(
     address: SocketAddr,
     authority: &str,

@@ -1,5 +1,5 @@
-//! Programs that sign their requests. What they sign is written down here by the schemes' own documents, and shares
-//! nothing with what judges it.
+//! Clients that sign requests. Implemented from the schemes' own documents, and shares no code with the
+//! verifiers.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use vestibule::services::NewAccessKey;
 
 use super::Running;
 
-/// An access key, and when it is used.
+/// An access key, and the time of signing.
 #[derive(Clone, Debug)]
 pub(crate) struct Signer {
     pub(crate) access_key: String,
@@ -29,9 +29,9 @@ pub(crate) struct Signer {
 #[derive(Clone, Debug)]
 pub(crate) struct Unsigned<'r> {
     pub(crate) method: &'r str,
-    /// Path and query; the query is sorted and encoded as it must be.
+    /// Path and query; the query must be sorted and encoded.
     pub(crate) target: &'r str,
-    /// What is said of the body, or its hash where nothing is said.
+    /// The declared payload, or its hash if none is declared.
     pub(crate) payload: String,
 }
 
@@ -73,12 +73,12 @@ pub(crate) fn post(target: &str, body: impl AsRef<[u8]>) -> Unsigned<'_> {
 }
 
 impl Running {
-    /// Makes an access key for an account. What signs with it, by the gateway's clock at `at`.
+    /// Creates an access key for an account, and a signer with it whose clock shows `at`.
     pub(crate) async fn signer(&self, email: &str, at: Timestamp) -> Signer {
         self.limited_signer(email, at, &[]).await
     }
 
-    /// The same with a key that is for some methods only.
+    /// The same with a key for some methods only.
     pub(crate) async fn limited_signer(&self, email: &str, at: Timestamp, methods: &[&str]) -> Signer {
         let key = NewAccessKey {
             name: String::new(),
@@ -121,17 +121,17 @@ impl Signer {
         mac(&mac(&mac(&day, REGION), SERVICE), "aws4_request")
     }
 
-    /// AWS Signature Version 4, with nothing said of the body.
+    /// Signs by AWS Signature Version 4, without a declared payload.
     pub(crate) fn aws(&self, request: &Unsigned<'_>) -> Headers {
         self.aws_with(request, &[])
     }
 
-    /// The same with the body's hash, or a word in its place, declared.
+    /// Signs with a declared payload: a hash, or a keyword.
     pub(crate) fn aws_declared(&self, request: &Unsigned<'_>) -> Headers {
         self.aws_with(request, &[("x-amz-content-sha256", &request.payload)])
     }
 
-    /// The same with more headers, sorted, between `host` and `x-amz-date`.
+    /// Signs with more headers, sorted, between `host` and `x-amz-date`.
     pub(crate) fn aws_with(&self, request: &Unsigned<'_>, more: &[(&'static str, &str)]) -> Headers {
         let date = self.amz_date();
         let mut lines = vec![("host", self.authority.as_str())];
@@ -172,17 +172,17 @@ impl Signer {
         hex(&mac(&self.signing_key(), &text))
     }
 
-    /// A presigned URL's path and query. The target's query sorts before `X`.
+    /// Returns a presigned target. The target's own query must sort before `X`.
     pub(crate) fn presigned(&self, request: &Unsigned<'_>, seconds: u32) -> String {
         self.presigned_with(request, Some(seconds))
     }
 
-    /// The same; some signers do not say how long it lasts.
+    /// The same; some signers omit the lifetime.
     pub(crate) fn presigned_with(&self, request: &Unsigned<'_>, seconds: Option<u32>) -> String {
         self.presigned_over(request, seconds, &[])
     }
 
-    /// The same with more headers signed, sorted.
+    /// The same with more signed headers, sorted.
     pub(crate) fn presigned_over(
         &self,
         request: &Unsigned<'_>,
@@ -226,7 +226,7 @@ impl Signer {
         format!("{path}?{query}&X-Amz-Signature={signature}")
     }
 
-    /// A body in signed chunks, after a head with these headers.
+    /// Encodes a body in signed chunks, for a head with these headers.
     pub(crate) fn chunks(&self, head: &Headers, pieces: &[&str]) -> String {
         let authorization = &head.last().unwrap().1;
         let mut last = authorization.split("Signature=").last().unwrap().to_owned();
@@ -245,7 +245,7 @@ impl Signer {
         body
     }
 
-    /// Backend.AI's scheme; the body is not part of it.
+    /// Signs by Backend.AI's scheme, which leaves the body out.
     pub(crate) fn backend_ai(&self, request: &Unsigned<'_>) -> Headers {
         let date = self.at.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string();
         let version = "v9.20250722";
@@ -275,7 +275,7 @@ impl Signer {
         ]
     }
 
-    /// HTTP Message Signatures (RFC 9421); a body is covered by its digest.
+    /// Signs by HTTP Message Signatures (RFC 9421); a body is covered by its digest.
     pub(crate) fn message(&self, request: &Unsigned<'_>, body: Option<&str>) -> Headers {
         let (path, query) = request.target.split_once('?').unwrap_or((request.target, ""));
         let mut covered = vec![
@@ -309,21 +309,21 @@ impl Signer {
         headers
     }
 
-    /// The secret itself.
+    /// Sends the secret itself, by `Basic`.
     pub(crate) fn basic(&self) -> Headers {
         let pair = STANDARD.encode(format!("{}:{}", self.access_key, self.secret_key));
         vec![("authorization", format!("Basic {pair}"))]
     }
 }
 
-/// Headers as lines of HTTP/1.1.
+/// Formats headers as lines of HTTP/1.1.
 pub(crate) fn lines(headers: &Headers) -> String {
     headers.iter().fold(String::new(), |text, (name, value)| {
         text + name + ": " + value + "\r\n"
     })
 }
 
-/// A request with these headers.
+/// Adds these headers to a request.
 pub(crate) fn with(request: RequestBuilder, headers: &Headers) -> RequestBuilder {
     headers
         .iter()

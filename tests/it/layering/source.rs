@@ -1,4 +1,4 @@
-//! Reads what the program's source names, as far as the import law needs it.
+//! Parses which names and texts the program's source uses, as far as the import law needs it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,33 +10,33 @@ use syn::visit::{self, Visit};
 
 use super::root;
 
-/// A path that some code names.
+/// A path that code refers to.
 pub(super) struct Name {
-    /// Whether it leads into this crate; else into another.
+    /// Whether it is in this crate, rather than in another.
     pub(super) in_crate: bool,
-    /// From the crate's root, or from the other crate's name: `store::Store`, `hyper::server`.
+    /// The path from the crate's root or the other crate's name: `store::Store`, `hyper::server`.
     pub(super) path: String,
-    /// The module that names it.
+    /// The module that refers to it.
     pub(super) module: String,
     /// File and line.
     pub(super) place: String,
 }
 
-/// A text that stands in some code.
+/// A string literal in code.
 pub(super) struct Text {
     pub(super) text: String,
     /// File and line.
     pub(super) place: String,
 }
 
-/// What code outside tests names and says.
+/// The paths and texts of all code outside tests.
 #[derive(Default)]
 pub(super) struct Program {
     pub(super) names: Vec<Name>,
     pub(super) texts: Vec<Text>,
 }
 
-/// Reads the program by following `mod` items from the crate's roots as the compiler does.
+/// Parses the program by following `mod` items from the crate's roots, as the compiler does.
 pub(super) fn read_program() -> Program {
     let mut program = Program::default();
     let mut files = vec![
@@ -84,7 +84,7 @@ fn read(file: &syn::File, here: &[String], path: &str, program: &mut Program) {
     reader.visit_file(file);
 }
 
-/// The names of the modules that are declared among these items: a path that begins with one of them is relative.
+/// Returns the modules that these items declare; a path that begins with one of them is relative.
 fn children(items: &[syn::Item]) -> BTreeSet<String> {
     items
         .iter()
@@ -103,7 +103,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Resolves a path and notes it.
+    /// Resolves a path and records it.
     fn note(&mut self, segments: &[String], line: usize) {
         let mut rest = segments;
         let mut base = match rest.first().map(String::as_str) {
@@ -174,7 +174,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Macros are tokens to the parser; a path among them is a name as any other.
+    /// Macros are token streams to the parser; a path in them counts like any other.
     fn note_tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let (mut line, mut colons) = (0, 0);
@@ -266,7 +266,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         self.note_text(text.value(), text.span().start().line);
     }
 
-    /// Documentation is no text of the program.
+    /// Documentation is not a text of the program.
     fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
         if !attribute.path().is_ident("doc") {
             visit::visit_attribute(self, attribute);
@@ -276,7 +276,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 }
 
-/// Whether the group is what follows the `#` of a documentation comment.
+/// Whether a group is the attribute of a documentation comment.
 fn is_documentation(group: &Group) -> bool {
     let first = group.stream().into_iter().next();
     group.delimiter() == Delimiter::Bracket && matches!(first, Some(TokenTree::Ident(name)) if name == "doc")
@@ -300,7 +300,7 @@ fn attributes(item: &syn::Item) -> &[syn::Attribute] {
     }
 }
 
-/// Whether `#[cfg(test)]`, or a `cfg` that demands it among other things, is among the attributes.
+/// Whether the attributes include `#[cfg(test)]`, or a `cfg` that requires it.
 fn only_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg")

@@ -1,4 +1,4 @@
-//! The local authority: what it makes, keeps, renews, and cannot sign.
+//! The local authority: what it creates, keeps and renews, and what it cannot sign.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,7 +42,7 @@ async fn it_serves_the_machine_itself_and_the_configured_hosts() {
     }
 }
 
-/// The names and the addresses in a certificate.
+/// Returns the DNS names and addresses in a certificate.
 fn names(certificate: &CertificateDer<'_>) -> (Vec<String>, Vec<IpAddr>) {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
     let extension = certificate.subject_alternative_name().unwrap().unwrap();
@@ -60,7 +60,7 @@ fn names(certificate: &CertificateDer<'_>) -> (Vec<String>, Vec<IpAddr>) {
     (names, addresses)
 }
 
-/// `BoringSSL` refuses addresses in a leaf from an authority that is constrained to addresses.
+/// `BoringSSL` rejects addresses in a leaf of an authority that is constrained to addresses.
 #[tokio::test]
 async fn a_client_that_asks_for_a_host_gets_names_alone() {
     let mut config = config();
@@ -86,7 +86,7 @@ async fn a_client_that_asks_for_a_host_gets_names_alone() {
     gateway.ask(gateway.trusting(), "192.0.2.7").await;
 }
 
-/// What OpenSSL says of both leaves and of one that a thief signs, by its own reading of the constraints.
+/// OpenSSL's verdict on both leaves and on one that a thief signs, by its own reading of the constraints.
 #[tokio::test]
 async fn openssl_believes_both_leaves_and_the_constraints() {
     let gateway = TestListener::start(&config());
@@ -164,7 +164,8 @@ async fn its_key_signs_for_nobody_else() {
     }
 }
 
-/// A thief of the authority's key signs a certificate for `name` and presents it to somebody who trusts the authority.
+/// A thief of the authority's key signs a certificate for `name` and presents it to a client that trusts the
+/// authority.
 async fn present(gateway: &TestListener, name: &str) -> std::io::Result<()> {
     let (certificate, key) = sign_with_stolen_key(gateway, name);
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -189,7 +190,7 @@ fn sign_with_stolen_key(gateway: &TestListener, name: &str) -> (Certificate, Key
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.not_after = date_time_ymd(2031, 1, 1);
-    // What OpenSSL demands of a certificate that is strictly right.
+    // OpenSSL's strict mode requires this.
     params.use_authority_key_identifier_extension = true;
     (params.signed_by(&key, &issuer).unwrap(), key)
 }
@@ -261,7 +262,7 @@ fn a_restart_keeps_everything_and_new_hosts_make_what_they_need() {
     let [authority, leaf] = files();
     load(&config);
     assert_eq!(files(), [authority.clone(), leaf.clone()]);
-    // Fewer hosts than the authority may sign for: a new certificate of the same authority.
+    // For fewer hosts than the authority covers, it issues a new leaf.
     config.public_url = "https://localhost:8443".parse().unwrap();
     load(&config);
     let [same, fewer] = files();
@@ -272,7 +273,7 @@ fn a_restart_keeps_everything_and_new_hosts_make_what_they_need() {
     let [another, newest] = files();
     assert_ne!(another, authority);
     assert_ne!(newest, fewer);
-    // A half-written pair is made anew, so that a crash at first start costs nothing.
+    // A half-written pair is replaced, so a crash at first start costs nothing.
     fs::remove_file(folder.path().join("local-ca.pem")).unwrap();
     load(&config);
     assert_ne!(files()[0], another);

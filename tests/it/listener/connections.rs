@@ -1,4 +1,4 @@
-//! Connections: who is at the other end, how many there may be, how they end.
+//! Connections: client address, limits, and their end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn a_handshake_that_takes_too_long_ends() {
         let mut socket = TcpStream::connect(gateway.address).await.unwrap();
         socket.write_all(said).await.unwrap();
         let mut rest = Vec::new();
-        // An end or a reset: what counts is that it is over.
+        // An end or a reset; either way it is over.
         let _ = timeout(PATIENCE, socket.read_to_end(&mut rest)).await.unwrap();
     }
     assert_eq!(gateway.metrics.handshakes_failed.value(), 3);
@@ -160,7 +160,7 @@ async fn stopping_waits_for_connections_under_way() {
         .await
         .unwrap();
     gateway.stop.cancel();
-    // Nobody new comes in, once the socket is closed.
+    // No new connection is accepted once the socket is closed.
     timeout(PATIENCE, async {
         while TcpStream::connect(gateway.address).await.is_ok() {
             tokio::task::yield_now().await;
@@ -224,7 +224,7 @@ async fn a_plain_listener_redirects_and_does_nothing_else() {
         );
         let sent = answer.lines().find_map(|line| line.strip_prefix("location: "));
         assert_eq!(sent, location, "{request}{answer}");
-        // What nobody can read is answered by the library.
+        // hyper itself responds to a malformed head.
         for line in ["x-request-id: ", "date: Tue, 01 Jan 2030 00:00:00 GMT\r\n"] {
             let is_said = answer.contains(&format!("\r\n{line}"));
             assert_eq!(is_said, !request.starts_with("nonsense"), "{request}{answer}");
@@ -246,7 +246,7 @@ async fn http_in_the_clear_at_the_tls_port_is_told_where_to_go() {
             "POST / HTTP/1.1\r\nHost: gw.example.com\r\nContent-Length: 3\r\n\r\na=b",
             "This port speaks HTTPS: https://gw.example.com:8443/\n",
         ),
-        // Nobody else's host is repeated.
+        // A host that is not served is not repeated.
         (
             "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n",
             "This port speaks HTTPS.\n",
@@ -271,7 +271,7 @@ async fn http_in_the_clear_at_the_tls_port_is_told_where_to_go() {
     assert_eq!(gateway.metrics.handshakes_failed.value(), 3);
 }
 
-/// As if it were one request.
+/// Counts the whole connection as one request.
 async fn until_the_client_leaves(mut accepted: Accepted) {
     accepted.activity.begin();
     let _ = accepted.stream.read_u8().await;

@@ -1,4 +1,4 @@
-//! A listener whose connections tell what it knows of them, and clients for it.
+//! A listener that reports what it knows of a connection, and clients for it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use vestibule::metrics::Metrics;
 use vestibule::random::Random;
 use vestibule::request::Host;
 
-/// Nothing here takes as long; what does has failed.
+/// Longer than anything takes; what takes longer has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) struct TestListener {
@@ -59,7 +59,7 @@ impl TestListener {
         Self::start_serving(config, tell)
     }
 
-    /// The same, and serves connections differently.
+    /// Starts with another handler for connections.
     pub(super) fn start_serving<F>(
         config: &Config,
         serve: impl Fn(Accepted) -> F + Clone + Send + Sync + 'static,
@@ -91,7 +91,7 @@ impl TestListener {
         }
     }
 
-    /// Reads all certificates again.
+    /// Reloads all certificates.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         let (config, folder) = (&self.config, self.folder.path());
         let next = ListenerTls::load(config, folder, &hosts(config), &self.clock)?;
@@ -99,12 +99,13 @@ impl TestListener {
         Ok(())
     }
 
-    /// A client's configuration that trusts the local authority alone, at the time of the gateway's clock.
+    /// Returns a client configuration that trusts only the local authority, at the time of the gateway's
+    /// clock.
     pub(super) fn trusting(&self) -> ClientConfig {
         trusting(self.folder.path())
     }
 
-    /// What the gateway tells a client that asks for `name`.
+    /// Returns what the gateway reports to a client that requests `name`.
     pub(super) async fn ask(&self, config: ClientConfig, name: &str) -> String {
         let stream = connect(self.address, config, name).await.unwrap();
         read_all(stream).await
@@ -148,7 +149,7 @@ pub(super) async fn read_all(mut stream: impl tokio::io::AsyncRead + Unpin) -> S
     text
 }
 
-/// Says what the listener found out, and ends.
+/// Sends what the listener knows of the connection, and closes it.
 async fn tell(accepted: Accepted) {
     let Accepted {
         mut stream,
@@ -172,7 +173,7 @@ pub(super) fn trusting(folder: &Path) -> ClientConfig {
     builder().with_root_certificates(roots).with_no_client_auth()
 }
 
-/// A client that takes any certificate: to see which one it gets.
+/// Returns a client that accepts any certificate, to see which one it gets.
 pub(super) fn trusting_all() -> ClientConfig {
     builder()
         .dangerous()
@@ -186,7 +187,7 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
         .unwrap()
 }
 
-/// A month after the gateway's clock begins: clients live then too.
+/// The clock of clients: a month after the gateway's.
 #[derive(Debug)]
 struct Then;
 

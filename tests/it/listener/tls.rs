@@ -1,4 +1,4 @@
-//! What TLS is spoken, and with which certificate.
+//! TLS versions, and the choice of the certificate.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -62,7 +62,7 @@ async fn the_oldest_version_is_the_configured_one() {
 #[tokio::test]
 async fn tls_1_1_is_not_spoken() {
     let gateway = TestListener::start(&config());
-    // The same hello is answered if it says 1.2, so the version is what is refused.
+    // The same hello is accepted if it offers 1.2, so the version is why it is refused.
     assert_eq!(first_answer(&gateway, [3, 3]).await[0], 22, "a handshake goes on");
     let alert = first_answer(&gateway, [3, 2]).await;
     assert_eq!(alert[0], 21, "an alert");
@@ -73,7 +73,7 @@ async fn tls_1_1_is_not_spoken() {
     );
 }
 
-/// How the answer begins to a hello of this version at most.
+/// Returns the first bytes of the response to a hello with this version at most.
 async fn first_answer(gateway: &TestListener, version: [u8; 2]) -> [u8; 7] {
     let mut hello = version.to_vec();
     hello.extend([7; 32]);
@@ -122,7 +122,7 @@ async fn s47_a_client_that_would_send_early_data_may_not() {
         assert!(!stream.get_ref().1.is_early_data_accepted());
         read_all(&mut stream).await;
     }
-    // It has a ticket, as was just seen, and the ticket allows none.
+    // The ticket, as just seen, allows no early data.
     let name = "localhost".try_into().unwrap();
     let mut again = rustls::ClientConnection::new(client.into(), name).unwrap();
     assert!(again.early_data().is_none());

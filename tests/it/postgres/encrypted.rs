@@ -1,4 +1,4 @@
-//! A database on the other side of a network: its server proves itself, and the role proves itself to it.
+//! A database over a network: the server is verified by certificate, the role by password.
 
 use std::fs;
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use crate::harness::{Cluster, Site, certify};
 
 use super::config;
 
-/// Not a word that appears anywhere else.
+/// A text that appears nowhere else.
 const PASSWORD: &str = "hunter%40%3A2";
 
 struct Remote {
@@ -17,7 +17,7 @@ struct Remote {
 }
 
 impl Remote {
-    /// A server that takes TLS and passwords alone.
+    /// Starts a server that only accepts TLS and passwords.
     fn start() -> Self {
         let cluster = Cluster::prepare();
         let made = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn a_server_that_proves_itself_is_spoken_to_and_no_other() {
     site.list(&["user", "list"]);
     for (password, parameters, says) in [
         (PASSWORD, "sslrootcert=other.pem", "certificate"),
-        // The system knows nothing of this authority.
+        // The system does not trust this authority.
         (PASSWORD, "sslmode=verify-full", "certificate"),
         (PASSWORD, "sslmode=disable", "no encryption"),
         ("hunter3", "sslrootcert=ca.pem", "password authentication failed"),
@@ -87,7 +87,7 @@ fn a_server_that_proves_itself_is_spoken_to_and_no_other() {
     }
 }
 
-/// The password is in a file of the operator's, and nowhere that anybody reads.
+/// The URL with the password is in a file, and appears in no output.
 #[test]
 fn a_url_from_a_file_stays_there() {
     let remote = Remote::start();

@@ -1,4 +1,4 @@
-//! Databases that are not this version's, or not for this role: refused, with what to do.
+//! Databases of another version or for another role are refused, with advice.
 
 use crate::harness::{Cluster, Site};
 
@@ -6,7 +6,7 @@ use super::config;
 
 fn refusal(url: &str) -> String {
     let site = Site::new(&config(url, "demo:"));
-    // One that only reads would make no store.
+    // A command that only reads would create no store.
     site.run(&["invite", "create", "--json"]).error(1)
 }
 
@@ -57,7 +57,7 @@ fn what_is_not_there_is_named() {
     assert!(!error.contains("hunter2"), "{error}");
 }
 
-/// A record or a column that somebody changed is found, and named.
+/// A record or column that was modified is found and named.
 #[test]
 fn what_was_changed_by_hand_is_found() {
     let cluster = Cluster::shared();
@@ -69,7 +69,7 @@ fn what_was_changed_by_hand_is_found() {
         format!("{}{}", found.stdout, found.stderr)
     };
     assert_eq!(site.ask(&["store", "verify"])["faults"], serde_json::json!([]));
-    // Of what is wrong with one record only the first is told, so what is looked at first is changed last.
+    // Only the first fault of a record is reported, so the one that is checked first is made last.
     for (change, says) in [
         ("DELETE FROM audit_subject", "somebody else"),
         ("DELETE FROM account_term", "found by"),

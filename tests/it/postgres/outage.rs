@@ -1,4 +1,4 @@
-//! Shutting people out while the database is gone.
+//! Revoking access while the database is unavailable.
 
 use serde_json::json;
 
@@ -90,7 +90,7 @@ async fn s49_whoever_was_shut_out_while_the_database_was_gone_stays_it_when_it_i
     let sessions = || cluster.sql(&database, "SELECT count(*) FROM session");
     until(|| sessions().trim() == "1").await;
 
-    // On a page too, by whoever proved the password before.
+    // Also on a page, by a session that recently confirmed the password.
     add(&site, "hal@example.com");
     let hal = cookie(&sign_in_as(&program, &site, "hal@example.com").await);
     cluster.halt();

@@ -1,4 +1,4 @@
-//! A database that refuses what shuts somebody out, and rows in it that cannot be read.
+//! A database that refuses revocations, and rows that cannot be read.
 
 use serde_json::json;
 
@@ -62,7 +62,7 @@ async fn whoever_was_shut_out_while_the_database_refused_stays_it_until_it_agree
     site.ask(&["key", "enable", key]);
     assert_eq!(is_live(), true);
 
-    // What is taken back is not done after all.
+    // A revocation that was taken back is not applied later.
     site.ask(&["user", "enable", "ann@example.com"]);
     refuse(&cluster, &database);
     site.run(&["user", "disable", "ann@example.com", "--json"])

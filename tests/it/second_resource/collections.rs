@@ -1,4 +1,4 @@
-//! What lies in a collection, with which it is copied, moved, deleted or locked.
+//! Policy for the descendants of a collection that is copied, moved, deleted or locked.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use vestibule::services::AccountChange;
 use super::{ask, ops, routes};
 use crate::harness::{Application, Running, route, upstream};
 
-/// A collection is copied and moved with all that is in it.
+/// Copying or moving a collection includes all descendants.
 #[tokio::test]
 async fn s75_what_lies_below_a_collection_is_checked_with_it() {
     let app = Application::start().await;
@@ -64,7 +64,7 @@ async fn s75_what_lies_below_a_collection_is_checked_with_it() {
     assert_eq!(asked.status, 200, "{}", asked.problem);
 }
 
-/// A collection is copied with all in it, as common servers do whatever `Depth` says.
+/// Copying a collection includes all descendants, as in common servers, whatever `Depth` says.
 #[tokio::test]
 async fn s75_a_collection_is_copied_by_whoever_may_read_all_in_it_whatever_its_depth() {
     let app = Application::start().await;
@@ -100,7 +100,7 @@ async fn s75_a_collection_is_copied_by_whoever_may_read_all_in_it_whatever_its_d
         ),
         ("copy", "/shared", &[("depth", "0")], 403),
         ("MOVE", "/shared", &[("depth", "0")], 403),
-        // What is overwritten is deleted first, with all that is in it.
+        // Overwriting deletes first, with all descendants.
         ("COPY", "/x", &[("depth", "0"), ("destination", "/shared")], 403),
         (
             "COPY",
@@ -129,7 +129,7 @@ async fn s75_a_collection_is_copied_by_whoever_may_read_all_in_it_whatever_its_d
     }
 }
 
-/// What lies in a collection is deleted and locked with it.
+/// Deleting or locking a collection includes all descendants.
 #[tokio::test]
 async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in_it() {
     let app = Application::start().await;
@@ -165,7 +165,7 @@ async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in
         ("DELETE", "/%73hared;v=1", none, 403),
         ("delete", "/shared", none, 403),
         ("DELETE", "/shared", &[("depth", "0")], 403),
-        // An override is judged where the application gets it.
+        // An override is evaluated where the upstream gets it.
         ("POST", "/shared", &[("x-http-method-override", "delete")], 200),
         ("POST", "/docs", &[("x-http-method-override", "delete")], 200),
         ("POST", "/plain", &[("x-http-method-override", "delete")], 403),
@@ -205,8 +205,8 @@ async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in
     }
 }
 
-/// In Backend.AI's session form a collection has two paths, and what lies in it lies below the one that the application
-/// sees.
+/// In Backend.AI's session form a collection has two paths; its descendants are below the one that the
+/// upstream sees.
 #[tokio::test]
 async fn s75_a_collection_in_session_form_is_checked_by_what_lies_below_it_for_the_application() {
     let app = Application::start().await;

@@ -1,5 +1,5 @@
-//! Second resources of requests that an access key proves, above all of those that are signed in a URL: whoever has it
-//! sends it.
+//! Second resources of requests that an access key proves, above all of presigned URLs, which anyone may
+//! send.
 
 use tempfile::TempDir;
 use vestibule::clock::Clock;
@@ -44,7 +44,7 @@ fn owned(headers: &[(&'static str, &str)]) -> Headers {
         .collect()
 }
 
-/// A route that takes no presigned request takes none as a second resource either.
+/// A route without presigned requests accepts none for a second resource either.
 #[tokio::test]
 async fn s75_a_presigned_url_reaches_no_route_that_takes_none_by_way_of_another() {
     let app = Application::start().await;
@@ -89,13 +89,13 @@ async fn s75_a_presigned_url_reaches_no_route_that_takes_none_by_way_of_another(
         let sent = owned(headers);
         let (found, told) = send(&gateway, method, &url, &sent).await;
         assert_eq!(found, status, "{method} {target} {headers:?}: {told}");
-        // The same key, signing headers, may.
+        // The same key may, with signed headers.
         let (found, told) = send(&gateway, method, target, &signer.aws_with(&unsigned, headers)).await;
         assert_eq!(found, 200, "{method} {target} {headers:?}: {told}");
     }
 }
 
-/// Whoever has the URL names no second resource that its signer did not.
+/// The holder of the URL can add no second resource that was not signed.
 #[tokio::test]
 async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
     let app = Application::start().await;
@@ -127,7 +127,7 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
         let (found, told) = send(&gateway, method, &url, &other).await;
         assert_eq!(found, 401, "{method} {target} {header:?}: {told}");
     }
-    // What says nothing of a second resource need not be signed.
+    // Headers without a second resource need not be signed.
     let url = signer.presigned(&request("GET", "/x"), 60);
     let (found, told) = send(
         &gateway,
@@ -137,7 +137,7 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
     )
     .await;
     assert_eq!(found, 200, "{told}");
-    // Whoever signs headers sends them, and says what is in them.
+    // With header signatures, signer and sender are the same.
     let unsigned = request("COPY", "/x");
     for mut headers in [
         signer.aws(&unsigned),
@@ -151,7 +151,7 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
     }
 }
 
-/// What a route asks of signatures holds where it is the second one.
+/// A route's settings for signatures also apply to second resources.
 #[tokio::test]
 async fn s75_a_signature_serves_once_where_the_route_of_a_second_resource_says_so() {
     let app = Application::start().await;
@@ -167,7 +167,7 @@ async fn s75_a_signature_serves_once_where_the_route_of_a_second_resource_says_s
         ("COPY", "/x", [("destination", "/y")].as_slice(), 200),
         ("COPY", "/x", &[("destination", "/once/y")], 401),
         ("DELETE", "/", &[], 401),
-        // That is read alone.
+        // This route is only read.
         ("PUT", "/b/k", &[("x-amz-copy-source", "/once/k")], 200),
         ("PUT", "/b/k", &[("x-new-move-source", "/once/k")], 401),
     ] {

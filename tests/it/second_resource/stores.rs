@@ -1,4 +1,4 @@
-//! What object stores copy and move from, as headers say.
+//! The sources of object stores, as headers name them.
 
 use vestibule::config::RouteConfig;
 
@@ -54,7 +54,7 @@ async fn s75_a_source_is_checked_on_the_host_that_its_bucket_has() {
         ("/%6fther/a.txt", 403),
         ("OTHER/a.txt", 403),
         ("more/a.txt", 200),
-        // The host that is asked is `gw`, where `/cad` is for others.
+        // The requested host is `gw`, on which `/cad` is closed.
         ("gw/cad/a.txt", 403),
         ("%67w/cad/a.txt", 403),
         ("gw/b/a.txt", 200),
@@ -85,7 +85,7 @@ async fn s75_a_bucket_that_is_closed_on_one_host_is_so_for_sources_that_are_aske
             on("shut.wild.example.com", "/", ops(), &app),
             on("*.eu.test", "/", public(), &app),
             on("*.eu.test", "/far", ops(), &app),
-            // A host that is closed as a whole closes what lies there and no bucket.
+            // A host that is closed as a whole closes its own paths, and no bucket.
             on("closed.test", "/", ops(), &app),
             on("app.example.com", "/", public(), &other),
             on("app.example.com", "/more", ops(), &other),
@@ -106,12 +106,12 @@ async fn s75_a_bucket_that_is_closed_on_one_host_is_so_for_sources_that_are_aske
         ("any.wild.example.com", "shut;a/x", 403),
         ("any.wild.example.com", "sh%2575t/x", 403),
         ("any.wild.example.com", "open/x", 200),
-        // That of another application is another one.
+        // A path of another application does not count.
         ("any.wild.example.com", "more/x", 200),
         ("gw.example.com", "cl/x", 403),
         ("gw.example.com", "shut/x", 403),
     ] {
-        // Tencent's has a slash before it where it begins with no host.
+        // Tencent's begins with a slash unless it begins with a host.
         let slashed = format!("/{}", source.trim_start_matches('/'));
         for (name, source) in [
             ("x-amz-copy-source", source),
@@ -126,7 +126,7 @@ async fn s75_a_bucket_that_is_closed_on_one_host_is_so_for_sources_that_are_aske
     }
 }
 
-/// Parts of stores that are closed to whoever is in no group, of one application and of another one.
+/// Closed parts of stores, of one application and of another.
 pub(super) fn closed(app: &Application, other: &Application) -> Vec<RouteConfig> {
     let closed = |path, app: &Application| RouteConfig {
         allow: ops(),
@@ -142,7 +142,8 @@ pub(super) fn closed(app: &Application, other: &Application) -> Vec<RouteConfig>
     all
 }
 
-/// The status of a PUT with these headers, and what it is about. They pass as they are, or not at all.
+/// Returns the status of a PUT with these headers, and a description for messages. The headers are forwarded
+/// unchanged, or not at all.
 pub(super) async fn put(
     gateway: &Running,
     app: &Application,
@@ -290,24 +291,24 @@ async fn s75_a_source_is_checked_where_the_store_looks_for_it_and_for_what_becom
     let gateway = Running::start(|config| config.route = closed(&app, &other)).await;
     let cookie = gateway.signed_in("ann").await;
     for (target, headers, status) in [
-        // Another host, whatever serves it.
+        // Another host, whoever serves it.
         (
             "/b/copy",
             [("x-ms-copy-source", "http://127.0.0.1:1/b/k")].as_slice(),
             403,
         ),
         ("/b/copy", &[("x-cos-copy-source", "b.cos.example.com/k")], 403),
-        // What is moved is deleted, with what lies in it.
+        // A moved source is deleted, with all below it.
         ("/b/copy", &[("x-amz-copy-source", "/ro/k")], 200),
         ("/b/copy", &[("x-ms-rename-source", "/ro/k")], 403),
         ("/b/copy", &[("x-ms-rename-source", "/shared")], 403),
         ("/shared", &[("x-ms-rename-source", "/b/k")], 403),
         ("/shared/x", &[("x-ms-rename-source", "/b/k")], 200),
-        // In the bucket of the target, whether the host or the path names it.
+        // In the target's bucket, named by the host or the path.
         ("/cadmium/copy", &[("x-amz-rename-source", "cad/k")], 403),
         ("/b/copy", &[("x-amz-rename-source", "2026-11-29T16:20/k")], 200),
         ("/b/copy", &[("x-amz-rename-source", "http://elsewhere/k")], 400),
-        // A store that deletes what it copied, if it is told to.
+        // A store that deletes what it copied, on request.
         (
             "/b/copy",
             &[
@@ -328,7 +329,7 @@ async fn s75_a_source_is_checked_where_the_store_looks_for_it_and_for_what_becom
             400,
         ),
         ("/shared/copy", &[("x-amz-rename-source", "secret/k")], 403),
-        // In the account of the target.
+        // In the target's account.
         ("/v1/AUTH_a/c/copy", &[("x-copy-from", "c/o")], 200),
         ("/v1/AUTH_a/c/copy", &[("x-copy-from", "/closed/o")], 403),
         ("/v1/AUTH_a/c/copy", &[("x-copy-from", "elsewhere/o")], 200),
@@ -349,7 +350,7 @@ async fn s75_a_source_is_checked_where_the_store_looks_for_it_and_for_what_becom
     }
 }
 
-/// The end of the name says that it names a source, and nothing says how.
+/// The name's ending marks it as a source of an unknown syntax.
 #[tokio::test]
 async fn s75_a_source_of_a_store_that_nobody_knows_is_judged_in_all_that_it_can_mean() {
     let app = Application::start().await;
@@ -372,7 +373,7 @@ async fn s75_a_source_of_a_store_that_nobody_knows_is_judged_in_all_that_it_can_
         ("/b/copy", "b%2Fk", 200),
         ("/b/copy", "b/k+l", 200),
         ("/b/copy", "", 200),
-        // What leads to another application, or nowhere, is not what is meant.
+        // What leads to another application, or nowhere, is not meant.
         ("/b/copy", "elsewhere/k", 200),
         ("/b/copy", ".auth/account", 200),
         // A path.
@@ -420,7 +421,7 @@ async fn s75_a_source_of_a_store_that_nobody_knows_is_judged_in_all_that_it_can_
             assert_eq!(found, status, "{what}");
         }
     }
-    // What says more of a source names none.
+    // Qualifiers of a source name none.
     for name in [
         "x-new-copy-source-if-match",
         "x-new-copy-source-range",
@@ -436,7 +437,7 @@ async fn s75_a_source_of_a_store_that_nobody_knows_is_judged_in_all_that_it_can_
     assert_eq!(found, 400, "{what}");
 }
 
-/// An application that decodes a path first finds other segments in it than were sent.
+/// A server that decodes a path first finds other segments in it than were sent.
 #[tokio::test]
 async fn s75_a_slash_that_is_encoded_in_the_target_hides_no_bucket_and_no_account() {
     let app = Application::start().await;

@@ -1,4 +1,4 @@
-//! What Swift copies to, links to and reads as one, as headers say.
+//! The destinations, links and manifests of Swift, as headers name them.
 
 use vestibule::config::RouteConfig;
 
@@ -44,18 +44,18 @@ async fn s75_what_swift_links_and_joins_is_judged_where_it_lies() {
             ],
             403,
         ),
-        // All of which the name begins so.
+        // All objects whose names begin with this.
         (object, &[("x-object-manifest", "c/o_")], 200),
         (object, &[("x-object-manifest", "c/clover/")], 200),
         (object, &[("x-object-manifest", "c/cl")], 403),
         (object, &[("x-object-manifest", "c/")], 403),
         (object, &[("x-object-manifest", "c/closed/o")], 403),
         (object, &[("x-object-manifest", "closed/o")], 403),
-        // A container that gets what is overwritten, and gives it back.
+        // A container that keeps overwritten versions, and restores them.
         ("/v1/AUTH_a/d", &[("x-versions-location", "old")], 200),
         ("/v1/AUTH_a/d", &[("x-versions-location", "closed")], 403),
         ("/v1/AUTH_a/d", &[("x-history-location", "c")], 403),
-        // What is overwritten by others there would be for whoever says so.
+        // The sender would get versions that others overwrite there.
         ("/v1/AUTH_a/c", &[("x-versions-location", "old")], 403),
     ] {
         let (found, what) = put(&gateway, &app, &cookie, target, headers).await;
@@ -83,11 +83,11 @@ async fn s75_a_destination_of_swift_is_judged_in_its_account_and_passed_on_as_it
         ("/v1/AUTH_a/d/o", "d/../closed/p", None, 400),
         ("/v1/AUTH_a/d/o", "//closed/p", None, 400),
         ("/v1/AUTH_a/d/o", "d/p?x", None, 400),
-        // To others it is a path of the host, or beside the target.
+        // To other servers it is a path on the host, or relative to the target.
         ("/v1/AUTH_a/d/o", "/cad/p", None, 403),
         ("/swift/v1/d/o", "d/p", None, 200),
         ("/swift/v1/d/o", "closed/p", None, 403),
-        // Where no path of Swift's is asked for it is nothing.
+        // Without a Swift path it means nothing.
         ("/x/o", "d/p", None, 400),
     ] {
         let mut headers = vec![("destination", destination)];

@@ -1,4 +1,4 @@
-//! That no key is forgotten.
+//! Checks that every key has a test of its effect.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::layering::root;
 use crate::security_map::exists;
 
-/// Where each key of these sections is shown to do something.
+/// The test that shows the effect of each key in these sections.
 const SHOWN: [(&str, &str); 32] = [
     ("limits.form_body", "way_limits.rs#heads_and_forms_have_a_size"),
     ("limits.request_head", "settings.rs#limits_request_head"),
@@ -97,7 +97,7 @@ const SHOWN: [(&str, &str); 32] = [
     ("password.bcrypt_cost", "settings.rs#password_bcrypt_cost"),
 ];
 
-/// A new key needs a test that shows what it does, and a row above.
+/// A new key needs a test of its effect, and a row above.
 #[test]
 fn no_key_is_without_effect() {
     let schema = root().join("config/vestibule.schema.json");

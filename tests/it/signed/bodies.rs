@@ -1,4 +1,4 @@
-//! S38: bodies that are checked on their way, and bodies that are read first.
+//! S38: bodies that are verified while they are forwarded, and bodies that are read first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use super::{Front, slug};
 use crate::harness::signer::{Unsigned, hash, lines, post};
 use crate::harness::{Application, Raw, head_of, until};
 
-/// An application that tells whole bodies from those that broke off.
+/// An upstream that distinguishes whole bodies from aborted ones.
 pub(super) struct Reader {
     pub(super) app: Application,
     asked: Arc<AtomicUsize>,
@@ -44,7 +44,7 @@ pub(super) async fn reader() -> Reader {
     Reader { app, asked, broken }
 }
 
-/// A body that comes in pieces, without a length.
+/// A body in pieces, without a length.
 fn pieces(pieces: &[&str]) -> reqwest::Body {
     let pieces: Vec<_> = pieces
         .iter()
@@ -94,7 +94,7 @@ async fn s38_of_a_wrong_body_an_application_never_sees_the_end() {
             until(|| asked.load(Ordering::SeqCst) - before.0 == broken.load(Ordering::SeqCst) - before.1)
                 .await;
         }
-        // One that is not there is another one too.
+        // An absent body differs too.
         let count = asked.load(Ordering::SeqCst);
         assert_eq!(front.send(&request, headers).await.status(), 401);
         assert_eq!(asked.load(Ordering::SeqCst), count);
@@ -135,7 +135,7 @@ async fn s38_a_body_of_which_nothing_is_said_is_read_first() {
         assert_eq!(slug(answer).await.0, "signature-invalid");
     }
     assert_eq!(asked.load(Ordering::SeqCst), 2);
-    // In a presigned URL nothing is ever said of it.
+    // Presigned URLs never declare it.
     let presigned = front.key.presigned(&post("/p", "abc"), 60);
     let request = post(&presigned, "");
     assert_eq!(front.send_with(&request, &vec![], "abc").await.status(), 200);

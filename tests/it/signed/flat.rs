@@ -1,4 +1,4 @@
-//! S38: what a signed body takes while it is checked, against the program as a process of its own.
+//! S38: memory while a signed body is verified, measured on the program as a separate process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,15 +14,15 @@ use vestibule::clock::Clock;
 use crate::harness::signer::{Signer, Unsigned, with};
 use crate::harness::{Application, PASSWORD, Program, Site, in_full};
 
-/// A piece of the body, in bytes.
+/// Size of the body's pieces, in bytes.
 const PIECE: u64 = 64 << 10;
 
-/// What a process may need beside what it had, in KiB: far less than the body.
+/// Additional memory that the process may need, in KiB: far less than the body.
 const ROOM: u64 = 32 << 10;
 
 const EMAIL: &str = "ann@example.com";
 
-/// An application that counts what it is sent and keeps nothing.
+/// An upstream that counts the bytes and keeps nothing.
 async fn counter() -> (Application, Arc<AtomicU64>) {
     let counted = Arc::new(AtomicU64::new(0));
     let count = counted.clone();
@@ -85,7 +85,7 @@ async fn s38_memory_is_flat_however_large_a_body_is() {
         target: "/large",
         payload: base16ct::lower::encode_string(&whole.finalize()),
     };
-    // Signed when all is ready: a signature is good for minutes.
+    // Signed last, because a signature is valid for minutes only.
     let key = Signer {
         at: clock.now(),
         ..key

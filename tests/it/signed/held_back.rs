@@ -1,4 +1,4 @@
-//! S76: requests to an application whose last byte comes after their sender lost the right to send them.
+//! S76: forwarded requests whose last byte arrives after their sender lost the right to send them.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::harness::signer::{Headers, lines, post};
 const BODY: &str = "a body of which the end is held back";
 const ANN: &str = "ann@example.com";
 
-/// Sends a request but for the last byte of its body, once its head was judged.
+/// Sends a request except for the last byte of its body, after its head was admitted.
 async fn hold_back(front: &Front, headers: &Headers) -> Raw {
     let mut raw = front.gateway.raw().await;
     let head = format!(
@@ -25,14 +25,14 @@ async fn hold_back(front: &Front, headers: &Headers) -> Raw {
         BODY.len(),
     );
     raw.send(head).await;
-    // The body is asked for after the head was judged.
+    // The gateway reads the body only after it admitted the head.
     assert!(raw.head().await.starts_with("HTTP/1.1 100 "));
     raw.send(&BODY[..BODY.len() - 1]).await;
     raw
 }
 
-/// Holds back one request by each kind of proof, has `lose` take the right to send them away, and lets them go: each is
-/// answered with this status, and the application sees no end of any.
+/// Holds back one request by each kind of proof, revokes the right by `lose`, and completes them: each gets
+/// this status, and the upstream sees no complete body.
 async fn assert_nothing_arrives(status: u16, lose: impl AsyncFnOnce(&Front)) {
     let to_ops = |route: &mut RouteConfig| route.allow = Allow::Groups(vec!["ops".to_owned()]);
     let front = Front::before(reader().await.app, to_ops).await;

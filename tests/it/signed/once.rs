@@ -1,4 +1,4 @@
-//! S36: signatures that serve once.
+//! S36: single-use signatures.
 
 use jiff::SignedDuration;
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ async fn s36_a_signature_of_a_write_serves_once() {
         (key.aws_declared(&write), 401),
         (key.backend_ai(&write), 401),
         (key.message(&write, Some("x")), 401),
-        // There is no signature that could serve once.
+        // `Basic` has no signature.
         (key.basic(), 200),
     ] {
         assert_eq!(
@@ -39,7 +39,7 @@ async fn s36_a_signature_of_a_write_serves_once() {
     for _ in 0..2 {
         assert_eq!(front.send(&read, &key.aws(&read)).await.status(), 200);
     }
-    // Signed anew it is another one.
+    // Signed again it is another signature.
     let later = Signer {
         at: now() + SignedDuration::from_secs(1),
         ..key.clone()
@@ -62,7 +62,7 @@ async fn s36_of_many_at_one_moment_one_serves() {
 #[tokio::test]
 async fn s36_it_is_spent_only_if_the_application_was_reached() {
     let (clock, _) = Clock::manual(now());
-    // A port on which nobody listens.
+    // A port on which no server listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -95,7 +95,7 @@ async fn s36_a_restart_forgets_none() {
         let request = with(request.header("host", authority), headers);
         soon(request.send()).await.unwrap()
     };
-    // The port is another one, the host that was signed is not.
+    // The port differs, the signed host does not.
     let answer = send(&headers, &front.key.authority).await;
     assert_eq!(slug(answer).await.0, "replayed");
 }

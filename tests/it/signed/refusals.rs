@@ -1,4 +1,4 @@
-//! What is refused, and what of it is told.
+//! Refusals of signatures, and what they tell.
 
 use jiff::SignedDuration;
 use vestibule::control::Command;
@@ -102,7 +102,7 @@ async fn s35_what_is_changed_after_signing_is_refused() {
     assert!(front.app.received().is_empty());
 }
 
-/// Whoever has a presigned URL has what its owner signed, and tells the application nothing else.
+/// The holder of a presigned URL has what its owner signed, and can add no instructions for the upstream.
 #[tokio::test]
 async fn s35_headers_that_tell_an_application_what_to_do_are_signed() {
     let front = Front::start().await;

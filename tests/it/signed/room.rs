@@ -1,4 +1,4 @@
-//! The room for bodies that are read before it is known who sent them.
+//! The buffer for bodies that are read before their sender is authenticated.
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -10,7 +10,7 @@ use super::Front;
 use crate::harness::signer::{post, with};
 use crate::harness::soon;
 
-/// A body whose last byte never comes.
+/// A body whose last byte never arrives.
 fn held_back(body: &str) -> reqwest::Body {
     let begun = Frame::data(Bytes::from(body[1..].to_owned()));
     let begun = stream::iter([Ok::<_, std::io::Error>(begun)]);
@@ -31,7 +31,7 @@ async fn what_one_client_holds_back_leaves_room_for_others_and_is_dropped_within
     }
     while held.len() > 8 {
         let refused = soon(held.join_next()).await.unwrap().unwrap();
-        // One that was still sending may find the connection closed.
+        // A client that was still sending may find the connection closed.
         assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status() != 200));
     }
     let other = front.gateway.client_at([127, 0, 0, 3].into());

@@ -1,4 +1,4 @@
-//! What every store must do, whatever it is made of.
+//! Conformance tests that every store must pass.
 //!
 //! The tests are functions over a [`Harness`]; [`conformance`] makes them tests of one store.
 
@@ -24,27 +24,27 @@ use vestibule::clock::ManualClock;
 use vestibule::random::Random;
 use vestibule::store::{Import, Store};
 
-/// How a store is opened that was filled; the machine's clock then says this.
+/// Opens a store that was filled, with the clock at this time.
 pub(crate) type OpenStore<H> = Box<dyn FnOnce(Timestamp) -> H>;
 
 /// One store for one test, empty at first.
 pub(crate) trait Harness: Sized {
-    /// An empty store; it is noon.
+    /// Creates an empty store; it is noon.
     fn new() -> Self;
 
-    /// The store.
+    /// Returns the store.
     fn store(&self) -> Arc<dyn Store>;
 
-    /// Moves the store's clock.
+    /// Returns the store's clock.
     fn hand(&self) -> &ManualClock;
 
-    /// What is kept, as the program finds it at a start when the machine's clock says `wall`.
+    /// Restarts the store, with the clock at `wall`.
     fn restart(self, wall: Timestamp) -> Self;
 
-    /// A new store that is being filled, and how it is opened when it is full.
+    /// Creates a store to be filled, and the function that opens it afterwards.
     fn fill() -> (Box<dyn Import>, OpenStore<Self>);
 
-    /// Chance that repeats.
+    /// Returns deterministic randomness.
     fn random(&self) -> &Random;
 }
 
@@ -227,7 +227,7 @@ macro_rules! each {
 }
 pub(crate) use each;
 
-/// What `count` calls of `call` give that are let go at one moment, each on a task of its own.
+/// Makes `count` concurrent calls, each in a task of its own.
 async fn together<T, F>(count: usize, call: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
@@ -250,7 +250,7 @@ where
     outcomes
 }
 
-/// Fails with what `verify` finds.
+/// Asserts that `verify` finds no fault.
 async fn assert_sound(store: &Arc<dyn Store>) {
     assert_eq!(store.verify().await.unwrap().faults, Vec::<String>::new());
 }

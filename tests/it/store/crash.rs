@@ -20,7 +20,7 @@ const FOLDER: &str = "VESTIBULE_CRASH_FOLDER";
 const OPENING: &str = "opening\n";
 const ROUND: &str = "VESTIBULE_CRASH_ROUND";
 
-/// Nothing locks here: every failure is counted.
+/// No lockouts: every failure is counted.
 const PATIENT: LockoutPolicy = LockoutPolicy {
     max_failures: u32::MAX,
     duration: Duration::from_mins(20),
@@ -31,9 +31,9 @@ const ROUNDS: usize = 20;
 
 /// When a process is killed.
 enum Moment {
-    /// So long after it began to open the store.
+    /// This long after it began to open the store.
     Opening(Duration),
-    /// When it has entered so many lines in the book.
+    /// After this many lines in its ledger.
     Working(usize),
 }
 
@@ -74,7 +74,7 @@ async fn kill_again_and_again() {
     assert!(ledger.promises() > 50 * ROUNDS, "{} promises", ledger.promises());
 }
 
-/// Lets a process work on the store and kills it at that moment; enters all that it wrote.
+/// Runs a process on the store and kills it at that moment; enters all that it wrote.
 fn run_and_kill(path: &Path, round: usize, moment: &Moment, ledger: &mut Ledger) -> ExitStatus {
     let child = Command::new(std::env::current_exe().unwrap())
         .args([
@@ -92,7 +92,7 @@ fn run_and_kill(path: &Path, round: usize, moment: &Moment, ledger: &mut Ledger)
     let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let (mut line, mut entries) = (String::new(), 0);
     while output.read_line(&mut line).unwrap() > 0 {
-        // What the kill cut off has no newline and is no entry.
+        // A line that the kill cut off has no newline and is no entry.
         if let Some(entry) = LedgerEntry::of(&line) {
             ledger.enter(entry);
             entries += 1;
@@ -148,14 +148,14 @@ async fn the_process_that_is_killed() {
     }
 }
 
-/// The account whose sessions come and go: the first round's.
+/// Returns the account whose sessions start and end, created in the first round.
 async fn owner(store: &dyn Store) -> Account {
     let owner = account("owner", &Random::system());
     store.create_account(owner.clone(), None, noon()).await.unwrap();
     store.account_by_email(&owner.email).await.unwrap().unwrap()
 }
 
-/// One of several that work at the same time.
+/// One of several concurrent clients.
 struct CrashClient {
     name: String,
     store: Arc<dyn Store>,
@@ -168,7 +168,7 @@ impl CrashClient {
         for n in 0.. {
             let token = format!("{}n{n}", self.name);
             self.invite(&token).await;
-            // Two want the same invitation.
+            // Two sign-ups race for the same invitation.
             let (first, second) = (format!("{token}a"), format!("{token}b"));
             let made = tokio::join!(self.sign_up(&first, &token), self.sign_up(&second, &token));
             assert!(made.0 != made.1, "one of both gets an account");
@@ -259,7 +259,7 @@ fn promise(deed: Deed) {
     write(&LedgerEntry::Promised(deed));
 }
 
-/// One write each, so that a kill cuts off at most the last line.
+/// Writes each entry at once, so that a kill cuts off at most the last line.
 fn write(entry: &LedgerEntry) {
     let mut out = std::io::stdout().lock();
     out.write_all(entry.line().as_bytes()).unwrap();

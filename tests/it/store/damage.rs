@@ -1,4 +1,4 @@
-//! The embedded store with rows that are damaged: it says so, and does nothing on the strength of them.
+//! The embedded store with damaged rows: it reports them, and does nothing based on them.
 
 use std::fmt::Debug;
 
@@ -67,7 +67,7 @@ async fn fill(harness: &Sled) -> Samples {
     kept
 }
 
-/// The store after its rows were changed behind its back.
+/// Reopens the store after its rows were modified behind its back.
 fn damaged(harness: Sled, damage: impl FnOnce(&::sled::Tree)) -> Sled {
     let random = harness.random().clone();
     let folder = harness.close();
@@ -111,7 +111,7 @@ async fn a_damaged_account_is_an_error_everywhere() {
         assert_corrupt(&store.update_account(&ann, ann.clone(), ADMINS).await);
         assert_corrupt(&store.delete_account(ann.id, ADMINS).await);
         assert_corrupt(&store.put_session(session, None).await);
-        // Others are as well as ever.
+        // Other accounts are unaffected.
         let bob = account("bob", harness.random());
         store.create_account(bob.clone(), None, noon()).await.unwrap();
         assert_eq!(store.account(bob.id).await.unwrap(), Some(bob));
@@ -193,7 +193,7 @@ async fn an_index_without_its_account_is_an_error() {
     assert_corrupt(&harness.store().account_by_username(&ann.username).await);
 }
 
-/// Damages a store with one of everything in one way, and has it verified.
+/// Damages a store with one of everything in one way, and verifies it.
 async fn verified(damage: impl FnOnce(&::sled::Tree, &Samples)) -> Verification {
     let harness = Sled::new();
     let kept = fill(&harness).await;
@@ -231,7 +231,7 @@ async fn faults_beyond_those_that_are_told_are_counted() {
 
 #[tokio::test]
 async fn every_missing_row_is_found() {
-    // A username that is reserved and a failure that was counted are named by no other row.
+    // No other row refers to a reserved username or to a counted failure.
     let harness = Sled::new();
     fill(&harness).await;
     let folder = harness.close();

@@ -1,4 +1,4 @@
-//! The file that an export is: its form, and what is wrong with one that is not whole.
+//! The export file: its format, and the errors of an incomplete one.
 
 use std::fs;
 
@@ -13,8 +13,8 @@ use super::samples::noon;
 use super::sled::Sled;
 use crate::layering::root;
 
-/// One of each kind of record, as version 1 of the form was first written. If a test fails, files that operators keep
-/// can no longer be read: make another version instead, and go on reading this one.
+/// One record of each kind, as version 1 of the format was first written. If a test fails, existing files can
+/// no longer be read: add another version instead, and keep reading this one.
 fn frozen() -> Vec<u8> {
     fs::read(root().join("tests/vectors/export-1.jsonl")).unwrap()
 }
@@ -36,7 +36,7 @@ async fn version_1_is_read_and_written_as_ever() {
     assert_eq!(record_lines(&again), record_lines(&file));
 }
 
-/// Without the first line, which names the program's version, and the last, which vouches for it.
+/// Without the first line, which names the program's version, and the last, which has the checksum.
 fn record_lines(file: &[u8]) -> Vec<String> {
     let lines: Vec<_> = String::from_utf8(file.to_vec())
         .unwrap()

@@ -1,4 +1,4 @@
-//! The embedded store's folder: what it accepts, what it refuses and what it says then.
+//! The embedded store's folder: what it accepts and refuses, with which message.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ fn open(path: &Path) -> Result<SledStore, StoreError> {
     SledStore::open(path, Clock::system())
 }
 
-/// What the refusal says. It names the path.
+/// Returns the message of the refusal, which must name the path.
 fn refusal(path: &Path) -> String {
     match open(path) {
         Err(StoreError::Refused(text)) => {
@@ -29,7 +29,7 @@ fn refusal(path: &Path) -> String {
     }
 }
 
-/// The folder and all that is in it.
+/// Returns the folder and everything in it.
 fn everything(path: &Path) -> Vec<PathBuf> {
     let mut found = vec![path.to_owned()];
     if path.is_dir() {

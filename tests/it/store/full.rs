@@ -1,4 +1,4 @@
-//! A store in which there is one of everything.
+//! A store that contains one of everything.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::samples::{
     noon, session,
 };
 
-/// Ann, who has all that one can have.
+/// An account with every field set.
 pub(crate) fn ann(random: &Random) -> Account {
     Account {
         email: email("Ann@Example.com"),
@@ -129,7 +129,8 @@ fn used_key(account: AccountId, random: &Random) -> AccessKey {
     }
 }
 
-/// One of each topic; the first failed, the second waits after an attempt and counts for its receiver.
+/// One mail of each kind; the first failed, the second waits after an attempt and counts against its
+/// receiver's quota.
 async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, random: &Random) {
     let topics = [
         MailKind::VerifyEmail,
@@ -230,11 +231,11 @@ fn events(account: AccountId) -> Vec<AuditEvent> {
         detail: None,
         ..all.clone()
     };
-    // Of one moment, in this order.
+    // At the same time, in this order.
     vec![all.clone(), least.clone(), all, least]
 }
 
-/// The file that a store's export makes.
+/// Returns the file that a store's export writes.
 pub(crate) async fn file_of(store: &dyn Store) -> Vec<u8> {
     let mut export = ExportFile::new(store.export().await.unwrap(), noon());
     let mut file = Vec::new();
@@ -244,7 +245,7 @@ pub(crate) async fn file_of(store: &dyn Store) -> Vec<u8> {
     file
 }
 
-/// The records of a file that is whole.
+/// Returns the records of a complete file.
 pub(crate) fn records_of(file: &[u8]) -> Vec<Record> {
     let mut reader = RecordReader::begin(file).unwrap();
     let mut records = Vec::new();

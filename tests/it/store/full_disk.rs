@@ -1,6 +1,7 @@
-//! The embedded store on a disk that is full: nothing acknowledged is lost, reads go on, writes come back with room.
+//! The embedded store on a full disk: nothing acknowledged is lost, reads go on, and writes resume when there
+//! is room.
 //!
-//! The disk is a small one in memory, in a mount namespace of the test's own.
+//! The disk is a small tmpfs in a mount namespace of the test's own.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -40,7 +41,7 @@ fn whoever_was_shut_out_on_a_full_disk_stays_it_until_the_store_agrees() {
     run_on_a_small_disk("store::full_disk::shutting_out_on_the_small_disk");
 }
 
-/// Runs another test, by itself and on a disk of its own, which [`DISK`] names.
+/// Runs another test by itself and on a disk of its own, which [`DISK`] names.
 pub(crate) fn run_on_a_small_disk(test: &str) {
     let own_mounts = ["--user", "--map-root-user", "--mount"];
     let probe = Command::new("unshare").args(own_mounts).arg("true").output();
@@ -109,7 +110,7 @@ async fn on_the_small_disk() {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     assert_eq!(store.verify().await.unwrap().faults, Vec::<String>::new());
 
-    // With room, writes go on without a restart; and all that was counted still is.
+    // With room, writes resume without a restart, and everything counted is still there.
     fs::remove_file(&filler).unwrap();
     for n in 0..counted {
         assert_eq!(fail(&store, n).await.unwrap(), AttemptOutcome::Counted(2), "{n}");
@@ -212,7 +213,7 @@ async fn shutting_out_on_the_small_disk() {
         "nor of this"
     );
 
-    // With room, before any other try: memory shuts them out by itself.
+    // With room, before any other attempt: memory alone revokes their access.
     fs::remove_file(&filler).unwrap();
     for shut_out in [&ann, &bob] {
         assert!(sign_in(shut_out).await.is_err());
@@ -244,7 +245,7 @@ async fn shutting_out_on_the_small_disk() {
     assert_eq!(store.verify().await.unwrap().faults, Vec::<String>::new());
 }
 
-/// All services over a store on the small disk.
+/// Creates all services over a store on the small disk.
 async fn services(disk: &Path, store: Arc<SledStore>) -> Services {
     let mut config = Config::default();
     config.password.bcrypt_cost = 10;
@@ -265,7 +266,7 @@ async fn fail(store: &SledStore, n: u32) -> Result<AttemptOutcome, StoreError> {
         .await
 }
 
-/// Leaves not a page free.
+/// Fills the disk completely.
 pub(crate) fn fill(disk: &Path) -> PathBuf {
     let path = disk.join("filler");
     let mut file = File::options().create(true).append(true).open(&path).unwrap();

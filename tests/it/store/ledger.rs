@@ -1,7 +1,7 @@
-//! A client's own book of what it asked for and what it was promised, to hold against the store after a crash.
+//! A client's ledger of what it asked for and what was acknowledged, to compare with the store after a crash.
 //!
-//! A deed is entered as asked before it is done, and as promised when it was acknowledged. What was promised must
-//! be there; what was only asked for may be, as a whole or not at all.
+//! A deed is entered as asked before it is done, and as promised once it was acknowledged. What was promised
+//! must be there; what was only asked for may be, completely or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -13,23 +13,23 @@ use vestibule::store::{AttemptOutcome, Store};
 /// Something that a client can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Deed {
-    /// Making an invitation; `token` in the clear.
+    /// Creating an invitation; `token` in the clear.
     Invite { token: String },
-    /// Making an account with an invitation.
+    /// Creating an account with an invitation.
     SignUp {
         email: String,
         username: String,
         invitation: String,
     },
-    /// Beginning a session; `token` in the clear.
+    /// Starting a session; `token` in the clear.
     SignIn { token: String },
     /// Ending it.
     SignOut { token: String },
-    /// One failed attempt at a name that belongs to nobody.
+    /// One failed attempt at an unknown name.
     Fail { name: String },
 }
 
-/// One line of the book.
+/// One entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum LedgerEntry {
     Asked(Deed),
@@ -37,32 +37,32 @@ pub(crate) enum LedgerEntry {
 }
 
 impl LedgerEntry {
-    /// What a line of the book begins with, among whatever else is written beside it.
+    /// Prefix of a ledger line, among other output.
     const MARK: &str = "ledger ";
 
-    /// The entry as a line, its newline included.
+    /// Formats the entry as a line with its newline.
     pub(crate) fn line(&self) -> String {
         format!("{}{}\n", Self::MARK, serde_json::to_string(self).unwrap())
     }
 
-    /// The entry of a line, if it has one.
+    /// Parses the entry of a line, if it has one.
     pub(crate) fn of(line: &str) -> Option<Self> {
         let json = line.strip_prefix(Self::MARK)?.strip_suffix('\n')?;
         Some(serde_json::from_str(json).unwrap())
     }
 }
 
-/// The book.
+/// All entries.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     asked: BTreeSet<Deed>,
     promised: BTreeSet<Deed>,
-    /// How often a name failed: asked for, and promised.
+    /// Failures of each name: asked for, and promised.
     failures: BTreeMap<String, (u32, u32)>,
 }
 
 impl Ledger {
-    /// Enters something.
+    /// Adds an entry.
     pub(crate) fn enter(&mut self, entry: LedgerEntry) {
         match entry {
             LedgerEntry::Asked(Deed::Fail { name }) => self.failures.entry(name).or_default().0 += 1,
@@ -76,13 +76,14 @@ impl Ledger {
         }
     }
 
-    /// How many promises there are.
+    /// Returns the number of promises.
     pub(crate) fn promises(&self) -> usize {
         let failures: u32 = self.failures.values().map(|(_, promised)| promised).sum();
         self.promised.len() + usize::try_from(failures).unwrap()
     }
 
-    /// Every promise that the store does not keep, a line each. Counts one more failure for each name that failed.
+    /// Returns every promise that the store does not keep, one per line. Counts one more failure for each
+    /// name that failed.
     pub(crate) async fn broken_promises(&mut self, store: &dyn Store, policy: LockoutPolicy) -> String {
         let mut broken = String::new();
         let mut times_used: BTreeMap<&str, usize> = BTreeMap::new();

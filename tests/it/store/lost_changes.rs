@@ -1,4 +1,4 @@
-//! The embedded store with a log that is damaged where the engine takes that for its end.
+//! The embedded store with a log that is damaged where the engine takes it for the end.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -27,18 +27,18 @@ const ALARM: &str = "lost-changes.json";
 const MARK: &str = "high-water-mark.json";
 const BEGUN: &str = "high-water-mark.begun";
 
-/// Names the folder to the process that is killed.
+/// Names the folder for the process that is killed.
 const FOLDER: &str = "VESTIBULE_MARK_FOLDER";
 const OPENED: &str = "opened\n";
 
-/// A folder with a store that was closed, and its log as it was when the engine wrote its snapshot.
+/// A folder with a closed store, and its log as it was when the engine wrote its snapshot.
 struct Written {
     folder: TempDir,
     before: Vec<u8>,
 }
 
 impl Written {
-    /// Several segments behind the snapshot, and a session that was ended at last.
+    /// Writes several segments after the snapshot, and ends a session last.
     async fn new() -> Self {
         let harness = Sled::new();
         let random = harness.random().clone();
@@ -66,7 +66,7 @@ impl Written {
         fs::read(self.folder.path().join("db")).unwrap()
     }
 
-    /// Where the file is another than it was, in the order of the file.
+    /// Returns the offsets at which the file has changed, in order.
     fn written_since(&self) -> Vec<usize> {
         let after = self.db();
         let old = |place: usize| self.before.get(place).copied().unwrap_or_default();
@@ -95,7 +95,7 @@ fn lost(folder: &Path) -> Option<String> {
     lost
 }
 
-/// Asserts that all that was written is there.
+/// Asserts that everything written is there.
 async fn assert_whole(folder: &Path, what: &str) {
     let store = open(folder);
     let accounts = store.accounts(None, 2 * ACCOUNTS).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
         }
         let (_, losses) = salvaged(path).await;
         if losses.faults.is_empty() {
-            // The engine used the segment again meanwhile, and this is what it has not overwritten yet.
+            // The engine has reused the segment, and this part is not overwritten yet.
             assert_whole(path, what).await;
             continue;
         }
@@ -163,7 +163,7 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
         for part in ["after 2026-05-01T12:00:00Z", "store import BACKUP", ALARM] {
             assert!(told.contains(part), "{what}: {part}: {told}");
         }
-        // Not only the start that noticed it says so.
+        // Later starts report it too.
         assert_eq!(lost(path).as_ref(), Some(&told), "{what}");
         assert!(faults(path).await.contains(&told), "{what}");
         let (_, losses) = salvaged(path).await;
@@ -172,7 +172,7 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
         fs::remove_file(path.join(ALARM)).unwrap();
         assert_eq!(lost(path), None, "{what}");
     }
-    // Which of them the engine refuses by itself depends on where its pages came to lie. It never does so for all.
+    // Which of them the engine refuses by itself depends on the location of its pages; never all of them.
     assert!(alarms > 0);
 }
 
@@ -180,9 +180,9 @@ async fn a_flipped_bit_behind_the_snapshot_is_noticed_wherever_it_is() {
 async fn what_is_as_it_was_written_raises_no_alarm() {
     let written = Written::new().await;
     let path = written.folder.path();
-    // A copy of a closed store, one without the mark, and the store itself, opened and closed again and again.
+    // Copies of a closed store, with and without the mark, and the store itself, reopened repeatedly.
     let (with, without) = (copied(path), copied(path));
-    // As a version left it that wrote no mark.
+    // As an older version left it, without a mark.
     fs::remove_file(without.path().join(MARK)).unwrap();
     fs::remove_file(without.path().join(BEGUN)).unwrap();
     for path in [path, with.path(), without.path()] {
@@ -229,7 +229,7 @@ async fn an_older_log_beside_a_newer_mark_is_noticed() {
     assert!(lost(path).is_some());
 }
 
-/// What the engine has in memory, and on its way, when the process ends is not what was promised.
+/// What the engine has in memory or in flight when the process ends was not promised.
 #[tokio::test]
 async fn the_mark_goes_as_far_as_the_log_after_a_clean_stop() {
     let written = Written::new().await;
@@ -246,7 +246,7 @@ async fn no_kill_in_the_middle_of_the_work_raises_an_alarm() {
     let (mut looked_at, mut reached) = (0, 0);
     let mut folder = tempfile::tempdir().unwrap();
     for round in 0..rounds {
-        // A store grows with each round, and the time that it takes to verify it.
+        // A store grows with each round, and with it the time to verify it.
         if round % 12 == 0 {
             folder = tempfile::tempdir().unwrap();
         }
@@ -266,7 +266,7 @@ async fn no_kill_in_the_middle_of_the_work_raises_an_alarm() {
         let found = store.verify().await.unwrap();
         assert_eq!(found.faults, Vec::<String>::new(), "round {round}");
         store.close();
-        // At the end of a segment the engine's own end is before what fills it.
+        // At a segment's end, the engine's own end is before its padding.
         let filled = if mark.is_multiple_of(SEGMENT as u64) {
             SEGMENT as u64
         } else {
@@ -281,7 +281,7 @@ async fn no_kill_in_the_middle_of_the_work_raises_an_alarm() {
     assert!(looked_at > rounds * (64 << 10), "{looked_at} bytes");
 }
 
-/// Lets a process work on the store for a while after it opened it.
+/// Lets a process work on the store for a while after opening it, then kills it.
 fn work_and_kill(path: &Path, time: Duration) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::lost_changes::the_process_that_is_killed"])
@@ -342,7 +342,7 @@ async fn the_process_that_is_killed() {
     }
 }
 
-/// How far the log was when the engine wrote its snapshot.
+/// Returns the log position of the newest snapshot.
 fn newest_snapshot(folder: &Path) -> u64 {
     let names = fs::read_dir(folder)
         .unwrap()
@@ -353,7 +353,7 @@ fn newest_snapshot(folder: &Path) -> u64 {
         .unwrap_or(0)
 }
 
-/// Where the log was at the newest mark.
+/// Returns the log position of the newest mark.
 fn newest_mark(folder: &Path) -> Option<u64> {
     let text = fs::read(folder.join(MARK)).ok()?;
     let mark: serde_json::Value = serde_json::from_slice(&text).unwrap();

@@ -1,4 +1,4 @@
-//! The store in PostgreSQL, as every store must be, on a real server.
+//! The PostgreSQL store in the conformance tests, on a real server.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::harness::Cluster;
 
 /// A store in a database of its own.
 pub(crate) struct Postgres {
-    // Before the server that it is on.
+    // Dropped before its server.
     store: Arc<PostgresStore>,
     hand: ManualClock,
     random: Random,
@@ -82,14 +82,14 @@ impl Harness for Postgres {
     }
 }
 
-/// What harnesses do is not asynchronous.
+/// Harnesses are synchronous.
 fn wait<F: Future>(future: F) -> F::Output {
     block_in_place(|| Handle::current().block_on(future))
 }
 
 conformance! { Postgres }
 
-/// A lock on a row is written, and by the time that takes a known account would be told from a name that is nobody's.
+/// A write at a row's lock would take time that tells a known account from an unknown name.
 #[tokio::test(flavor = "multi_thread")]
 async fn s13_an_attempt_at_a_locked_account_writes_nothing() {
     let harness = Postgres::new();

@@ -1,4 +1,4 @@
-//! The embedded store with files that are damaged.
+//! The embedded store with damaged files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use super::samples::{account, noon, session};
 use super::sled::Sled;
 use crate::harness::Cluster;
 
-/// So many that they are in many places of the file.
+/// Enough to spread over many pages of the file.
 const ACCOUNTS: usize = 3000;
 
-/// A folder with a store of many accounts, closed, and a snapshot of the engine's in it.
+/// A folder with a closed store of many accounts, and a snapshot of the engine's.
 async fn filled() -> tempfile::TempDir {
     let harness = Sled::new();
     let random = harness.random().clone();
@@ -29,7 +29,7 @@ async fn filled() -> tempfile::TempDir {
     for accounts in accounts.chunks(100) {
         harness.store().create_accounts(accounts.to_vec()).await.unwrap();
     }
-    // It is written at a start, and what follows is in the log alone.
+    // The snapshot is written at a start, and what follows is only in the log.
     let harness = harness.restart(noon());
     harness.store().create_accounts(vec![last]).await.unwrap();
     harness.close()
@@ -56,7 +56,7 @@ async fn count(store: &SledStore) -> usize {
     store.verify().await.unwrap().accounts
 }
 
-/// The lines of what can be read, and what cannot.
+/// Returns the lines that can be read, and the losses.
 pub(super) async fn salvaged(folder: &Path) -> (Vec<String>, Losses) {
     let scratch = tempfile::tempdir().unwrap();
     let read = read(SledStore::salvage(folder, scratch.path()).unwrap()).await;
@@ -99,7 +99,7 @@ async fn a_snapshot_that_the_log_does_not_bear_out_stays() {
     let folder = filled().await;
     let found = snapshots(folder.path());
     flip(&found[0], |bytes| vec![bytes.len() / 2]);
-    // The end of the log is missing as well.
+    // The end of the log is missing too.
     let db = folder.path().join("db");
     let bytes = fs::read(&db).unwrap();
     fs::write(&db, &bytes[..bytes.len() / 2]).unwrap();
@@ -121,7 +121,7 @@ async fn what_can_be_read_of_a_damaged_file_is_salvaged() {
     harness.store().create_accounts(accounts).await.unwrap();
     let folder = harness.restart(noon()).close();
     let db = folder.path().join("db");
-    // Far before the snapshot: the engine opens no log that is damaged behind it.
+    // Far before the snapshot: the engine opens no log that is damaged after it.
     flip(&db, |bytes| {
         let all = (1..ACCOUNTS - 1).map(|n| {
             let text = format!("person{n:04}@example.com");

@@ -1,4 +1,4 @@
-//! People, sessions, invitations and mails that exist only here.
+//! Sample accounts, sessions, invitations and mails.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,7 +31,7 @@ pub(crate) fn email(text: &str) -> Email {
     text.parse().unwrap()
 }
 
-/// A token's digest that no other call with another `n` gives.
+/// A token digest that is unique for each `n`.
 pub(crate) fn digest(n: u64) -> TokenDigest {
     TokenDigest::of(&format!("token {n}"))
 }
@@ -76,7 +76,7 @@ pub(crate) fn session(account: AccountId, n: u64, random: &Random) -> Session {
     }
 }
 
-/// An invitation for anybody, good for a week.
+/// An invitation for any address, valid for a week.
 pub(crate) fn invitation(n: u64, random: &Random) -> Invitation {
     Invitation {
         id: InvitationId::new(noon(), random),
@@ -89,7 +89,7 @@ pub(crate) fn invitation(n: u64, random: &Random) -> Invitation {
     }
 }
 
-/// A token of an account, good for an hour.
+/// A token of an account, valid for an hour.
 pub(crate) fn mailed_token(n: u64, purpose: Purpose, account: &Account) -> EmailToken {
     EmailToken {
         digest: digest(n),
@@ -131,7 +131,7 @@ pub(crate) fn access_key(account: AccountId, random: &Random) -> AccessKey {
     }
 }
 
-/// A data key that differs from those with another `n`.
+/// A data key that is unique for each `n`.
 pub(crate) fn data_key(n: u8) -> WrappedDataKey {
     WrappedDataKey {
         master: "00112233445566778899aabbccddeeff".to_owned(),

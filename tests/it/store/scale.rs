@@ -1,4 +1,4 @@
-//! The embedded store with much in it.
+//! The embedded store with many rows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use vestibule::store::{AccountStore as _, AttemptOutcome, AttemptStore as _, Sto
 use super::samples::{POLICY, account, noon};
 use crate::harness::in_full;
 
-/// S13: whoever tries names that belong to nobody fills a table, not the disk.
+/// S13: attempts at unknown names fill a bounded table, not the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_belong_to_nobody_take_bounded_room() {
     let names = if in_full() { 10_000_000 } else { 120_000 };
@@ -25,7 +25,7 @@ async fn names_that_belong_to_nobody_take_bounded_room() {
     let known = LockoutSubject::Account(ann.id);
     store.record_attempt(known, POLICY).await.unwrap();
 
-    // More than one group takes, so that every group is full.
+    // More than one group holds, so that every group is full.
     try_names(&store, names, 600).await;
 
     let attempt = store.record_attempt(known, POLICY).await.unwrap();
@@ -46,7 +46,7 @@ async fn names_that_belong_to_nobody_take_bounded_room() {
     assert!((60_000..=65_536).contains(&slots), "{slots} slots");
 }
 
-/// By so many clients at once.
+/// With this many concurrent clients.
 async fn try_names(store: &Arc<SledStore>, names: u64, clients: u32) {
     let mut tasks = JoinSet::new();
     for first in 0..clients {
@@ -63,7 +63,7 @@ async fn try_names(store: &Arc<SledStore>, names: u64, clients: u32) {
     }
 }
 
-/// Bytes of the folder and all that is in it.
+/// Returns the size of the folder, in bytes.
 fn size(path: &Path) -> u64 {
     let about = std::fs::metadata(path).unwrap();
     let within = if about.is_dir() {
@@ -75,7 +75,7 @@ fn size(path: &Path) -> u64 {
     about.len() + within
 }
 
-/// How fast it writes: alone, and in groups. For people to read; it fails only where something is badly wrong.
+/// Measures writes, alone and in groups. For people to read; it fails only if something is badly wrong.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_are_grouped() {
     let folder = tempfile::tempdir().unwrap();

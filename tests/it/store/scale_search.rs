@@ -1,4 +1,4 @@
-//! Looking for an account among a million.
+//! Searching for an account among a million.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use vestibule::store::{AccountFilter, AccountStore as _, AdminQueryStore as _};
 use super::samples::{account, noon};
 use crate::harness::in_full;
 
-/// Every search that the administrators' page offers answers in time, whatever it finds.
+/// Every search on the administrators' page responds in time, whatever it finds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_account_is_found_among_very_many() {
     let count: u32 = if in_full() { 1_000_000 } else { 5_000 };
@@ -38,7 +38,7 @@ async fn an_account_is_found_among_very_many() {
         (5, filter("", Some(AccountStatus::Disabled), "many")),
         (1, filter("", None, "few")),
         (50, filter("", None, "many")),
-        // All are looked through, and the page ends before that.
+        // No match: the page ends before all are scanned.
         (0, filter("user", Some(AccountStatus::Declined), "few")),
     ] {
         let mut times = Vec::new();

@@ -1,4 +1,4 @@
-//! The embedded store, as every store must be.
+//! The embedded store in the conformance tests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Sled {
         self.folder
     }
 
-    /// The store that is in a folder already.
+    /// Opens the store in an existing folder.
     pub(crate) fn open(folder: TempDir, wall: Timestamp, random: Random) -> Self {
         let (clock, hand) = Clock::manual(wall);
         Self {

@@ -1,21 +1,21 @@
-//! The date that is signed: any of the forms that clients send.
+//! The signed date, in any of the forms that clients send.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::Offset;
 
-/// A date as sent, and what it says.
+/// A date as it was sent, and its value.
 #[derive(Clone, Debug)]
 pub(super) struct Date<'a> {
     text: &'a str,
     time: Timestamp,
-    /// In the offset that the date itself names.
+    /// In the offset that the date names.
     day: String,
 }
 
 impl<'a> Date<'a> {
-    /// Reads ISO 8601, with an offset or in UTC, or the form of HTTP (RFC 9110, section 5.6.7).
+    /// Parses ISO 8601, with or without offset, or an HTTP date (RFC 9110, section 5.6.7).
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (local, offset) = iso(text).or_else(|| http(text))?;
         Some(Self {
@@ -25,7 +25,7 @@ impl<'a> Date<'a> {
         })
     }
 
-    /// As sent: that is what is signed.
+    /// Returns the date as it was sent, which is what is signed.
     pub(super) fn as_str(&self) -> &'a str {
         self.text
     }

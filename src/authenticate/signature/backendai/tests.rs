@@ -81,7 +81,7 @@ impl TestRequest {
         verdict.map(|_| ()).map_err(|_| SignatureError::Mismatch)
     }
 
-    /// Signs it anew, as the published scheme says and not by the code under test.
+    /// Signs again, by the published scheme and not by the code under test.
     fn sign<M: Mac + KeyInit, D: Digest>(&mut self, method: &str, host: &str, day: &str) {
         let mac = |key: &[u8], text: &[u8]| {
             let mut mac = <M as KeyInit>::new_from_slice(key).unwrap();
@@ -155,7 +155,7 @@ fn s35_whatever_is_changed_of_what_is_signed_is_refused() {
     }
 }
 
-/// With another character at that place, which is not another case of the same letter.
+/// Returns the text with another character at that place, which is not just another case.
 fn flipped(text: &str, at: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     bytes[at] = if bytes[at] == b'7' { b'3' } else { b'7' };

@@ -1,4 +1,4 @@
-//! The parts of a request that a signature covers, and their text (RFC 9421, section 2).
+//! Covered components of a message signature, and the signature base (RFC 9421, section 2).
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use sfv::{BareItem, InnerList};
 
 use crate::authenticate::signature::{Message, SignatureError};
 
-/// What a signature covers, each once.
+/// The covered components, each once.
 #[derive(Clone, Debug)]
 pub(super) struct Components(Vec<Component>);
 
@@ -24,7 +24,6 @@ enum Component {
 }
 
 impl Components {
-    /// Reads them.
     pub(super) fn read(list: &InnerList, message: &Message<'_>) -> Result<Self, SignatureError> {
         let mut components = Vec::with_capacity(list.items.len());
         let mut covered = HashSet::with_capacity(list.items.len());
@@ -54,14 +53,13 @@ impl Components {
         Ok(Self(components))
     }
 
-    /// Whether a header is covered.
     pub(super) fn cover(&self, header: &str) -> bool {
         self.0
             .iter()
             .any(|component| matches!(component, Component::Header(name) if name == header))
     }
 
-    /// What is signed (section 2.5).
+    /// Returns the signature base (section 2.5).
     pub(super) fn base(&self, message: &Message<'_>, parameters: &str) -> Vec<u8> {
         let mut base = Vec::with_capacity(512);
         for component in &self.0 {
@@ -76,7 +74,7 @@ impl Components {
         base
     }
 
-    /// Refuses a signature that does not say which request it is for: its method, host and target.
+    /// Refuses a signature that does not cover the method, the host and the target.
     pub(super) fn require_request(&self, message: &Message<'_>) -> Result<(), SignatureError> {
         let has = |component| self.0.contains(&component);
         let missing = if !has(Component::Method) {
@@ -108,7 +106,7 @@ impl Component {
             "@request-target" => Self::RequestTarget,
             "@path" => Self::Path,
             "@query" => Self::Query,
-            // A name of a header in lower case, as it must be written.
+            // Header names must be in lower case.
             _ if name.bytes().all(|byte| !byte.is_ascii_uppercase()) => Self::Header(name.parse().ok()?),
             _ => return None,
         })
@@ -137,7 +135,7 @@ impl Component {
                 write_target(message, base);
             }
             Self::Authority => {
-                // In lower case, without the default port (section 2.2.3).
+                // Lower case, without the default port (section 2.2.3).
                 let authority = message
                     .authority
                     .strip_suffix(":443")

@@ -1,7 +1,7 @@
 //! HTTP Message Signatures (RFC 9421) with `hmac-sha256`.
 //!
-//! Of a request's signatures the one counts that names an access key. It covers the method, the host, the whole target,
-//! and the body by its `Content-Digest` (RFC 9530), and says when it was made.
+//! Of a request's signatures, the one whose `keyid` is an access key is verified. It must cover the method,
+//! the host, the whole target and, by `Content-Digest` (RFC 9530), the body, and have a creation time.
 
 mod components;
 
@@ -14,22 +14,22 @@ use super::content_digest::{self, ContentDigest};
 use super::{Message, Mismatch, SignatureError, mac};
 use components::Components;
 
-/// The headers of the scheme.
+/// The header with the covered components.
 pub const SIGNATURE_INPUT: &str = "signature-input";
-/// See [`SIGNATURE_INPUT`].
+/// The header with the signatures.
 pub const SIGNATURE: &str = "signature";
 
 const ALGORITHM: &str = "hmac-sha256";
 
-/// How far the time of signing may be from now.
+/// Largest difference between the time of signing and now.
 const WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a request claims.
+/// The parsed parameters of a signature.
 #[derive(Clone, Debug)]
 pub struct MessageClaim {
     access_key: String,
     components: Components,
-    /// The components and parameters in their one spelling (RFC 9421, section 2.3).
+    /// Components and parameters, re-serialized (RFC 9421, section 2.3).
     parameters: String,
     signature: [u8; 32],
     created: Timestamp,
@@ -37,18 +37,18 @@ pub struct MessageClaim {
     content_digest: Option<ContentDigest>,
 }
 
-/// A signature that is right.
+/// A valid signature.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedMessage {
-    /// What the signature says.
+    /// The signature's bytes.
     pub signature: [u8; 32],
-    /// When it is of no use any more.
+    /// When the signature becomes invalid.
     pub until: Timestamp,
 }
 
 impl MessageClaim {
-    /// Reads the signature by one of our keys; `None` if no signature is by one. `is_ours` tells the id of an access key
-    /// from others.
+    /// Parses the signature by an access key; `None` if there is none. `is_ours` tells whether a `keyid` has
+    /// the form of an access key id.
     pub fn of(message: &Message<'_>, is_ours: impl Fn(&str) -> bool) -> Result<Option<Self>, SignatureError> {
         let inputs = dictionary(message, SIGNATURE_INPUT)?;
         let mut ours = inputs.iter().filter_map(|(label, input)| {
@@ -108,17 +108,17 @@ impl MessageClaim {
         })
     }
 
-    /// The access key's id.
+    /// Returns the access key id.
     pub fn access_key(&self) -> &str {
         &self.access_key
     }
 
-    /// What the body is to be, if that is signed.
+    /// Returns the digest of the body, if that is covered.
     pub fn content_digest(&self) -> Option<&ContentDigest> {
         self.content_digest.as_ref()
     }
 
-    /// Refuses what was signed too far from now, or has expired by its own account.
+    /// Refuses a signature that is too old, too far in the future, or expired.
     pub fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(self.created);
         if age.abs() > WINDOW {
@@ -130,7 +130,7 @@ impl MessageClaim {
         }
     }
 
-    /// Whether the signature is that of the request, made with this secret.
+    /// Verifies the signature with this secret.
     pub fn verify(&self, message: &Message<'_>, secret: &str) -> Result<VerifiedMessage, Mismatch> {
         let base = self.components.base(message, &self.parameters);
         if !mac::same(&mac::hmac_sha256(secret.as_bytes(), &[&base]), &self.signature) {
@@ -146,7 +146,7 @@ impl MessageClaim {
     }
 }
 
-/// A header's dictionary, over all of its lines.
+/// Parses all lines of a header as one dictionary.
 fn dictionary(message: &Message<'_>, name: &str) -> Result<Dictionary, SignatureError> {
     const UNREADABLE: SignatureError =
         SignatureError::Malformed("Signature-Input or Signature is not a dictionary");

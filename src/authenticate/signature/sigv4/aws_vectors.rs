@@ -46,7 +46,7 @@ impl RawRequest {
         };
         let mut headers: Vec<(String, String)> = Vec::new();
         for line in lines.filter(|line| !line.is_empty()) {
-            // A line that is folded continues the one before it with a space (RFC 9112, section 5.2).
+            // A folded line continues the one before it with a space (RFC 9112, section 5.2).
             if line.starts_with([' ', '\t']) {
                 let (_, value) = headers.last_mut().unwrap();
                 *value = format!("{value} {}", line.trim());
@@ -115,8 +115,8 @@ fn s34_the_published_suite_passes() {
             if verdict.is_ok() {
                 continue;
             }
-            // Some services' clients sign a path that they normalised and send another one: no path is judged but the
-            // one that was sent (S43). It is right for the path that was signed.
+            // Some services' clients sign a normalised path and send another one. Only the path that was sent
+            // is evaluated (S43); the signature must match the path that was signed.
             assert!(case.normalize, "{}: {verdict:?}", case.name);
             signed_another_path.push(case.name.as_str());
             request.path = canonical.split('\n').nth(1).unwrap().to_owned();

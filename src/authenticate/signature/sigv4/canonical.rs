@@ -1,4 +1,4 @@
-//! The canonical requests that clients make of one request: what is signed.
+//! Builds the canonical requests that different clients sign for one request.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use super::payload::HashedPayload;
 use super::query::{self, encode};
 use crate::authenticate::signature::Message;
 
-/// The readings of one request on which clients differ: each of these paths with each of the queries and hosts, the
-/// usual one first. No two are alike, and each is made once.
+/// The forms in which clients differ: each path with each query and host, the usual one first, without
+/// duplicates.
 #[derive(Debug)]
 pub(super) struct RequestReadings<'m> {
     paths: Vec<Cow<'m, [u8]>>,
@@ -20,7 +20,7 @@ pub(super) struct RequestReadings<'m> {
     hosts: Vec<Cow<'m, str>>,
 }
 
-/// Takes bytes in pieces, so that a canonical request is hashed and never made.
+/// Consumes a canonical request in pieces, so that it is hashed without being built.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
@@ -46,7 +46,7 @@ impl<'m> RequestReadings<'m> {
         }
     }
 
-    /// SHA-256 of each canonical request.
+    /// Returns the SHA-256 of each canonical request.
     pub(super) fn hashes(
         &self,
         claim: &SigV4Claim<'_>,
@@ -68,7 +68,7 @@ impl<'m> RequestReadings<'m> {
         })
     }
 
-    /// The usual canonical request.
+    /// Writes the usual canonical request.
     #[cfg(test)]
     pub(super) fn write_first(
         &self,
@@ -82,8 +82,9 @@ impl<'m> RequestReadings<'m> {
     }
 }
 
-/// What clients sign for a path: as it is sent; with every byte percent-encoded that is not unreserved or `/`, `%` too;
-/// decoded and encoded again, as S3's clients do; without redundant slashes, as those of every other service do.
+/// Returns what clients sign for a path: as sent; with every byte encoded that is not unreserved or `/`, `%`
+/// too; decoded and encoded anew, as S3 clients do; and without duplicate slashes, as clients of all other
+/// services do.
 fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
     let once_more = |path: &[u8]| {
         let mut encoded = Vec::with_capacity(path.len());
@@ -98,12 +99,13 @@ fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
         }
     };
     add(once_more(sent));
-    // An encoded slash is another path than a slash, and `;` begins parameters unless it is encoded (S35).
+    // Decoding must not change the meaning: an encoded slash is no slash, and an encoded `;` begins no
+    // parameters (S35).
     if !sent.contains(&b';') && !has_encoded_slash(sent) {
         let decoded: Cow<'_, [u8]> = percent_decode(sent).into();
         add(once_more(&decoded));
     }
-    // In S3 a slash after another one is part of a name.
+    // In S3 an empty segment is part of the name.
     if !service.starts_with("s3") && memchr::memmem::find(sent, b"//").is_some() {
         let mut merged = sent.to_vec();
         merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
@@ -118,7 +120,7 @@ fn has_encoded_slash(path: &[u8]) -> bool {
     memchr::memmem::find_iter(path, b"%2").any(|at| matches!(path.get(at + 2), Some(b'f' | b'F')))
 }
 
-/// A host with and without the port of `https`, which clients add and leave out.
+/// Returns a host with and without the default port of `https`, which clients may sign either way.
 fn hosts(authority: &str) -> Vec<Cow<'_, str>> {
     let mut hosts = vec![Cow::Borrowed(authority)];
     let after_address = authority.rfind(']').map_or(0, |end| end + 1);
@@ -161,7 +163,7 @@ fn write_rest(
     sink.put(payload.as_bytes());
 }
 
-/// The values of a header: without spaces around them, each run of spaces within them one space, divided by commas.
+/// Writes a header's values: trimmed, with runs of spaces collapsed, joined by commas.
 fn write_values<'v>(sink: &mut impl Sink, values: impl Iterator<Item = &'v HeaderValue>) {
     for (index, value) in values.enumerate() {
         if index > 0 {

@@ -1,4 +1,4 @@
-//! Signatures of chunks, each of which continues the one before it.
+//! The chain of chunk signatures, each of which covers the previous one.
 
 use sha2::{Digest, Sha256};
 
@@ -6,17 +6,17 @@ use super::SigningKey;
 use crate::authenticate::signature::SignatureError;
 use crate::authenticate::signature::mac::{Hex32, same};
 
-/// The signature that was checked last, and what the next one is made with.
+/// The signing key, and the signature that was verified last.
 #[derive(Debug)]
 pub(super) struct Chain {
     key: SigningKey,
-    /// Date and scope, a line each.
+    /// Date and scope, one line each.
     context: String,
     last: [u8; 32],
 }
 
 impl Chain {
-    /// From the signature of the request's head on.
+    /// Starts a chain at the signature of the request head.
     pub(super) fn new(key: SigningKey, date: &str, scope: &str, first: [u8; 32]) -> Self {
         Self {
             key,
@@ -25,7 +25,7 @@ impl Chain {
         }
     }
 
-    /// Refuses a chunk whose content, of which this is the SHA-256, has another signature.
+    /// Verifies a chunk's signature; `content` is the SHA-256 of its content.
     pub(super) fn require_chunk(
         &mut self,
         content: &[u8; 32],
@@ -41,7 +41,7 @@ impl Chain {
         )
     }
 
-    /// Refuses a trailer that has another signature.
+    /// Verifies a trailer's signature.
     pub(super) fn require_trailer(
         &mut self,
         trailer: &[u8],

@@ -1,4 +1,4 @@
-//! Bodies in chunks (`aws-chunked`), each with a signature that continues the one before it.
+//! Decodes `aws-chunked` bodies and verifies the signature of each chunk.
 //!
 //! ```text
 //! 10000;chunk-signature=<hex>\r\n … 0x10000 bytes … \r\n
@@ -17,53 +17,53 @@ use super::chain::Chain;
 use crate::authenticate::signature::SignatureError;
 use crate::authenticate::signature::mac::from_hex;
 
-/// Bytes of a chunk's first line: a length, and an extension that is a signature.
+/// Longest chunk header, in bytes: a length, and a signature as its extension.
 const LONGEST_LINE: usize = 256;
 
-/// Bytes of a trailer.
+/// Longest trailer, in bytes.
 const LONGEST_TRAILER: usize = 8 << 10;
 
-/// Which form of chunks a body has.
+/// The variant of `aws-chunked`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chunked {
     /// Signed chunks.
     Signed,
     /// Signed chunks, and a signed trailer.
     SignedWithTrailer,
-    /// Chunks without signatures, and a trailer.
+    /// Unsigned chunks, and a trailer.
     UnsignedWithTrailer,
 }
 
-/// Takes a body in chunks apart, and checks every chunk.
+/// Incremental decoder that verifies every chunk.
 #[derive(Debug)]
 pub struct Chunks {
     form: Chunked,
     chain: Chain,
     state: ChunkState,
-    /// What of a line has come.
+    /// Bytes of an incomplete line.
     line: Vec<u8>,
-    /// What of the trailer is signed, as it is signed.
+    /// The signed part of the trailer, in canonical form.
     trailer: Vec<u8>,
     hash: Sha256,
-    /// Bytes of content that are still to come, if that was said.
+    /// Bytes of content still missing, if the length was declared.
     expected: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ChunkState {
-    /// In the first line of a chunk.
+    /// In a chunk header.
     Begin,
-    /// In a chunk's data: so many bytes are missing.
+    /// In a chunk's data, with the number of bytes that are missing.
     Data {
         missing: u64,
         signature: [u8; 32],
     },
-    /// Behind a chunk's data.
+    /// After a chunk's data.
     Behind,
     Trailer {
         is_signed: bool,
     },
-    /// Behind the last chunk.
+    /// After the last chunk.
     End,
     Over,
 }
@@ -75,7 +75,7 @@ impl Chunked {
         Self::ALL.into_iter().find(|form| form.name() == name)
     }
 
-    /// The word that stands for the body in what is signed.
+    /// Returns the value that replaces the body's hash in the canonical request.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Signed => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
@@ -91,7 +91,8 @@ impl Chunked {
 }
 
 impl Chunks {
-    /// Chunks that continue `chain`. `expected` is the length of their content, if that was said.
+    /// Creates a decoder for chunks that continue `chain`. `expected` is the length of the content, if
+    /// declared.
     pub(super) fn new(form: Chunked, chain: Chain, expected: Option<u64>) -> Self {
         Self {
             form,
@@ -104,7 +105,7 @@ impl Chunks {
         }
     }
 
-    /// Takes what came. The content of it goes to `content`; that of a chunk which is not complete is not checked yet.
+    /// Consumes bytes and appends content to `content`; that of an incomplete chunk is not verified yet.
     pub fn push(&mut self, mut bytes: Bytes, content: &mut VecDeque<Bytes>) -> Result<(), SignatureError> {
         while !bytes.is_empty() {
             if let ChunkState::Data { missing, signature } = self.state {
@@ -130,7 +131,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Whether all came.
+    /// Checks that the body is complete.
     pub fn end(&self) -> Result<(), SignatureError> {
         if self.state == ChunkState::Over && self.expected.unwrap_or(0) == 0 {
             Ok(())
@@ -148,7 +149,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// The next line without its end, once it is complete.
+    /// Returns the next line without its end, once it is complete.
     fn read_line(&mut self, bytes: &mut Bytes) -> Result<Option<Vec<u8>>, SignatureError> {
         let end = memchr::memchr(b'\n', bytes);
         let count = end.map_or(bytes.len(), |end| end + 1);
@@ -164,7 +165,7 @@ impl Chunks {
         line.pop();
         match line.pop() {
             Some(b'\r') => Ok(Some(line)),
-            // Some clients end a trailer's lines with a line feed alone.
+            // Some clients end a trailer's lines with a bare LF.
             Some(other) if matches!(self.state, ChunkState::Trailer { .. }) => {
                 line.push(other);
                 Ok(Some(line))
@@ -180,7 +181,7 @@ impl Chunks {
         }
     }
 
-    /// Where a line leads.
+    /// Handles a line and returns the next state.
     fn next(&mut self, line: &[u8]) -> Result<ChunkState, SignatureError> {
         let line = std::str::from_utf8(line).map_err(|_| NO_CHUNK)?;
         match self.state {

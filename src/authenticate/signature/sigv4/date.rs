@@ -1,4 +1,4 @@
-//! Dates as signatures name them: `20150830T123600Z`.
+//! Dates in the form of AWS signatures: `20150830T123600Z`.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
@@ -6,10 +6,10 @@ use jiff::tz::Offset;
 
 use crate::authenticate::signature::SignatureError;
 
-/// Bytes of a date's text.
+/// Length of the text, in bytes.
 const LENGTH: usize = 16;
 
-/// A point in time in its one spelling.
+/// A point in time with its canonical text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AmzDate {
     text: [u8; LENGTH],
@@ -17,12 +17,12 @@ pub(super) struct AmzDate {
 }
 
 impl AmzDate {
-    /// Reads `X-Amz-Date`.
+    /// Parses `X-Amz-Date`.
     pub(super) fn parse(text: &str) -> Result<Self, SignatureError> {
         read(text).ok_or(SignatureError::Malformed("the date is not like 20150830T123600Z"))
     }
 
-    /// Reads `Date`, which has the form of HTTP (RFC 9110, section 5.6.7) or that of `X-Amz-Date`.
+    /// Parses `Date`: an HTTP date (RFC 9110, section 5.6.7), or the form of `X-Amz-Date`.
     pub(super) fn parse_http(text: &str) -> Result<Self, SignatureError> {
         if let Some(date) = read(text) {
             return Ok(date);
@@ -39,7 +39,7 @@ impl AmzDate {
         std::str::from_utf8(&self.text).unwrap_or_default()
     }
 
-    /// Its day: `20150830`.
+    /// Returns the day: `20150830`.
     pub(super) fn day(&self) -> &str {
         self.as_str().get(..8).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! A signature in the `Authorization` header.
+//! Parses a SigV4 signature in `Authorization`, and checks which headers it covers.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::request::{CopySource, fold, is_plain, names_second_resource};
 
 const DATE: &str = "x-amz-date";
 
-/// Headers that say something of the signature, the body or the client, and that some clients do not sign.
+/// Headers about the signature, the body or the client, which some clients do not sign.
 const MAY_BE_UNSIGNED: [&str; 7] = [
     "x-amz-content-sha256",
     "x-amz-date",
@@ -24,14 +24,14 @@ const MAY_BE_UNSIGNED: [&str; 7] = [
     "x-amz-user-agent",
 ];
 
-/// Nobody signs a query of more parameters: it is sorted before the key is known.
+/// Most query parameters: they are sorted before the key is known.
 const MOST_PARAMETERS: usize = 4096;
 
-/// More headers than that are no request.
+/// Most signed headers.
 const MOST_HEADERS: usize = 128;
 
 impl<'a> SigV4Claim<'a> {
-    /// Reads what follows the scheme's name in `Authorization`.
+    /// Parses what follows the scheme in `Authorization`.
     pub fn from_header(parameters: &'a str, message: &Message<'a>) -> Result<Self, SignatureError> {
         let [credential, signed_headers, signature] = fields(parameters)?;
         let is_signed = |wanted: &str| signed_headers.split(';').any(|name| name == wanted);
@@ -51,7 +51,7 @@ impl<'a> SigV4Claim<'a> {
         )
     }
 
-    /// What both forms have in common.
+    /// Parses what both forms have in common.
     pub(super) fn of(
         form: SignatureLocation,
         credential: Cow<'a, str>,
@@ -75,7 +75,7 @@ impl<'a> SigV4Claim<'a> {
     }
 }
 
-/// The three fields, each once, in any order.
+/// Returns the three fields, each once, in any order.
 fn fields(parameters: &str) -> Result<[&str; 3], SignatureError> {
     const NAMES: [&str; 3] = ["Credential", "SignedHeaders", "Signature"];
     let mut fields = [None; 3];
@@ -102,7 +102,7 @@ fn fields(parameters: &str) -> Result<[&str; 3], SignatureError> {
     }
 }
 
-/// A credential is for the day on which it is used.
+/// Refuses a credential that is not for the day of the date.
 fn require_scope(credential: &str, date: &AmzDate) -> Result<(), SignatureError> {
     let mut parts = credential.split('/');
     let parts: [Option<&str>; 6] = std::array::from_fn(|_| parts.next());
@@ -139,8 +139,8 @@ fn require_few_parameters(query: &str) -> Result<(), SignatureError> {
     }
 }
 
-/// The host is signed and what tells the application what to do, and all that is signed is there, in lower case and
-/// once.
+/// Requires that the host and all headers that direct the upstream are signed, and that the signed names are
+/// lower-case, unique and present.
 fn require_headers(
     form: SignatureLocation,
     names: &str,
@@ -169,8 +169,8 @@ fn require_headers(
     if !has_host {
         return Err(SignatureError::NotSigned("host".into()));
     }
-    // What tells the application what to do is signed, as with AWS. Whoever has a URL, and did not sign it, could have it
-    // copy, move or delete something else besides.
+    // As with AWS, headers that direct the upstream must be signed: otherwise the holder of a presigned URL
+    // could make it copy, move or delete something else.
     let of_aws = |name: &HeaderName| {
         let reads_so =
             name.as_str().starts_with("x-amz-") || !is_plain(name) && fold(name).starts_with("x-amz-");

@@ -19,7 +19,7 @@ impl SigningKey {
         Self(Secret::new(hmac_sha256(service.expose(), &[b"aws4_request"])))
     }
 
-    /// The key itself, to be remembered.
+    /// Returns the key itself, to be cached.
     pub fn secret(&self) -> &Secret<[u8; 32]> {
         &self.0
     }

@@ -1,10 +1,11 @@
-//! AWS Signature Version 4, as its clients make it: in the `Authorization` header, in the query of a presigned URL, and
-//! over the chunks of a body.
+//! AWS Signature Version 4: in the `Authorization` header, in the query of a presigned URL, and over the
+//! chunks of a body.
 //!
-//! What clients disagree about is tried in turn, and nothing else: the path as it was sent, percent-encoded once more,
-//! encoded anew, or without redundant slashes; the query encoded anew and sorted, sorted as sent, or as sent; the host
-//! with or without the default port. Each of these is one reading of the same request, and a path of which some reading
-//! is of another route never comes here. A session's token is a header like any other: there are no sessions here.
+//! Where clients differ, the variants are tried in turn, and no others: the path as sent, encoded once more,
+//! encoded anew, or without duplicate slashes; the query encoded anew and sorted, sorted as sent, or as sent;
+//! the host with or without the default port. Each variant is a reading of the request, and a path with a
+//! reading of another route was refused before. A session token is an ordinary header: AWS sessions do not
+//! exist here.
 
 mod canonical;
 mod chain;
@@ -30,19 +31,19 @@ pub use key::SigningKey;
 pub use payload::{Payload, SignedPayload};
 pub use presigned::{is_presigned, presigned_key, without_signature};
 
-/// The name of the scheme in `Authorization`, and of the algorithm.
+/// The scheme's name in `Authorization`, and the algorithm's.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// How far the time of signing may be from now.
+/// Largest difference between the time of signing and now.
 const WINDOW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a request claims: who signed which part of it, and when.
+/// The parsed parameters of a signature.
 #[derive(Clone, Debug)]
 pub struct SigV4Claim<'a> {
     form: SignatureLocation,
-    /// Key, day, region, service and `aws4_request`, divided by `/`.
+    /// Key, day, region, service and `aws4_request`, separated by `/`.
     credential: Cow<'a, str>,
-    /// Names of headers in lower case, divided by `;`.
+    /// Header names in lower case, separated by `;`.
     signed_headers: Cow<'a, str>,
     signature: [u8; 32],
     date: AmzDate,
@@ -52,26 +53,26 @@ pub struct SigV4Claim<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SignatureLocation {
     Header,
-    /// Valid for so long after the time of signing.
+    /// Valid for this long after the time of signing.
     Presigned(SignedDuration),
 }
 
-/// A signature that is right.
+/// A valid signature.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifiedSigV4 {
-    /// What the signature says.
+    /// The signature's bytes.
     pub signature: [u8; 32],
-    /// When it is of no use any more.
+    /// When the signature becomes invalid.
     pub until: Timestamp,
 }
 
 impl SigV4Claim<'_> {
-    /// The access key's id, whatever it looks like.
+    /// Returns the access key id, not validated.
     pub fn access_key(&self) -> &str {
         self.credential.split('/').next().unwrap_or_default()
     }
 
-    /// Key, day, region and service: what a signing key is for.
+    /// Returns key, day, region and service, from which the signing key is derived.
     pub fn credential(&self) -> &str {
         &self.credential
     }
@@ -81,22 +82,22 @@ impl SigV4Claim<'_> {
         self.form != SignatureLocation::Header
     }
 
-    /// What is said of the body.
+    /// Returns what the request declares about its body.
     pub fn payload(&self) -> Payload {
         self.payload
     }
 
-    /// Day, region and service: what a key is derived for.
+    /// Returns day, region and service, the scope of a signing key.
     pub fn scope(&self) -> &str {
         self.credential.split_once('/').map_or("", |(_, scope)| scope)
     }
 
-    /// The service that it is signed for, as the client names it.
+    /// Returns the service that the client signed for.
     pub(super) fn service(&self) -> &str {
         self.credential.split('/').nth(3).unwrap_or_default()
     }
 
-    /// Refuses what was signed too far from now; a presigned URL has a time of its own.
+    /// Refuses a signature that is too old or too far in the future; a presigned URL has its own lifetime.
     pub fn require_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let age = now.duration_since(self.date.time());
         match self.form {
@@ -109,7 +110,7 @@ impl SigV4Claim<'_> {
         }
     }
 
-    /// Whether the signature is that of the request, made with this key. `signed` is what the body is to be.
+    /// Verifies the signature with this key; `signed` tells what stands for the body.
     pub fn verify(
         &self,
         message: &Message<'_>,
@@ -140,8 +141,8 @@ impl SigV4Claim<'_> {
         })
     }
 
-    /// The verifier of the body's chunks, which are signed one after another from this signature on. `length` is that of
-    /// their content, if it is known.
+    /// Returns the decoder of the body's chunks, whose signatures continue this one. `length` is that of the
+    /// content, if declared.
     pub fn chunks(&self, form: Chunked, key: &SigningKey, length: Option<u64>) -> Chunks {
         let chain = Chain::new(key.clone(), self.date.as_str(), self.scope(), self.signature);
         Chunks::new(form, chain, length)

@@ -1,35 +1,35 @@
-//! What a request says of its body.
+//! The payload hash of a SigV4 signature: what a request declares about its body.
 
 use super::chunks::Chunked;
 use crate::authenticate::signature::mac::{Hex32, from_hex};
 use crate::authenticate::signature::{Message, SignatureError};
 
-/// The header that says it.
+/// The header that declares it.
 const HEADER: &str = "x-amz-content-sha256";
 
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
-/// What is said of the body. The words are part of what is signed, whether or not their header is.
+/// The declared payload. Its value is signed even if its header is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// Nothing: its hash was signed and must be found out.
+    /// No declaration: the hash must be computed from the body.
     Undeclared,
     /// Its SHA-256.
     Hash([u8; 32]),
-    /// It is not signed.
+    /// Not signed.
     Unsigned,
-    /// It comes in chunks, each with a signature or a checksum of its own.
+    /// `aws-chunked`, with a signature for each chunk or a checksum.
     Chunked(Chunked),
 }
 
-/// What the body is, for what is signed of it.
+/// The payload to verify a signature against.
 #[derive(Clone, Copy, Debug)]
 pub enum SignedPayload<'a> {
-    /// What the request says.
+    /// As declared.
     Declared(Payload),
-    /// SHA-256 of the body that was read.
+    /// SHA-256 of the body, which was read.
     Read(&'a [u8; 32]),
-    /// The same, and it may also be left unsigned, as presigned URLs do without saying so.
+    /// The same, or unsigned, as presigned URLs may be without a declaration.
     ReadOrUnsigned(&'a [u8; 32]),
 }
 
@@ -48,7 +48,7 @@ impl Payload {
     }
 }
 
-/// What stands for the body in what is signed.
+/// The payload line of a canonical request.
 #[derive(Clone, Debug)]
 pub(super) enum HashedPayload {
     Hash(Hex32),
@@ -56,7 +56,7 @@ pub(super) enum HashedPayload {
 }
 
 impl SignedPayload<'_> {
-    /// What may stand for the body.
+    /// Returns the possible payload lines.
     pub(super) fn lines(&self) -> impl Iterator<Item = HashedPayload> + use<> {
         let hash = |hash: &[u8; 32]| HashedPayload::Hash(Hex32::of(hash));
         let (first, second) = match self {

@@ -1,4 +1,4 @@
-//! A signature in the query: a presigned URL.
+//! Parses SigV4 signatures in the query: presigned URLs.
 
 use std::borrow::Cow;
 
@@ -10,18 +10,18 @@ use super::query::SIGNATURE;
 use super::{ALGORITHM, SigV4Claim, SignatureLocation, WINDOW};
 use crate::authenticate::signature::{Message, SignatureError};
 
-/// A week: no presigned URL lasts longer.
+/// Longest lifetime of a presigned URL, in seconds: a week.
 const LONGEST: i64 = 7 * 24 * 60 * 60;
 
-/// What the names of all parameters of a signature begin with.
+/// Prefix of all parameters of a signature.
 const PREFIX: &str = "X-Amz-";
 
-/// Whether a query carries a signature.
+/// Whether a query contains a signature.
 pub fn is_presigned(query: &str) -> bool {
     parameters(query).any(|(name, _)| name == SIGNATURE)
 }
 
-/// The access key that a query claims to be signed with, if it carries a signature.
+/// Returns the access key id in a presigned query, not validated.
 pub fn presigned_key(query: &str) -> Option<String> {
     if !is_presigned(query) {
         return None;
@@ -32,7 +32,7 @@ pub fn presigned_key(query: &str) -> Option<String> {
     Some(key.to_owned())
 }
 
-/// A query without the parameters of its signature; `None` if nothing is left.
+/// Removes all `X-Amz-` parameters from a query; `None` if nothing is left.
 pub fn without_signature(query: &str) -> Option<String> {
     let kept: Vec<&str> = query
         .split('&')
@@ -42,7 +42,7 @@ pub fn without_signature(query: &str) -> Option<String> {
 }
 
 impl<'a> SigV4Claim<'a> {
-    /// Reads the parameters of a presigned URL.
+    /// Parses the parameters of a presigned URL.
     pub fn from_query(query: &'a str, message: &Message<'a>) -> Result<Self, SignatureError> {
         const NOT_ONCE: SignatureError =
             SignatureError::Malformed("the query lacks a parameter of the signature, or has it twice");
@@ -63,7 +63,7 @@ impl<'a> SigV4Claim<'a> {
                 "X-Amz-Algorithm is another than AWS4-HMAC-SHA256",
             ));
         }
-        // Only some services want it; signers for others leave it out.
+        // Some services do not require it, and their signers omit it.
         let lasts = at_most_one("X-Amz-Expires")?.map_or(Ok(WINDOW), |seconds| lasts(&seconds))?;
         Self::of(
             SignatureLocation::Presigned(lasts),

@@ -1,21 +1,21 @@
-//! The canonical query.
+//! The canonical query string, in the forms that clients sign.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The parameter that carries a presigned URL's signature; it cannot be signed itself.
+/// The parameter with the signature, which is never signed.
 pub(super) const SIGNATURE: &str = "X-Amz-Signature";
 
 const TOKEN: &[u8] = b"X-Amz-Security-Token";
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// What clients sign for a query, each form once, the published one first: encoded anew (`+` is a space) and sorted; as
-/// sent and sorted, as botocore does; all of it as sent, as curl before 8.3 does in a header's signature; without the
-/// token of a session, which some add to a presigned URL after signing.
+/// Returns what clients sign for a query, without duplicates, the documented form first: encoded anew (`+` is
+/// a space) and sorted; sorted as sent, as botocore does; as sent, as curl before 8.3 does with header
+/// signatures; without the session token, which some add to a presigned URL after signing.
 ///
-/// Sorts once, and once more where encoding anew changes something.
+/// Sorts once, and once more if encoding anew changes something.
 pub(super) fn forms(query: &str, is_presigned: bool) -> Vec<Vec<u8>> {
     let encoded = Parameters::of(query, encode_anew);
     let sorted = encoded.sorted();
@@ -44,15 +44,15 @@ pub(super) fn forms(query: &str, is_presigned: bool) -> Vec<Vec<u8>> {
     forms
 }
 
-/// The parameters of a query but for its signature: each its name, a [`DIVIDER`] and its value, so that they sort by name
-/// and then by value as they stand.
+/// The parameters of a query except its signature, each as name, [`DIVIDER`] and value, so that they sort by
+/// name, then value.
 struct Parameters {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
 }
 
-/// Stands in no query, and sorts before all that does.
+/// Occurs in no query, and sorts before everything that does.
 const DIVIDER: u8 = 0;
 
 impl Parameters {
@@ -105,7 +105,7 @@ fn join<'p>(parameters: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
     joined
 }
 
-/// Decodes and encodes.
+/// Decodes, then encodes.
 fn encode_anew(written: &mut Vec<u8>, text: &[u8]) {
     if text.iter().all(|&byte| is_unreserved(byte)) {
         written.extend_from_slice(text);
@@ -122,7 +122,7 @@ fn encode_anew(written: &mut Vec<u8>, text: &[u8]) {
     encode(written, &decoded, b"");
 }
 
-/// Percent-encodes all but what is unreserved (RFC 3986, section 2.3) or in `kept`.
+/// Percent-encodes all bytes except unreserved ones (RFC 3986, section 2.3) and those in `kept`.
 pub(super) fn encode(sink: &mut Vec<u8>, mut bytes: &[u8], kept: &[u8]) {
     while let Some(at) = bytes
         .iter()

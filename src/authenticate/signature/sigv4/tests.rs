@@ -181,7 +181,7 @@ proptest! {
     }
 }
 
-/// A request that is signed over this text, whatever it is a text of.
+/// Returns headers whose signature is over this text, whatever it is a text of.
 fn headers_signed_over(canonical: &[u8], credential: &str, date: &str) -> HeaderMap {
     let key = SigningKey::derive(SECRET, credential);
     let (_, scope) = credential.split_once('/').unwrap();
@@ -399,7 +399,7 @@ fn what_older_clients_sign() {
     assert!(judge_signed("/a@b", "b=1&a=/", "/a@b", "b=1&a=/"));
     assert!(judge_signed("/a@b", "b=1&a=/", "/a%40b", "a=/&b=1"));
     assert!(judge_signed("/a%20b", "b=1&a=/", "/a%2520b", "a=%2F&b=1"));
-    // Clients of S3 decode and encode, others merge slashes and encode once more.
+    // S3 clients decode and encode, others merge slashes and encode once more.
     assert!(judge_signed("/a%20b=c", "", "/a%20b%3Dc", ""));
     assert!(judge_signed("/a%20b=c", "", "/a%20b=c", ""));
     assert!(judge_signed_for("execute-api", "/a//b", "", "/a/b", ""));

@@ -1,4 +1,4 @@
-//! Backend.AI's session form: which route a path under `func` takes, and what the application gets.
+//! Backend.AI's session form: which route a path under `func` takes, and the path for its upstream.
 
 use super::*;
 use crate::config::Compat;
@@ -16,7 +16,7 @@ fn with_compat(table: &[(&str, &str, &[&str])], at: &[&str]) -> Result<Routes, c
     })
 }
 
-/// The route's label and the path that its application is asked for.
+/// The route's label and the path for its upstream.
 fn find(routes: &Routes, method: &str, path: &str) -> Result<(String, String), Unroutable> {
     let head = RequestHead {
         method: &method.parse().unwrap(),
@@ -96,7 +96,7 @@ fn s43_without_func_a_path_reaches_no_other_route_and_no_page() {
         "/func//.auth/me",
         "/func/server/login",
         "/func/func/x",
-        // Others take these for paths in session form, or those for others.
+        // Other servers may read these as paths in session form, or the reverse.
         "//func/x",
         "/fun%63/x",
         "/func;x/y",
@@ -151,7 +151,7 @@ fn routes_of_one_path_serve_the_session_form_together() {
 }
 
 proptest! {
-    /// Whatever is reached in session form could have been asked for as it is, of the same route.
+    /// Whatever is reached in session form can also be reached by the plain path, on the same route.
     #[test]
     fn s43_the_session_form_reaches_nothing_that_the_path_itself_does_not(
         path in "(/(func|server|login|a|e|%61|%2561|\\.auth|%2e|%252e%252e|;|%2f|[/.%25cef;]){1,2}){0,5}",

@@ -1,4 +1,4 @@
-//! Access keys, and the key that their secrets are sealed with.
+//! Access keys, and the data key that encrypts their secrets.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ pub(crate) async fn s28_sessions_end_with_the_access_key_that_began_them<H: Harn
         begun(1, &ann, Some(first.id)),
         begun(2, &ann, Some(second.id)),
         session(ann.id, 3, random),
-        // Of before the key was kept: it may have been any.
+        // From before the key was recorded: it may have been any.
         begun(4, &ann, None),
         begun(5, &bob, Some(of_bob.id)),
     ] {
@@ -239,7 +239,7 @@ pub(crate) async fn an_access_key_locks_whether_or_not_it_exists<H: Harness>() {
         None
     );
     assert_sound(&store).await;
-    // With the key goes its lock.
+    // Its lockout goes with the key.
     store.revoke_access_key(known.id).await.unwrap();
     let subject = LockoutSubject::AccessKey(known.id);
     assert_eq!(store.locked_for(subject, POLICY).await.unwrap(), None);

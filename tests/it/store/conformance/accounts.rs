@@ -352,7 +352,7 @@ pub(crate) async fn an_account_keeps_the_usernames_that_it_had<H: Harness>() {
     );
     assert_eq!(store.account_by_username(&ann.username).await.unwrap(), None);
 
-    // Nobody else gets it, neither now nor after a restart, and no caller makes the store forget it.
+    // The username stays reserved, after a restart too, and no caller can release it.
     let newcomer = Account {
         email: email("new@example.com"),
         ..account("ann", harness.random())
@@ -370,7 +370,7 @@ pub(crate) async fn an_account_keeps_the_usernames_that_it_had<H: Harness>() {
     store.update_account(&anna, forgetful, ADMINS).await.unwrap();
     assert_eq!(store.account(ann.id).await.unwrap(), Some(anna.clone()));
 
-    // Its owner may have it back.
+    // Its owner may take it back.
     let (_, ann) = rename(&anna, "ann").await;
     assert_eq!(
         (ann.username.as_str(), former(&ann)),
@@ -424,7 +424,7 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
     assert_eq!(outcome.unwrap(), DeleteAccount::LastMember);
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
 
-    // Whatever else changes of the last one, changes; and those who are not active may go.
+    // The last member may change otherwise, and inactive ones may leave.
     let named = Account {
         name: Some("Ann".to_owned()),
         ..ann.clone()
@@ -434,7 +434,7 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
     let outcome = store.delete_account(disabled.id, ADMINS).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
 
-    // Another active one, and the first may go.
+    // With another active one, the first may leave.
     let carl = member_of(ADMINS, "carl", harness.random());
     store.create_account(carl, None, noon()).await.unwrap();
     let outcome = store.delete_account(ann.id, ADMINS).await;
@@ -469,7 +469,7 @@ pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
     assert_eq!(outcome.unwrap(), DeleteAccount::LastMember);
     assert!(strict.group_has_active_members(ADMINS).await.unwrap());
 
-    // Where addresses are not verified, the other one may sign in.
+    // Without e-mail verification the other one may sign in.
     let outcome = store
         .with_verified_only(false)
         .delete_account(boss.id, ADMINS)

@@ -1,4 +1,4 @@
-//! Looking for accounts and locks.
+//! Queries for accounts and lockouts.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use super::{Harness, assert_sound};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A known account and an unknown name: what holds for the one holds for the other.
+/// A known account and an unknown name, which must behave alike.
 async fn subjects<H: Harness>(harness: &H) -> [LockoutSubject; 2] {
     let ann = account("ann", harness.random());
     harness
@@ -33,14 +33,14 @@ async fn locked_for(store: &Arc<dyn Store>, subject: LockoutSubject) -> Option<D
     store.locked_for(subject, POLICY).await.unwrap()
 }
 
-/// Fails so often that it locks.
+/// Fails often enough to lock.
 async fn lock(store: &Arc<dyn Store>, subject: LockoutSubject) {
     for n in 1..=11 {
         assert_eq!(attempt(store, subject).await, AttemptOutcome::Counted(n));
     }
 }
 
-/// The subject is locked for so long, whichever way one asks.
+/// Asserts the remaining time of a lock, by every query.
 async fn assert_locked(store: &Arc<dyn Store>, subject: LockoutSubject, remaining: Duration) {
     assert_eq!(locked_for(store, subject).await, Some(remaining), "{subject:?}");
     assert_eq!(
@@ -129,7 +129,7 @@ pub(crate) async fn a_withdrawn_attempt_takes_its_lock_along<H: Harness>() {
         assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(11));
         assert_locked(&store, subject, 20 * MINUTE).await;
 
-        // With the lock its failures are over: there is nothing left to take back.
+        // The lock cleared its failures: there is nothing left to take back.
         harness.hand().advance(20 * MINUTE);
         store.withdraw_attempt(subject, POLICY).await.unwrap();
         assert_eq!(attempt(&store, subject).await, AttemptOutcome::Counted(1));
@@ -266,7 +266,7 @@ pub(crate) async fn subjects_are_counted_apart<H: Harness>() {
     }
 }
 
-/// Removed between the caller's look at it and the attempt.
+/// Removed between the caller's lookup and the attempt.
 pub(crate) async fn a_removed_account_still_locks<H: Harness>() {
     let harness = H::new();
     let store = harness.store();

@@ -31,7 +31,7 @@ fn event(who: &str, second: u64) -> AuditEvent {
     }
 }
 
-/// Who the events are about that a filter lets through, read to the end in pages of this size.
+/// Returns the subjects of the events that match a filter, read in pages of this size.
 async fn read(store: &Arc<dyn Store>, filter: AuditFilter, order: AuditOrder, page: usize) -> Vec<String> {
     let (mut found, mut after): (Vec<String>, Option<AuditCursor>) = (Vec::new(), None);
     loop {
@@ -55,7 +55,7 @@ async fn all(store: &Arc<dyn Store>) -> Vec<String> {
 pub(crate) async fn events_are_read_in_both_orders_a_page_at_a_time<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
-    // Several of one moment stay in the order in which they came.
+    // Events of one moment keep their order.
     let written: Vec<AuditEvent> = (0..700).map(|n| event(&n.to_string(), n / 3)).collect();
     for piece in written.chunks(97) {
         store.append_audit(piece.to_vec(), MANY).await.unwrap();
@@ -179,7 +179,7 @@ pub(crate) async fn events_of_several_subjects_are_read_as_one<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
     let ann = AccountId::new(noon(), harness.random());
-    // Of one subject there are many, of another few; some events are about two.
+    // One subject has many events, another few; some events have two.
     let events: Vec<AuditEvent> = (0..1500)
         .map(|n| AuditEvent {
             account: (n % 2 == 0).then_some(ann),
@@ -235,7 +235,7 @@ pub(crate) async fn a_username_finds_events_that_name_it<H: Harness>() {
         named(AuditKind::SignUp, "username ann, groups ops", 0),
         named(AuditKind::UsernameChange, "from ann to anna", 1),
         named(AuditKind::AccountDelete, "username anna", 2),
-        // What somebody else's words look like is not read.
+        // A foreign text that looks like a subject is not parsed.
         named(AuditKind::SignIn, "username ann", 3),
     ];
     store.append_audit(events, MANY).await.unwrap();
@@ -255,7 +255,7 @@ pub(crate) async fn a_username_finds_events_that_name_it<H: Harness>() {
     assert_sound(&store).await;
 }
 
-/// One read finds it, however many came after it.
+/// One query finds it, however many came after it.
 pub(crate) async fn an_event_among_very_many_is_found_by_its_request<H: Harness>() {
     const OTHERS: usize = 12_000;
     let harness = H::new();
@@ -278,7 +278,7 @@ pub(crate) async fn an_event_among_very_many_is_found_by_its_request<H: Harness>
     assert_eq!(page.events[0].1, of("r-1", 0));
     let page = store.read_audit(filter("r-2"), order, None, 1).await.unwrap();
     assert_eq!((page.events.len(), page.next), (0, None));
-    // What is written otherwise than it stands is found all the same.
+    // Texts that are stored escaped are found too.
     let odd = "\"\u{e9}\\";
     store.append_audit(vec![of(odd, 2)], 2 * MANY).await.unwrap();
     let page = store.read_audit(filter(odd), order, None, 1).await.unwrap();

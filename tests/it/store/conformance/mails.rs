@@ -1,4 +1,4 @@
-//! Mails that wait.
+//! Queued mails.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn minutes(n: u64) -> Timestamp {
     later(noon(), Duration::from_mins(n))
 }
 
-/// A store with an account, `ann`, and so many mails to it, a second apart.
+/// A store with an account, `ann`, and `count` mails to it, one second apart.
 async fn with_mails<H: Harness>(count: u64) -> (H, Account, Vec<Mail>) {
     let harness = H::new();
     let ann = account("ann", harness.random());
@@ -135,7 +135,7 @@ pub(crate) async fn a_mail_is_sent_postponed_or_fails_for_good<H: Harness>() {
     );
     assert_sound(&store).await;
 
-    // An administrator has it tried again.
+    // An administrator requests a retry.
     let until = minutes(90);
     let retry = MailOutcome::Postponed {
         until,
@@ -463,13 +463,13 @@ pub(crate) async fn s77_no_clock_tells_which_of_a_mail_and_a_password_came_first
     let ann = account("ann", harness.random());
     store.create_account(ann.clone(), None, noon()).await.unwrap();
     let tomorrow = later(noon(), Duration::from_hours(24));
-    // The clock is a day ahead when somebody asks, and right when the owner sets another password.
+    // The clock is a day ahead at the request, and right when the owner sets another password.
     let before = mail_about(MailKind::Reset, &ann, tomorrow, &harness);
     store.enqueue_mails(vec![before.clone()]).await.unwrap();
     let ann = set_password(&store, &ann, minutes(1)).await;
     let outcome = send(&store, &ann, &before, Purpose::Reset).await;
     assert_eq!(outcome, ClaimMail::Gone, "it was asked for before");
-    // And the other way round.
+    // And the reverse.
     let ann = set_password(&store, &ann, tomorrow).await;
     let after = mail_about(MailKind::Reset, &ann, minutes(2), &harness);
     store.enqueue_mails(vec![after.clone()]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Taking everything out and putting it into another store.
+//! Exporting everything and importing it into another store.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::super::samples::{ADMINS, POLICY, account, digest, email, later, noon,
 use super::{Harness, assert_sound};
 use vestibule::model::SignatureDigest;
 
-/// A store with what is in a file, opened at noon.
+/// A store filled from a file, opened at noon.
 async fn store_of<H: Harness>(file: &[u8]) -> H {
     let (mut import, open) = H::fill();
     for records in records_of(file).chunks(3) {
@@ -36,7 +36,7 @@ pub(crate) async fn what_is_taken_out_and_put_in_is_taken_out_again_to_the_lette
     let file = file_of(&*harness.store()).await;
     let kinds: BTreeSet<_> = records_of(&file).iter().map(Record::kind).collect();
     assert_eq!(kinds, Record::KINDS.into(), "there is one of each");
-    // In the order in which the format has them.
+    // In the order of the format.
     assert!(
         records_of(&file)
             .is_sorted_by_key(|record| { Record::KINDS.iter().position(|kind| *kind == record.kind()) })
@@ -123,7 +123,7 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
         let made = store.create_account(other, None, noon()).await.unwrap();
         assert_eq!(made, CreateAccount::UsernameTaken, "{taken}");
     }
-    // The one invitation serves once more, the other one not: there is an administrator.
+    // One invitation is still valid, the other not: there is an administrator.
     for (invitation, outcome) in [(4, CreateAccount::InvitationVoid), (3, CreateAccount::Created)] {
         let carol = account("carol", &random);
         let made = store
@@ -133,7 +133,7 @@ pub(crate) async fn what_was_put_in_works_as_it_did<H: Harness>() {
         assert_eq!(made, outcome);
     }
 
-    // Locks last as long as they did, and no longer.
+    // Lockouts last as long as they did, and no longer.
     for subject in [
         LockoutSubject::Account(found.id),
         LockoutSubject::unknown("nobody"),
@@ -193,7 +193,7 @@ pub(crate) async fn an_export_is_of_one_moment<H: Harness>() {
     let before = records_of(&file_of(&*store).await);
     let mut export = store.export().await.unwrap();
     let mut during = export.next().await.unwrap();
-    // Changes, a removal and something new of many kinds, while it is being read.
+    // Changes, removals and additions of many kinds during the export.
     let owner = store
         .account_by_email(&ann(&Random::seeded(0)).email)
         .await
@@ -258,7 +258,7 @@ pub(crate) async fn what_cannot_be_beside_what_is_there_is_refused<H: Harness>()
     let harness = H::new();
     fill(&*harness.store(), harness.random()).await;
     let records = records_of(&file_of(&*harness.store()).await);
-    // Twice: all but events, of which there may be several alike.
+    // Twice: an error for all but events, of which several may be equal.
     for (index, record) in records.iter().enumerate() {
         let (mut import, _) = H::fill();
         let twice: Vec<_> = records[..=index].iter().chain([record]).cloned().collect();
@@ -272,7 +272,7 @@ pub(crate) async fn what_cannot_be_beside_what_is_there_is_refused<H: Harness>()
         };
         assert_eq!(at, index + 1, "{record}");
     }
-    // Alone: what is somebody's, without them.
+    // Alone: records that depend on others.
     for record in &records {
         let (mut import, _) = H::fill();
         let is_somebodys = match record {
@@ -329,11 +329,11 @@ pub(crate) async fn a_store_that_was_not_finished_is_none<H: Harness>() {
     assert_sound(&harness.store()).await;
 }
 
-/// Names that were in sets of another kind, or in none, may be more than a set has room for.
+/// Names that were in sets of another kind, or in none, may be more than a set holds.
 pub(crate) async fn of_names_that_share_a_set_the_oldest_go<H: Harness>() {
     let (mut import, open) = H::fill();
     let key = [7; 32];
-    // Those of the first set of 8192, in the order of their digests.
+    // Names of the first of 8192 sets, in the order of their digests.
     let in_first_set = |name: &[u8; 32]| {
         let keyed = Sha256::new().chain_update(key).chain_update(name).finalize();
         u16::from_be_bytes([keyed[0], keyed[1]]).is_multiple_of(8192)

@@ -1,4 +1,4 @@
-//! Changes that are made only while their precondition holds.
+//! Changes that are only made while their precondition holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::super::samples::{
 };
 use super::{Harness, assert_sound};
 
-/// An administrator who is signed in, a deputy, and somebody whom they are about to change.
+/// A signed-in administrator, a deputy, and the account that they are about to change.
 struct Scene<H> {
     harness: H,
     admin: Account,
@@ -60,7 +60,7 @@ impl<H: Harness> Scene<H> {
         assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     }
 
-    /// Tries every kind of change on the administrator's behalf. What became of each.
+    /// Tries every kind of change on the administrator's behalf; returns the outcomes.
     async fn change_everything(&self) -> Vec<(&'static str, Result<(), StoreError>)> {
         let (store, random) = (
             self.store().with_precondition(self.precondition.clone()),
@@ -170,7 +170,7 @@ pub(crate) async fn s76_a_change_is_made_while_its_precondition_holds<H: Harness
     assert_sound(&scene.store()).await;
 }
 
-/// What the gateway does by itself is nobody's change: a signature is spent, and what is over goes.
+/// Maintenance has no precondition: claiming signatures, and purging what has expired.
 pub(crate) async fn s76_upkeep_asks_for_no_precondition<H: Harness>() {
     let scene = Scene::<H>::new().await;
     let ended = scene.store().end_sessions(SessionsToEnd::All).await;

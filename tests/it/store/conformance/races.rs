@@ -1,4 +1,4 @@
-//! Many at once: S10 and S16 among others.
+//! Concurrent operations: S10 and S16 among others.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Signatures that serve once.
+//! Single-use signatures.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Mailed tokens (S19).
+//! E-mail tokens (S19).
 
 use std::time::Duration;
 
@@ -138,7 +138,7 @@ pub(crate) async fn s19_a_new_password_or_address_voids_all_tokens<H: Harness>()
         match change {
             0 => changed.password_changed_at = later(noon(), Duration::from_secs(5)),
             1 => changed.email = email("new@example.com"),
-            // A hash is upgraded at a sign-in, and a name may change: the password and the address are the same.
+            // A sign-in may upgrade a hash, and a name may change: password and address stay equal.
             2 => "upgraded".clone_into(&mut changed.password_hash),
             _ => changed.name = Some("Ann".to_owned()),
         }

@@ -102,7 +102,7 @@ fn s38_every_chunk_and_the_trailer_are_checked() {
         assert_eq!(decode(form, body, 5, None), Ok(b"hello world".to_vec()));
         assert_eq!(decode(form, body, 5, Some(10)), Err(SignatureError::BodyDiffers));
         assert_eq!(decode(form, body, 5, Some(12)), Err(SignatureError::BodyDiffers));
-        // Cut anywhere it has no end.
+        // Cut anywhere, it is incomplete.
         for end in 0..body.len() {
             assert!(decode(form, &body[..end], 5, None).is_err(), "{form:?} {end}");
         }
