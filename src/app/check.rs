@@ -169,7 +169,9 @@ impl CheckReport {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let folder = file.parent().unwrap_or(Path::new(""));
-                if !makes_folder && !folder.as_os_str().is_empty() && !folder.is_dir() {
+                if let Some(file) = no_folder(folder) {
+                    self.error(key, &format!("{} is no folder", file.display()));
+                } else if !makes_folder && !folder.as_os_str().is_empty() && !folder.is_dir() {
                     self.error(key, &format!("there is no folder {}", folder.display()));
                 } else if let Err(reason) = require_writable_folder(folder) {
                     self.error(key, &reason);

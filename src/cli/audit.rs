@@ -13,7 +13,7 @@ use super::table::printable;
 use crate::api::{AuditEventList, AuditEventView};
 use crate::clock::Clock;
 use crate::control::{AUDIT_EVENTS_A_PAGE, AuditQuery, Command};
-use crate::model::{AuditCursor, AuditEvent, AuditKind, AuditOutcome};
+use crate::model::{AuditCursor, AuditEvent, AuditKind, AuditOutcome, terminal_json};
 use crate::services::{AuditFilter, AuditOrder};
 
 /// How often new events are looked for.
@@ -165,7 +165,7 @@ impl Audit {
 
 fn show(event: &AuditEventView, json: bool) -> io::Result<()> {
     if json {
-        print_line(&serde_json::to_string(event)?)
+        print_line(&terminal_json(&serde_json::to_string(event)?))
     } else {
         print_line(&line(&event.event))
     }

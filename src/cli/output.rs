@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::control::CommandError;
-use crate::model::terminal_text;
+use crate::model::{terminal_json, terminal_text};
 
 /// Refused or failed.
 const FAILED: u8 = 1;
@@ -131,7 +131,7 @@ impl From<CommandError> for Failure {
 }
 
 pub(super) fn print_json(document: &Value) -> io::Result<()> {
-    print_line(&format!("{document:#}"))
+    print_line(&terminal_json(&format!("{document:#}")))
 }
 
 /// Returns the status, or a failure if the output could not be written. A closed pipe is no failure.

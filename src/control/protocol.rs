@@ -28,7 +28,7 @@ pub(super) struct AdminRequest {
 /// Encodes a request.
 pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Result<Zeroizing<Vec<u8>>> {
     #[derive(Serialize)]
-    struct ReceivedRequest<'a> {
+    struct EncodedRequest<'a> {
         version: u32,
         command: &'a Command,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Re
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     serde_json::to_writer(
         WipingWriter(&mut line),
-        &ReceivedRequest {
+        &EncodedRequest {
             version: VERSION,
             command,
             reason,
@@ -50,13 +50,13 @@ pub(super) fn request(command: &Command, reason: Option<&str>) -> serde_json::Re
 /// Decodes a request.
 pub(super) fn parse_request(line: &[u8]) -> Result<AdminRequest, CommandError> {
     #[derive(Deserialize)]
-    struct SentRequest {
+    struct DecodedRequest {
         command: Command,
         reason: Option<String>,
     }
     require_version(line).map_err(CommandError::new)?;
     serde_json::from_slice(line)
-        .map(|SentRequest { command, reason }| AdminRequest { command, reason })
+        .map(|DecodedRequest { command, reason }| AdminRequest { command, reason })
         .map_err(|error| CommandError::new(format!("not a request: {error}")))
 }
 

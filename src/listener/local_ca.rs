@@ -98,18 +98,22 @@ impl LocalCa {
         }
     }
 
-    /// Refuses what is in the folder where a file of the authority belongs and cannot be read. Makes nothing.
+    /// Refuses an authority's key that cannot be read, and folders in the places of files. Makes nothing: other files
+    /// that are not as they should be are made anew.
     pub(super) fn check(folder: &Path) -> Result<(), LocalCaError> {
+        let key = folder.join(AUTHORITY_KEY_FILE);
+        match regular_file::open(&key) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => about(&key, Err(error))?,
+            _ => {}
+        }
         let leaves = Leaf::ALL.map(Leaf::file_name);
         let leaves = leaves
             .iter()
             .flat_map(|leaf| [format!("{leaf}.pem"), format!("{leaf}.key")]);
-        let authority = [AUTHORITY_FILE, AUTHORITY_KEY_FILE].map(str::to_owned);
-        for name in authority.into_iter().chain(leaves) {
+        for name in leaves.chain([AUTHORITY_FILE.to_owned()]) {
             let file = folder.join(name);
-            match regular_file::open(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => about(&file, Err(error))?,
-                _ => {}
+            if file.is_dir() {
+                about(&file, Err(io::ErrorKind::IsADirectory.into()))?;
             }
         }
         Ok(())

@@ -221,7 +221,7 @@ pub struct EncryptedSecret {
 
 impl fmt::Debug for EncryptedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sealed({} bytes)", self.ciphertext.len())
+        write!(f, "EncryptedSecret({} bytes)", self.ciphertext.len())
     }
 }
 

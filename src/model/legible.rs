@@ -59,6 +59,26 @@ pub fn terminal_text(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// JSON for a terminal: characters that it would obey or not show, which stand in strings alone, are written as `\u202e`
+/// (RFC 8259, section 7). Line breaks between tokens stay.
+pub fn terminal_json(json: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| is_invisible(c) || c.is_control() && c != '\n';
+    if !json.contains(is_escaped) {
+        return Cow::Borrowed(json);
+    }
+    let mut shown = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        if is_escaped(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -102,6 +122,11 @@ mod tests {
         );
         assert_eq!(terminal_text("ann\u{202e}moc"), "ann\\u{202e}moc");
         assert_eq!(terminal_text("김미나"), "김미나");
+        let text = "\u{1b}\u{9b}\u{7f}\u{202e}\u{e0061}김\n";
+        let json = serde_json::to_string(text).unwrap();
+        assert!(terminal_json(&json).contains("\\u009b\\u007f\\u202e\\udb40\\udc61김"));
+        let read: String = serde_json::from_str(&terminal_json(&json)).unwrap();
+        assert_eq!(read, text);
     }
 
     #[test]

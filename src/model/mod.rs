@@ -53,7 +53,7 @@ pub use audit_detail::{AuditDetail, DetailKey};
 pub use email::{Email, EmailError};
 pub use email_token::{EmailToken, Purpose};
 pub use invitation::{Invitation, InvitationKind};
-pub use legible::{is_blank, is_invisible, legible, terminal_text, turns_text};
+pub use legible::{is_blank, is_invisible, legible, terminal_json, terminal_text, turns_text};
 pub use mail::{Mail, MailKind, MailOrigin, MailState, QueuedMail};
 pub use password::{Password, PasswordError};
 pub use principal::{Principal, SignInMethod};

@@ -98,6 +98,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the operator's templates and logo are read",
     ),
     ("services::mail", "regular_file", "the operator's letter is read"),
+    (
+        "store::sled",
+        "regular_file",
+        "what lies beside the engine's files is read without waiting",
+    ),
     ("text", "regular_file", "the operator's texts are read"),
     ("trust_anchors", "regular_file", "authorities are read"),
     ("log_writer", "metrics", "lines that are lost are counted"),

@@ -161,17 +161,20 @@ async fn what_blocks_holds_up_neither_the_end_nor_the_second_sigterm() {
         let site = Site::new(&config(""));
         // A shell may hand a configuration over by a pipe, which nobody writes to when it is read again.
         pipe(&site, "stdin");
-        let text = std::fs::read(site.path("vestibule.toml")).unwrap();
         let path = site.path("stdin");
-        let writer = std::thread::spawn(move || std::fs::write(path, text).unwrap());
+        let opening = std::thread::spawn(move || File::options().write(true).open(path).unwrap());
+        let stdin = File::open(site.path("stdin")).unwrap();
+        let mut writer = opening.join().unwrap();
+        writer.write_all(config("").as_bytes()).unwrap();
         let child = site
             .program(&["serve", "--config", "/dev/stdin"])
-            .stdin(File::open(site.path("stdin")).unwrap())
+            .stdin(stdin.try_clone().unwrap())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        writer.join().unwrap();
+        until(|| rustix::io::ioctl_fionread(&stdin).unwrap() == 0).await;
+        drop(writer);
         let (program, _) = Program::started(child);
         program.signal(Signal::HUP);
         until(|| program.said().contains("opened again")).await;

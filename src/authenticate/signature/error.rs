@@ -49,7 +49,7 @@ pub struct Mismatch {
 
 impl fmt::Debug for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Unproven({self})")
+        write!(f, "Mismatch({self})")
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::group_sync::GroupSync;
 use crate::log_file::{LogFile, Reopening};
-use crate::model::AuditEvent;
+use crate::model::{AuditEvent, terminal_json};
 
 /// The file name that stands for standard error. Opened as a file, it would have an offset of its own, and
 /// lines and log messages would overwrite each other.
@@ -54,7 +54,9 @@ impl LineSink {
     /// Writes a line in one write, so that lines of several writers of a file do not mix. Returns its number
     /// for [`Self::synced`].
     pub(super) fn write(&self, event: &AuditEvent) -> io::Result<u64> {
-        let mut line = serde_json::to_vec(event)?;
+        let mut line = terminal_json(&serde_json::to_string(event)?)
+            .into_owned()
+            .into_bytes();
         line.push(b'\n');
         match self {
             Self::StandardOutput(output) => lock(output).write_line(line).map(|()| 0),

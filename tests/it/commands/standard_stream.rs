@@ -48,3 +48,29 @@ fn a_dash_is_a_standard_stream_and_no_file() {
     let again = site.run_with_input(&["store", "import", "-"], &written[1].stdout);
     assert_eq!(again.status, 0, "{}", again.stderr);
 }
+
+#[test]
+fn nothing_that_a_command_prints_is_obeyed_by_a_terminal() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    let name = "\u{1b}[2J\u{9b}31m\u{202e}moc\r";
+    fs::write(site.path("people"), format!("{name}@example.com:{HASH}\n")).unwrap();
+    fs::write(site.path("dump.jsonl"), format!("{{\"{name}\":1}}\n")).unwrap();
+    for arguments in [
+        &["user", "show", name][..],
+        &["user", "disable", name],
+        &["session", "list", "--user", name],
+        &["key", "list", "--user", name],
+        &["explain", "--url", "/", "--as", name],
+        &["user", "import", "--htpasswd", "people", "--verbose"],
+        &["store", "import", "dump.jsonl"],
+    ] {
+        let done = site.run(arguments);
+        assert_ne!(done.status, 0, "{arguments:?}");
+        let said = done.stdout + &done.stderr;
+        assert!(
+            !said.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']),
+            "{arguments:?}: {said:?}"
+        );
+    }
+}

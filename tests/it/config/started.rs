@@ -268,20 +268,24 @@ fn what_is_written_lies_in_no_place_of_anything_else() {
 
 #[test]
 fn a_file_of_the_local_authority_that_cannot_be_read_is_refused() {
-    for name in ["local-ca.key", "local-ca.pem", "local.key"] {
-        for make in ["mkfifo", "mkdir"] {
-            let site = Site::new(
-                "public_url = \"https://localhost:0\"\n[listen]\nhttps = [\"127.0.0.1:0\"]\nops = \"\"\n[[route]]\nupstream = \"demo:\"\n",
-            );
-            fs::create_dir(site.path("certs")).unwrap();
-            let file = site.path(&format!("certs/{name}"));
-            assert!(Command::new(make).arg(&file).status().unwrap().success());
-            let report = check(&site);
-            let errors = report["errors"].as_array().unwrap();
-            assert_eq!(errors.len(), 1, "{make} {name}: {report}");
-            assert!(errors[0]["message"].as_str().unwrap().contains(name), "{report}");
-            assert!(refusal(&site).contains(name));
-        }
+    for (name, make) in [
+        ("local-ca.key", "mkfifo"),
+        ("local-ca.key", "mkdir"),
+        ("local-ca.pem", "mkdir"),
+        ("localhost.key", "mkdir"),
+        ("localhost.pem", "mkdir"),
+    ] {
+        let site = Site::new(
+            "public_url = \"https://localhost:0\"\n[listen]\nhttps = [\"127.0.0.1:0\"]\nops = \"\"\n[[route]]\nupstream = \"demo:\"\n",
+        );
+        fs::create_dir(site.path("certs")).unwrap();
+        let file = site.path(&format!("certs/{name}"));
+        assert!(Command::new(make).arg(&file).status().unwrap().success());
+        let report = check(&site);
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{make} {name}: {report}");
+        assert!(errors[0]["message"].as_str().unwrap().contains(name), "{report}");
+        assert!(refusal(&site).contains(name));
     }
 }
 
