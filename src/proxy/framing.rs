@@ -3,10 +3,10 @@
 //! The HTTP library takes one reading and goes on. Applications, and what stands between, may take another.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use crate::refusal::Problem;
-use crate::request::{is_plain, reads_as};
+use crate::request::{is_decimal, is_plain, reads_as};
 
 /// A head that says more than one thing, or nothing that the gateway knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,10 @@ pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingEr
         return Err(FramingError::TooManyFields);
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if lengths.next().is_some_and(|length| !is_length(length)) {
+    if lengths
+        .next()
+        .is_some_and(|length| !is_decimal(length.as_bytes()))
+    {
         return Err(FramingError::Length);
     }
     if lengths.next().is_some() {
@@ -58,12 +61,6 @@ pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingEr
         validate_codings(headers)?;
     }
     Ok(())
-}
-
-/// Whether a length has no second reading: decimal, without a sign, a list, or zeros that others take for octal.
-fn is_length(value: &HeaderValue) -> bool {
-    let digits = value.as_bytes();
-    matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit)
 }
 
 /// `chunked` is applied once and last; the library refuses where it is not last. No other coding is known here.
@@ -94,6 +91,8 @@ fn validate_codings(headers: &HeaderMap) -> Result<(), FramingError> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn check(sent: &[(&'static str, &'static str)]) -> Result<(), FramingError> {

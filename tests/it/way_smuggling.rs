@@ -93,6 +93,23 @@ async fn s45_what_a_head_says_of_its_body_has_one_reading() {
     let authority = gateway.authority();
     for (said, status) in [
         ("Content-Length: 04\r\n\r\nbody", 400),
+        // A length that `Transfer-Encoding` overrides is read by others all the same.
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: +5\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 5, 5\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 05\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length:\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         ("Content_Length: 4\r\n\r\n", 400),
         ("Content-Length: 4\r\nContent~Length: 9\r\n\r\nbody", 400),
         ("Transfer_Encoding: chunked\r\n\r\n", 400),

@@ -356,6 +356,9 @@ fn presigned_parameters() {
     for (from, to) in [
         ("X-Amz-Expires=60", "X-Amz-Expires=604801"),
         ("X-Amz-Expires=60", "X-Amz-Expires=0"),
+        ("X-Amz-Expires=60", "X-Amz-Expires=%2B60"),
+        ("X-Amz-Expires=60", "X-Amz-Expires=060"),
+        ("X-Amz-Expires=60", "X-Amz-Expires=60.0"),
         ("X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Expires=60"),
         (
             "X-Amz-Algorithm=AWS4-HMAC-SHA256",
