@@ -1,13 +1,16 @@
-//! Where object stores copy, move and link from, as headers say (S75).
+//! Where object stores copy, move and link from, and where they copy and move to, as headers say (S75).
 //!
-//! What such a header names is read for whoever makes the request, and deleted where it moves. Stores differ in what
-//! the name is relative to; each path that it can mean is judged.
+//! What such a header names is read for the request's principal, and deleted where it moves; or it is written, and the
+//! request's own target is what is read and deleted. Stores differ in what the name is relative to; each path that it can
+//! mean is judged.
 
 use std::iter;
 
 use http::Method;
 
-use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, rewritten};
+use super::second_resource::{
+    SecondResourceError, SecondResourcePolicy, acts_on_destination, only, rewritten,
+};
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
@@ -33,11 +36,12 @@ struct PlaceBeside {
 }
 
 impl SecondResourcePolicy<'_> {
-    /// Judges what the request copies or moves from.
+    /// Judges what the request copies or moves from, and to where it copies or moves its target.
     pub(super) fn require_copy_sources(&self) -> Result<(), SecondResourceError> {
         let headers = self.head.headers;
+        let of_copy = |name| CopySource::of_copy(name).filter(|_| acts_on_destination(self.head));
         for name in headers.keys() {
-            let Some(source) = CopySource::of(name) else {
+            let Some(source) = CopySource::of(name).or_else(|| of_copy(name)) else {
                 continue;
             };
             if !is_plain(name) {
@@ -67,11 +71,21 @@ impl SecondResourcePolicy<'_> {
             if is_of_bucket {
                 self.require_bucket_beside(source, methods, value, target)?;
             }
-            if source.moves() {
-                self.require_below(&self.target, &Method::PUT)?;
+            for method in source.on_target {
+                if source.is_destination {
+                    self.require_target(method, source.name)?;
+                }
+                self.require_below(&self.target, method)?;
             }
         }
         Ok(())
+    }
+
+    /// Judges the request's own target by another method than its own.
+    fn require_target(&self, method: &Method, header: &'static str) -> Result<(), SecondResourceError> {
+        let target = self.head.path.parse();
+        let target = target.map_err(|_| SecondResourceError::Unreadable(header))?;
+        self.require_second(&target, method, header).map(drop)
     }
 
     fn require_copy_source(
@@ -80,7 +94,14 @@ impl SecondResourcePolicy<'_> {
         methods: &[Method],
         reading: &SourceReading,
     ) -> Result<(), SecondResourceError> {
-        let Some(url) = self.meant(reading, &Method::GET, source.name)? else {
+        // A reading is one of this application if a route takes it there by any of the methods.
+        let mut meant = None;
+        for method in methods {
+            if meant.is_none() {
+                meant = self.meant(reading, method, source.name)?;
+            }
+        }
+        let Some(url) = meant else {
             return Ok(());
         };
         for method in methods {

@@ -114,6 +114,10 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
         ("PUT", "/v1/AUTH_a/c/o", ("x-object-manifest", "c/p")),
         ("PUT", "/b/k", ("x-qs-move-source", "/b/l")),
         ("PUT", "/b/k", ("x-new-copy-source", "/b/l")),
+        ("PUT", "/b/k", ("x-new-move-to", "/b/l")),
+        ("COPY", "/x", ("source", "/y")),
+        ("POST", "/x", ("upload-concat", "final;/y")),
+        ("POST", "/x", ("slug", "y")),
     ] {
         let unsigned = request(method, target);
         let url = signer.presigned(&unsigned, 60);
@@ -151,10 +155,6 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
     }
 }
 
-/// What a route asks of signatures holds where it is the second one.
-#[tokio::test]
-async fn s75_a_signature_serves_once_where_the_route_of_a_second_resource_says_so() {
-    let app = Application::start().await;
 /// Whoever has the URL tells a store no more of what it does than its signer did, whatever make the store is.
 #[tokio::test]
 async fn s35_a_presigned_url_signs_what_stores_are_told() {
@@ -234,6 +234,10 @@ async fn s35_a_presigned_url_signs_what_stores_are_told() {
     }
 }
 
+/// What a route asks of signatures holds where it is the second one.
+#[tokio::test]
+async fn s75_a_signature_serves_once_where_the_route_of_a_second_resource_says_so() {
+    let app = Application::start().await;
     let (gateway, signer) = start(vec![
         route("/", "authenticated", &app.url()),
         RouteConfig {
