@@ -157,6 +157,7 @@ pub enum UpstreamBuildError {
 struct UpstreamTimeouts {
     connect: Duration,
     response: Duration,
+    idle: Duration,
     /// Fields of an answer's head.
     header_fields: usize,
 }
@@ -353,6 +354,7 @@ impl From<&Config> for UpstreamTimeouts {
         Self {
             connect: config.timeouts.connect.0,
             response: config.timeouts.response.0,
+            idle: config.timeouts.idle.0,
             header_fields: config.limits.header_fields,
         }
     }
