@@ -1,8 +1,8 @@
 //! AWS Signature Version 4, as its clients make it: in the `Authorization` header, in the query of a presigned URL, and
 //! over the chunks of a body.
 //!
-//! What clients disagree about is tried in turn, and nothing else: the path as it was sent, percent-encoded once more,
-//! encoded anew, or without redundant slashes; the query encoded anew and sorted, sorted as sent, or as sent; the host
+//! What clients disagree about is tried in turn, and nothing else: the path as the service that is signed for has it, as
+//! it was sent or encoded anew, percent-encoded once more, or without redundant slashes; the query encoded anew and sorted, sorted as sent, or as sent; the host
 //! with or without the default port. Each of these is one reading of the same request, and a path of which some reading
 //! is of another route never comes here. A session's token is a header like any other: there are no sessions here.
 
