@@ -15,7 +15,7 @@ use super::{AuthRequirements, Credentials, Proof, SchemeResult};
 use crate::clock::Clock;
 use crate::model::{AccessKeyId, SignatureDigest};
 use crate::refusal::Refusal;
-use crate::request::RequestHead;
+use crate::request::{RequestHead, parse_decimal};
 use crate::services::{AccessKeyAuthError, AccessKeyVerifier, AccessKeys, ActiveKey, Services};
 
 /// The length of a chunked body's content.
@@ -414,11 +414,10 @@ impl Verification<'_> {
     }
 
     fn decoded_length(&self) -> Result<Option<u64>, SignatureError> {
-        let text = self.message.headers.get(DECODED_LENGTH);
+        let text = self.message.only(DECODED_LENGTH)?;
         text.map(|text| {
-            let number = text.to_str().ok().and_then(|text| text.trim().parse().ok());
-            number.ok_or(SignatureError::Malformed(
-                "x-amz-decoded-content-length is not a number",
+            parse_decimal(text).ok_or(SignatureError::Malformed(
+                "x-amz-decoded-content-length is not a number in its usual spelling",
             ))
         })
         .transpose()

@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
+use crate::request::parse_decimal;
+
 /// Longest header of version 1, with its line break.
 const MAX_TEXT: usize = 107;
 
@@ -64,7 +66,7 @@ async fn read_text(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<I
 
 fn ports(from: &str, to: &str) -> io::Result<()> {
     for port in [from, to] {
-        port.parse::<u16>().map_err(|_| malformed())?;
+        parse_decimal::<u16>(port).ok_or_else(malformed)?;
     }
     Ok(())
 }
@@ -129,6 +131,8 @@ mod tests {
         for bad in [
             "PROXY TCP4 2001:db8::7 10.0.0.1 1 2\r\n",
             "PROXY TCP4 203.0.113.9 10.0.0.1 1 65536\r\n",
+            "PROXY TCP4 203.0.113.9 10.0.0.1 +1 2\r\n",
+            "PROXY TCP4 203.0.113.9 10.0.0.1 1 02\r\n",
             "PROXY TCP4 203.0.113.9 10.0.0.1 1\r\n",
             "PROXY  TCP4 203.0.113.9 10.0.0.1 1 2\r\n",
             "POST / HTTP/1.1\r\n",

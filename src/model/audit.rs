@@ -216,10 +216,16 @@ impl FromStr for AuditCursor {
 
     fn from_str(text: &str) -> Result<Self, NotAnEvent> {
         let (micros, number) = text.split_once('-').ok_or(NotAnEvent)?;
-        Ok(Self {
+        let cursor = Self {
             micros: micros.parse().map_err(|_| NotAnEvent)?,
             number: number.parse().map_err(|_| NotAnEvent)?,
-        })
+        };
+        // A number may be spelled in several ways, a cursor in one.
+        if cursor.to_string() == text {
+            Ok(cursor)
+        } else {
+            Err(NotAnEvent)
+        }
     }
 }
 
@@ -257,7 +263,7 @@ mod tests {
         };
         assert_eq!(place.to_string().parse(), Ok(place));
         assert!(place < AuditCursor::at(Timestamp::from_microsecond(1_700_000_000_000_002).unwrap()));
-        for wrong in ["", "1", "1-", "-1", "x-1"] {
+        for wrong in ["", "1", "1-", "-1", "x-1", "+1-1", "1-+1", "01-1", "1-01"] {
             assert!(wrong.parse::<AuditCursor>().is_err(), "{wrong}");
         }
     }

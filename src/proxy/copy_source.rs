@@ -8,7 +8,9 @@ use std::iter;
 
 use http::Method;
 
-use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, rewritten};
+use super::second_resource::{
+    SecondResourceError, SecondResourcePolicy, acts_on_destination, only, rewritten,
+};
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
@@ -37,8 +39,9 @@ impl SecondResourcePolicy<'_> {
     /// Evaluates every source that the request's headers name.
     pub(super) fn require_copy_sources(&self) -> Result<(), SecondResourceError> {
         let headers = self.head.headers;
+        let of_copy = |name| CopySource::of_copy(name).filter(|_| acts_on_destination(self.head));
         for name in headers.keys() {
-            let Some(source) = CopySource::of(name) else {
+            let Some(source) = CopySource::of(name).or_else(|| of_copy(name)) else {
                 continue;
             };
             if !is_plain(name) {
@@ -68,11 +71,21 @@ impl SecondResourcePolicy<'_> {
             if is_of_bucket {
                 self.require_bucket_beside(source, methods, value, target)?;
             }
-            if source.moves() {
-                self.require_below(&self.target, &Method::PUT)?;
+            for method in source.on_target {
+                if source.is_destination {
+                    self.require_target(method, source.name)?;
+                }
+                self.require_below(&self.target, method)?;
             }
         }
         Ok(())
+    }
+
+    /// Judges the request's own target by another method than its own.
+    fn require_target(&self, method: &Method, header: &'static str) -> Result<(), SecondResourceError> {
+        let target = self.head.path.parse();
+        let target = target.map_err(|_| SecondResourceError::Unreadable(header))?;
+        self.require_second(&target, method, header).map(drop)
     }
 
     fn require_copy_source(
@@ -81,7 +94,14 @@ impl SecondResourcePolicy<'_> {
         methods: &[Method],
         reading: &SourceReading,
     ) -> Result<(), SecondResourceError> {
-        let Some(url) = self.meant(reading, &Method::GET, source.name)? else {
+        // A reading is one of this application if a route takes it there by any of the methods.
+        let mut meant = None;
+        for method in methods {
+            if meant.is_none() {
+                meant = self.meant(reading, method, source.name)?;
+            }
+        }
+        let Some(url) = meant else {
             return Ok(());
         };
         for method in methods {

@@ -360,7 +360,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 fn refusal(error: &UpstreamError) -> Refusal {
     let problem = match error {
-        UpstreamError::Unreachable { .. } | UpstreamError::Broken { .. } | UpstreamError::Ambiguous(_) => {
+        UpstreamError::Unreachable { .. } | UpstreamError::Broken { .. } | UpstreamError::Framing { .. } => {
             Problem::UpstreamUnreachable
         }
         UpstreamError::Timeout(_) => Problem::UpstreamTimeout,

@@ -4,10 +4,10 @@
 //! smuggling), so every ambiguous head is refused.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 use crate::refusal::Problem;
-use crate::request::{is_plain, reads_as};
+use crate::request::{is_decimal, is_plain, reads_as};
 
 /// Framing fields that are ambiguous or not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,10 @@ pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingEr
         return Err(FramingError::TooManyFields);
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if lengths.next().is_some_and(|length| !is_length(length)) {
+    if lengths
+        .next()
+        .is_some_and(|length| !is_decimal(length.as_bytes()))
+    {
         return Err(FramingError::Length);
     }
     if lengths.next().is_some() {
@@ -59,12 +62,6 @@ pub(super) fn validate(headers: &HeaderMap, most: usize) -> Result<(), FramingEr
         validate_codings(headers)?;
     }
     Ok(())
-}
-
-/// Whether a length has one reading only: decimal digits, no sign, no list, no leading zero (octal for some).
-fn is_length(value: &HeaderValue) -> bool {
-    let digits = value.as_bytes();
-    matches!(digits, [b'0'] | [b'1'..=b'9', ..]) && digits.iter().all(u8::is_ascii_digit)
 }
 
 /// Requires that `chunked` is the only coding and applied once; hyper refuses it where it is not last.
@@ -95,6 +92,8 @@ fn validate_codings(headers: &HeaderMap) -> Result<(), FramingError> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn check(sent: &[(&'static str, &'static str)]) -> Result<(), FramingError> {

@@ -1,8 +1,10 @@
 //! Inspects the raw bytes of HTTP/1 request heads for what parsing hides.
 //!
-//! hyper's parser drops a `#` and what follows it, accepts a bare LF as the end of a line, and merges two
-//! equal lengths (RFC 9112, sections 2.2 and 6.3 allow it). Others read such heads differently, so they are
-//! reported here.
+//! The HTTP parser drops a `#` and what follows it, takes a bare line feed for the end of a line, one of two equal
+//! lengths for both, and drops a length beside `Transfer-Encoding` unread (RFC 9112, sections 2.2 and 6.3, allow it).
+//! Others read such heads differently, so all of that is noticed here.
+
+use crate::request::is_decimal;
 
 /// Report on a complete head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,9 +24,14 @@ pub(super) enum AmbiguousHead {
     Fragment,
     #[error("Content-Length is there more than once")]
     TwoLengths,
+    #[error("Content-Length is not a number in its usual spelling")]
+    Length,
 }
 
 const LENGTH: &[u8; 15] = b"content-length:";
+
+/// Bytes of a line that are looked at: the name and the longest number, with spaces to spare.
+const MOST_OF_LINE: usize = 64;
 
 /// Incremental inspector of HTTP/1 heads.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ pub(super) struct HeadInspector {
     /// Bytes of the current line so far.
     line: usize,
     /// The beginning of the current line.
-    beginning: [u8; LENGTH.len()],
+    beginning: [u8; MOST_OF_LINE],
     has_length: bool,
     last: u8,
 }
@@ -45,7 +52,7 @@ impl Default for HeadInspector {
             seen: HeadReport::default(),
             in_request_line: true,
             line: 0,
-            beginning: [0; LENGTH.len()],
+            beginning: [0; MOST_OF_LINE],
             has_length: false,
             last: 0,
         }
@@ -94,7 +101,15 @@ impl HeadInspector {
 
     /// Checks at the end of a line whether it was `Content-Length`.
     fn look_for_length(&mut self) {
-        if self.line >= LENGTH.len() && self.beginning.eq_ignore_ascii_case(LENGTH) {
+        let Some(line) = self.beginning.get(..self.line.min(MOST_OF_LINE)) else {
+            return;
+        };
+        let Some((name, value)) = line.split_at_checked(LENGTH.len()) else {
+            return;
+        };
+        if name.eq_ignore_ascii_case(LENGTH) {
+            let is_length = self.line <= MOST_OF_LINE && is_decimal(value.trim_ascii());
+            self.note(!is_length, AmbiguousHead::Length);
             self.note(self.has_length, AmbiguousHead::TwoLengths);
             self.has_length = true;
         }
@@ -155,9 +170,37 @@ mod tests {
         assert_eq!(fault(b"GET /a#b HTTP/1.1\r\n\r\n"), Some(AmbiguousHead::Fragment));
         let two = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nContent-LENGTH: 1\r\n\r\n";
         assert_eq!(fault(two), Some(AmbiguousHead::TwoLengths));
-        let one = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nx-content-length: 1\r\n\r\n";
+        let one = b"POST / HTTP/1.1\r\ncontent-length: 1\r\nx-content-length: +1\r\n\r\n";
         assert_eq!(fault(one), None);
         assert!(see(b"POST / HTTP/1.1\r\n\r\nbody").unwrap().followed);
+    }
+
+    #[test]
+    fn s45_a_length_has_one_reading_whatever_else_says_where_the_body_ends() {
+        let fault = |length: &str| {
+            let head = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{length}\r\n\r\n");
+            see(head.as_bytes()).unwrap().fault
+        };
+        for length in [
+            "Content-Length: 5",
+            "content-length:0",
+            "CONTENT-LENGTH: \t 18446744073709551615\t ",
+        ] {
+            assert_eq!(fault(length), None, "{length:?}");
+        }
+        let far = format!("Content-Length:{}5", " ".repeat(MOST_OF_LINE));
+        for length in [
+            "Content-Length: +5",
+            "Content-Length: 05",
+            "Content-Length: 5, 5",
+            "Content-Length: 5 5",
+            "Content-Length: 0x5",
+            "Content-Length: -1",
+            "Content-Length:",
+            &far,
+        ] {
+            assert_eq!(fault(length), Some(AmbiguousHead::Length), "{length:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod response_body;
 mod second_resource;
 mod source_readings;
 mod target_host;
+mod upload_names;
 mod websocket;
 
 use std::io;

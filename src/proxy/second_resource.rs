@@ -110,6 +110,7 @@ impl Gateway {
         };
         let policy = SecondResourcePolicy::new(self, head, route, permit);
         policy.require_copy_sources()?;
+        policy.require_upload_names()?;
         policy.require_collection()?;
         let destination = acts_on_destination(head)
             .then(|| policy.destination())
@@ -217,8 +218,10 @@ impl<'a> SecondResourcePolicy<'a> {
     ) -> Result<(), SecondResourceError> {
         for reading in readings {
             let path = match reading.text.split_once("://") {
-                Some((_, rest)) => &rest[rest.find('/').unwrap_or(rest.len())..],
-                None => &reading.text,
+                Some((_, rest)) if !reading.text.starts_with('/') => {
+                    &rest[rest.find('/').unwrap_or(rest.len())..]
+                }
+                _ => &reading.text,
             };
             self.spend(path, header)?;
         }
@@ -422,7 +425,7 @@ impl<'a> SecondResourcePolicy<'a> {
 
 /// Whether an application may act on `Destination`: not with HTTP's own methods in upper case, unless an
 /// override header may change them.
-fn acts_on_destination(head: &RequestHead<'_>) -> bool {
+pub(super) fn acts_on_destination(head: &RequestHead<'_>) -> bool {
     const WITHOUT: [Method; 7] = [
         Method::GET,
         Method::HEAD,

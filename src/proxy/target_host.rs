@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use super::framing::FramingError;
 use super::head_inspector::AmbiguousHead;
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::request::{Host, port_of};
+use crate::request::{Host, parse_decimal, port_of};
 use crate::route::BadPath;
 
 /// The effective host, with scheme and authority as sent or forwarded.
@@ -133,7 +133,7 @@ impl<'a> TargetHost<'a> {
         };
         let host = last(headers, "x-forwarded-host")?.map(without_empty_port);
         let port = last(headers, "x-forwarded-port")?
-            .map(|port| port.parse::<u16>().map_err(|_| TargetError::Host))
+            .map(|port| parse_decimal::<u16>(port).ok_or(TargetError::Host))
             .transpose()?;
         let (host, authority, is_by_proxy) = match host {
             Some(host) => (host.parse().map_err(|_| TargetError::Host)?, host.into(), true),
@@ -286,6 +286,8 @@ mod tests {
             ("x-forwarded-host", "a b"),
             ("x-forwarded-host", "user@a.com"),
             ("x-forwarded-port", "99999"),
+            ("x-forwarded-port", "+8444"),
+            ("x-forwarded-port", "08444"),
         ] {
             assert_eq!(target_of(&[nonsense]), Err(TargetError::Host), "{nonsense:?}");
         }

@@ -5,7 +5,7 @@ use http::{HeaderName, Method};
 
 use super::reads_as;
 
-/// A header that names what a request copies, moves or links to its target.
+/// A header that names what a request copies, moves or links to its target, or to where it copies or moves that.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CopySource {
     /// Its name, in lower case; `*` and an ending if only the ending is known.
@@ -16,6 +16,10 @@ pub struct CopySource {
     pub methods: &'static [Method],
     /// How much it names.
     pub extent: Extent,
+    /// What is done with the request's own target and what lies below it, as methods, beside what its own method says.
+    pub on_target: &'static [Method],
+    /// Whether it names where the target goes, and not what comes there.
+    pub is_destination: bool,
 }
 
 /// The syntax in which a header names a resource.
@@ -48,12 +52,13 @@ pub enum Extent {
 
 use SourceForm::{Any, Bucket, Container, Host, Key, Url};
 
-static KNOWN: [CopySource; 27] = [
+static KNOWN: [CopySource; 28] = [
     CopySource::copies("x-amz-copy-source", Bucket),
     CopySource::moves_from("x-amz-rename-source", Key),
     CopySource::copies("x-bce-copy-source", Bucket),
     CopySource::copies("x-copy-from", Container),
     CopySource::copies("x-cos-copy-source", Host),
+    CopySource::moves_to("x-emc-path"),
     CopySource::copies("x-goog-copy-source", Bucket),
     CopySource::keeps("x-history-location"),
     CopySource::copies("x-kss-copy-source", Bucket),
@@ -79,7 +84,7 @@ static KNOWN: [CopySource; 27] = [
 ];
 
 /// What every such name ends with; most other headers do not.
-const LAST: [&str; 13] = [
+const LAST: [&str; 17] = [
     "object",
     "path",
     "source",
@@ -93,6 +98,10 @@ const LAST: [&str; 13] = [
     "key",
     "bucket",
     "container-name",
+    "to",
+    "destination",
+    "dest",
+    "dst",
 ];
 
 static COPIES: CopySource = CopySource {
@@ -100,6 +109,14 @@ static COPIES: CopySource = CopySource {
     ..CopySource::copies("*-copy-source", Any)
 };
 static MOVES: CopySource = CopySource::moves_from("*-move-source", Any);
+static COPIES_TO: CopySource = CopySource {
+    on_target: CopySource::COPY,
+    ..CopySource::moves_to("*-copy-to")
+};
+static MOVES_TO: CopySource = CopySource::moves_to("*-move-to");
+
+/// What a third-party copy of HTTP is made of: `COPY` with `Source` fetches it.
+static PULLED: CopySource = CopySource::copies("source", Url);
 
 impl CopySource {
     /// A copied source is read.
@@ -108,6 +125,8 @@ impl CopySource {
     pub const MOVE: &[Method] = &[Method::GET, Method::DELETE];
     /// A container for old versions is read, written and deleted from.
     const KEEP: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
+    /// What is done where something is copied or moved to: what lies there is deleted first.
+    const OVERWRITE: &[Method] = &[Method::DELETE, Method::PUT];
 
     /// Returns the header's description, if a known store takes it or its name describes such an operation.
     pub fn of(name: &HeaderName) -> Option<&'static Self> {
@@ -118,31 +137,51 @@ impl CopySource {
         known.or_else(|| Self::by_words(name.as_str()))
     }
 
+    /// The one for which servers take a header of this name in a COPY.
+    pub fn of_copy(name: &HeaderName) -> Option<&'static Self> {
+        reads_as(name, PULLED.name).then_some(&PULLED)
+    }
+
     /// Recognises a name that ends in a verb of copying or moving, and a noun.
     fn by_words(name: &str) -> Option<&'static Self> {
+        const SOURCES: [&str; 3] = ["source", "from", "src"];
+        const DESTINATIONS: [&str; 5] = ["target", "to", "destination", "dest", "dst"];
+        const OTHERS: [&str; 6] = ["key", "bucket", "object", "path", "uri", "url"];
         let is_sign = |letter: char| !letter.is_ascii_alphanumeric();
-        let nouns = [
-            "source", "from", "src", "target", "key", "bucket", "object", "path", "uri", "url",
-        ];
-        let without_noun = |name: &'_ str| {
-            let rest = nouns.iter().find_map(|noun| name.strip_suffix(noun))?;
-            Some(rest.len() - usize::from(rest.ends_with(is_sign)))
+        let mut rest = name;
+        let mut without = |nouns: &[&str]| {
+            let before = nouns.iter().find_map(|noun| rest.strip_suffix(*noun));
+            before.map(|before| rest = before.strip_suffix(is_sign).unwrap_or(before))
         };
-        let mut rest = &name[..without_noun(name)?];
-        while let Some(end) = without_noun(rest) {
-            rest = &rest[..end];
+        let (mut has_noun, mut is_source, mut is_destination) = (false, false, false);
+        loop {
+            if without(&SOURCES).is_some() {
+                is_source = true;
+            } else if without(&DESTINATIONS).is_some() {
+                is_destination = true;
+            } else if without(&OTHERS).is_none() {
+                break;
+            }
+            has_noun = true;
         }
         let does = |verb: &&str| {
             let before = rest.strip_suffix(*verb);
             before.is_some_and(|before| before.is_empty() || before.ends_with(is_sign))
         };
-        if ["copy", "cp", "clone", "fetch", "link", "symlink"]
-            .iter()
-            .any(does)
-        {
+        let is_destination = is_destination && !is_source;
+        if !has_noun {
+            None
+        } else if ["copy", "cp", "clone"].iter().any(does) {
+            Some(if is_destination { &COPIES_TO } else { &COPIES })
+        } else if ["move", "mv", "rename"].iter().any(does) {
+            Some(if is_destination { &MOVES_TO } else { &MOVES })
+        } else if ["link", "symlink"].iter().any(does) {
+            // A link's target is what it leads to.
             Some(&COPIES)
         } else {
-            ["move", "mv", "rename"].iter().any(does).then_some(&MOVES)
+            // Browsers say with `Sec-Fetch-Dest` what something is fetched for.
+            let fetches = !is_destination && does(&"fetch");
+            fetches.then_some(&COPIES)
         }
     }
 
@@ -157,6 +196,8 @@ impl CopySource {
             form,
             methods: Self::COPY,
             extent: Extent::Object,
+            on_target: &[],
+            is_destination: false,
         }
     }
 
@@ -166,6 +207,19 @@ impl CopySource {
             form,
             methods: Self::MOVE,
             extent: Extent::Below,
+            on_target: &[Method::PUT],
+            is_destination: false,
+        }
+    }
+
+    const fn moves_to(name: &'static str) -> Self {
+        Self {
+            name,
+            form: Any,
+            methods: Self::OVERWRITE,
+            extent: Extent::Below,
+            on_target: Self::MOVE,
+            is_destination: true,
         }
     }
 
@@ -176,6 +230,8 @@ impl CopySource {
             form: Container,
             methods: Self::COPY,
             extent: Extent::Prefix,
+            on_target: &[],
+            is_destination: false,
         }
     }
 
@@ -186,17 +242,23 @@ impl CopySource {
             form: Container,
             methods: Self::KEEP,
             extent: Extent::Below,
+            on_target: &[Method::PUT],
+            is_destination: false,
         }
     }
 }
 
-/// Further headers about a second resource: WebDAV's (RFC 4918, section 10), and Swift's accounts.
-const QUALIFIERS: [&str; 8] = [
+/// What else is said of a second resource: WebDAV's (RFC 4918, section 10), the accounts of Swift, the parts of an upload
+/// of tus, and the member of a collection of Atom (RFC 5023, section 9.7).
+const QUALIFIERS: [&str; 11] = [
     "depth",
     "destination",
     "destination-account",
     "if",
     "overwrite",
+    "slug",
+    "source",
+    "upload-concat",
     "x-amz-copy-disposition",
     "x-copy-from-account",
     "x-symlink-target-account",
@@ -248,6 +310,25 @@ mod tests {
             ("x-kss-copy-sourceurl", Some("*-copy-source")),
             ("x-cp-from", Some("*-copy-source")),
             ("x-mv-from", Some("*-move-source")),
+            ("X-EMC-Path", Some("x-emc-path")),
+            ("x-copy-to", Some("*-copy-to")),
+            ("x_copy.to", Some("*-copy-to")),
+            ("x-new-clone-dest", Some("*-copy-to")),
+            ("x-new-copy-destination-url", Some("*-copy-to")),
+            ("x-new-copytarget", Some("*-copy-to")),
+            ("x-move-to", Some("*-move-to")),
+            ("x-rename-to", Some("*-move-to")),
+            ("x-new-mv-dst", Some("*-move-to")),
+            ("x-new-rename-target-key", Some("*-move-to")),
+            ("x-new-copy-source-target", Some("*-copy-source")),
+            ("x-new-link-to", Some("*-copy-source")),
+            ("sec-fetch-dest", None),
+            ("destination", None),
+            ("source", None),
+            ("to", None),
+            ("reply-to", None),
+            ("x-forwarded-to", None),
+            ("x-goto", None),
             ("x-original-url", None),
             ("x-avatar-url", None),
             ("x-amz-bucket", None),
@@ -282,6 +363,10 @@ mod tests {
             ("x-copy-from-account", true),
             ("x-new-copy-source", true),
             ("if-match", false),
+            ("Source", true),
+            ("upload_concat", true),
+            ("Slug", true),
+            ("upload-length", false),
             ("lock-token", false),
             ("x-amz-copy-source-if-match", false),
         ] {

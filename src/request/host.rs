@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::parse_decimal;
+
 /// A host name or address: lower case, no port, no trailing dot, IPv6 in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -75,11 +77,8 @@ impl FromStr for Host {
 }
 
 fn is_port_suffix(text: &str) -> bool {
-    text.is_empty()
-        || text.strip_prefix(':').is_some_and(|port| {
-            let is_number = port.bytes().all(|b| b.is_ascii_digit());
-            port.is_empty() || is_number && port.len() <= 5 && port.parse::<u16>().is_ok()
-        })
+    let is_port = |port: &str| port.is_empty() || parse_decimal::<u16>(port).is_some();
+    text.is_empty() || text.strip_prefix(':').is_some_and(is_port)
 }
 
 /// Returns the port of an authority, if it has one.
@@ -129,7 +128,7 @@ mod tests {
     fn what_is_no_host_is_refused() {
         for sent in [
             "", ":80", "a:b", "a b", "a/b", "a@b", "[::1", "[::1]x", "a..b", "a:123456", "a:65536", "a:+1",
-            "a\\b", "a:1:2",
+            "a:0443", "[::1]:00", "a\\b", "a:1:2",
         ] {
             assert_eq!(sent.parse::<Host>(), Err(HostError), "{sent}");
         }

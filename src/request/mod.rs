@@ -1,6 +1,7 @@
 //! Facts about a request that need no account and no route: head, host, id, client address, origin.
 
 mod copy_source;
+mod decimal;
 mod header_name;
 mod host;
 mod id;
@@ -13,6 +14,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 
 pub use copy_source::{CopySource, Extent, SourceForm, names_second_resource};
+pub use decimal::{is_decimal, parse_decimal};
 pub use header_name::{fold, is_plain, reads_as};
 pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};

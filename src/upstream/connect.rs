@@ -13,6 +13,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connection_limit::OpenConnection;
 use super::early_response::EarlyResponseStream;
@@ -111,8 +112,16 @@ pub(super) async fn http1(
     }
 }
 
-/// Opens an HTTP/2 connection with prior knowledge (RFC 9113, section 3.3).
-pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<RequestBody>> {
+/// A connection of HTTP/2. Once its last clone is dropped, what still waits in it to be sent is dropped too: a server
+/// that allows no streams would hold it for as long as it likes. Streams that were begun go on to their end.
+#[derive(Clone)]
+pub(super) struct Http2Connection {
+    pub(super) sender: http2::SendRequest<RequestBody>,
+    _dispatch: Arc<AbortOnDropHandle<()>>,
+}
+
+/// A connection that speaks HTTP/2 without having been asked (RFC 9113, section 3.3).
+pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<Http2Connection> {
     let stream = tcp(endpoint).await?;
     let (sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
@@ -123,12 +132,15 @@ pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<http2::SendRequest<
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    tokio::spawn(async move {
+    let dispatch = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to a server ended");
         }
     });
-    Ok(sender)
+    Ok(Http2Connection {
+        sender,
+        _dispatch: Arc::new(AbortOnDropHandle::new(dispatch)),
+    })
 }
 
 async fn http1_over<S>(

@@ -14,7 +14,7 @@ mod incoming_body;
 mod pool;
 mod request_body;
 mod response_body;
-mod response_length;
+mod response_framing;
 mod server;
 mod slots;
 mod upload;
@@ -45,6 +45,7 @@ pub use idle_timeout::IdleTimeout;
 pub use incoming_body::IncomingBody;
 pub use request_body::{BodyError, BodyProgress, RequestBody};
 pub use response_body::ResponseBody;
+pub use response_framing::ResponseFramingError;
 pub use slots::ConnectionPermit;
 pub use upload::{LINGER, Upload};
 
@@ -108,9 +109,14 @@ pub enum UpstreamError {
         /// The cause.
         source: hyper::Error,
     },
-    /// The response has two different lengths.
-    #[error("{0} says more than one length of its answer")]
-    Ambiguous(String),
+    /// Where its answer ends cannot be told.
+    #[error("{name}: {source}")]
+    Framing {
+        /// The application.
+        name: String,
+        /// What was wrong.
+        source: ResponseFramingError,
+    },
     /// The credentials lapsed while the request waited.
     #[error(transparent)]
     Lapsed(#[from] Lapse),
@@ -151,6 +157,7 @@ pub enum UpstreamBuildError {
 struct UpstreamTimeouts {
     connect: Duration,
     response: Duration,
+    idle: Duration,
     /// Fields of a response head.
     header_fields: usize,
 }
@@ -290,8 +297,11 @@ impl Upstream {
             let (server, attempted) = sending.send(server, request, &mut tried, &mut place).await;
             match attempted {
                 SendOutcome::Answered(mut response) => {
-                    response_length::settle(response.status(), response.headers_mut())
-                        .map_err(|_| UpstreamError::Ambiguous(self.name.clone()))?;
+                    let settled = response_framing::settle(response.status(), response.headers_mut());
+                    settled.map_err(|source| UpstreamError::Framing {
+                        name: self.name.clone(),
+                        source,
+                    })?;
                     drop(turn);
                     let tunnel = place.take_if(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
                     response.body_mut().hold(place);
@@ -341,6 +351,7 @@ impl From<&Config> for UpstreamTimeouts {
         Self {
             connect: config.timeouts.connect.0,
             response: config.timeouts.response.0,
+            idle: config.timeouts.idle.0,
             header_fields: config.limits.header_fields,
         }
     }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ struct StreamingContent {
 /// Progress of a body, shared with the sender of the request.
 #[derive(Debug, Default)]
 pub struct BodyProgress {
+    /// How often more of it was asked for.
+    asked: AtomicUsize,
     finished: OnceLock<Instant>,
     failed: AtomicBool,
     fault: OnceLock<SignatureError>,
@@ -129,6 +131,11 @@ impl RequestBody {
 }
 
 impl BodyProgress {
+    /// How often the application had room for more of it.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     /// Returns when the last frame was handed to hyper; `None` before that.
     pub fn finished(&self) -> Option<Instant> {
         self.finished.get().copied()
@@ -240,7 +247,10 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
         match &mut self.0 {
             RequestContent::Nothing => Poll::Ready(None),
-            RequestContent::Streaming(body) => body.poll_checked(context),
+            RequestContent::Streaming(body) => {
+                body.progress.asked.fetch_add(1, Ordering::Relaxed);
+                body.poll_checked(context)
+            }
             RequestContent::Read(read) => Poll::Ready(read.bytes.take().map(|bytes| {
                 let current = require_current(read.credentials.as_ref());
                 current.map_err(|lapse| read.progress.fail(lapse.into()))?;

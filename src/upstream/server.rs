@@ -12,10 +12,10 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http1};
 use tokio::time::{Instant, timeout};
 
-use super::connect::{self, ServerTls};
+use super::connect::{self, Http2Connection, ServerTls};
 use super::health::Health;
 use super::pool::{KEPT_FOR, Lease, Pool};
 use super::slots::UpstreamSlots;
@@ -52,7 +52,7 @@ struct Probed {
 
 #[derive(Clone)]
 struct SharedConnection {
-    sender: http2::SendRequest<RequestBody>,
+    connection: Http2Connection,
     /// How many came before it.
     number: u64,
 }
@@ -175,8 +175,8 @@ impl Server {
         let answered = if let config::UpstreamUrl::H2c(endpoint) = &self.address {
             *request.version_mut() = Version::HTTP_2;
             name_authority(&mut request);
-            let mut sender = connect::http2(endpoint).await?;
-            sender.send_request(request).await
+            let mut connection = connect::http2(endpoint).await?;
+            connection.sender.send_request(request).await
         } else {
             let fields = self.limits.header_fields;
             let mut sender = connect::http1(&self.address, self.tls.as_ref(), fields, None).await?;
@@ -265,7 +265,7 @@ impl Server {
         progress: Option<&BodyProgress>,
     ) -> SendOutcome {
         let answer = sender.try_send_request(request);
-        match answered_within(self.limits.response, answer, progress).await {
+        match answered_within(&self.limits, answer, progress).await {
             None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
                 let lease = Lease::new(&self.idle, sender, body.is_read(response.status()));
@@ -296,9 +296,13 @@ impl Server {
                 Err(error) => return SendOutcome::Unreachable(error, request),
             };
             let copied = (can_repeat && is_kept).then(|| ReplayableHead::of(&request));
-            let answer = shared.sender.try_send_request(request);
-            match answered_within(self.limits.response, answer, progress.as_deref()).await {
-                None => return SendOutcome::TimedOut,
+            let answer = shared.connection.sender.try_send_request(request);
+            match answered_within(&self.limits, answer, progress.as_deref()).await {
+                None => {
+                    // It may allow no more streams, and what waits for one would wait for ever.
+                    self.give_up(shared.number);
+                    return SendOutcome::TimedOut;
+                }
                 Some(Ok(response)) => {
                     let response = response.map(|body| ResponseBody::new(IncomingBody::http2(body), None));
                     return SendOutcome::Answered(response);
@@ -326,10 +330,10 @@ impl Server {
         if let Some(shared) = self.open_shared() {
             return Ok((shared, true));
         }
-        let sender = timeout(self.limits.connect, connect::http2(endpoint)).await??;
+        let connection = timeout(self.limits.connect, connect::http2(endpoint)).await??;
         let mut shared = self.lock_shared();
         let number = shared.as_ref().map_or(0, |last| last.number + 1);
-        let made = SharedConnection { sender, number };
+        let made = SharedConnection { connection, number };
         *shared = Some(made.clone());
         Ok((made, false))
     }
@@ -339,7 +343,7 @@ impl Server {
         let given_up = self.given_up.load(Ordering::Relaxed);
         shared
             .clone()
-            .filter(|shared| shared.number >= given_up && !shared.sender.is_closed())
+            .filter(|shared| shared.number >= given_up && !shared.connection.sender.is_closed())
     }
 
     /// Stops using a shared connection that is ending but may not report it yet.
@@ -412,21 +416,30 @@ type PendingSend = Result<Response<Incoming>, TrySendError<Request<RequestBody>>
 
 /// Awaits the response head; `None` if it takes longer than `limit` after the end of the request body.
 async fn answered_within(
-    limit: Duration,
+    limits: &UpstreamTimeouts,
     answer: impl Future<Output = PendingSend>,
     progress: Option<&BodyProgress>,
 ) -> Option<PendingSend> {
     let mut answer = std::pin::pin!(answer);
+    let limit = limits.response;
     let mut deadline = Instant::now() + limit;
+    let mut asked = (0, Instant::now());
     loop {
         if let Ok(sent) = tokio::time::timeout_at(deadline, &mut answer).await {
             return Some(sent);
         }
-        // A stalled body has its own time-out.
-        let begin = match progress.map(BodyProgress::finished) {
-            None => return None,
-            Some(Some(finished)) => finished,
-            Some(None) => Instant::now(),
+        let progress = progress?;
+        let begin = if let Some(finished) = progress.finished() {
+            finished
+        } else {
+            // A body that stalls on its client's side has a limit of its own, which ends it when it is asked for more.
+            let (now, count) = (Instant::now(), progress.asked());
+            if count > asked.0 {
+                asked = (count, now);
+            } else if count == 0 || now >= asked.1 + limits.idle {
+                return None;
+            }
+            now
         };
         deadline = begin + limit;
         if deadline <= Instant::now() {

@@ -53,10 +53,10 @@ const TIMES: u64 = 5;
 /// Sends heads of a kind over a connection each, since a refusal may close it; returns the gateway's CPU
 /// ticks.
 async fn cost(program: &Program, site: &Site, target: &str, fields: &str) -> u64 {
-    let method = if fields.starts_with("Destination") {
-        "COPY"
-    } else {
-        "GET"
+    let method = match fields.split_once(':') {
+        Some(("Destination", _)) => "COPY",
+        Some(("Slug", _)) => "POST",
+        _ => "GET",
     };
     let head = format!(
         "{method} {target} HTTP/1.1\r\nHost: localhost:{}\r\nAccept: application/json\r\nConnection: close\r\n{fields}\r\n",
@@ -293,6 +293,33 @@ fn heads() -> Vec<(&'static str, String, String)> {
             (0..1000)
                 .map(|n| ["x", &n.to_string(), "-copy-source: /one/k%41;a+b\r\n"].concat())
                 .collect(),
+        ),
+        (
+            "destinations of many stores that nobody knows",
+            "/b/c;//%u0061/d".to_owned(),
+            (0..400)
+                .map(|n| ["x-", &n.to_string(), "-copy-to: a/b;//%u0061+\r\n"].concat())
+                .collect(),
+        ),
+        (
+            "parts of an upload",
+            "/".to_owned(),
+            padded(filled_to(
+                READ,
+                "Upload-Concat: final;",
+                "/;//%u0061%09%%253b ",
+                "\r\n",
+            )),
+        ),
+        (
+            "parts of an upload, in a path without end",
+            format!("/{}", "a/".repeat(20_000)),
+            filled_to(READ, "Upload-Concat: final;", "/a ", "\r\n"),
+        ),
+        (
+            "the name of a member",
+            "/".to_owned(),
+            padded(filled_to(READ, "Slug: ", "%3B//%25u0061%25EF", "\r\n")),
         ),
         ("a name of signs", "/".to_owned(), filled("x", "-", ": 1\r\n")),
         (

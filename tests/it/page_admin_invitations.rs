@@ -74,6 +74,18 @@ async fn invitations_are_made_listed_and_revoked() {
             refused.page
         );
     }
+    for (days, count) in [("+7", "+1"), ("07", "01"), ("7.0", "1.0")] {
+        let refused = admin
+            .submit(INVITATIONS, &[("days", days), ("count", count)])
+            .await;
+        assert_eq!(refused.status, 422, "{days} {count}");
+        for field in ["days", "count"] {
+            assert!(
+                refused.page.contains(&format!("id=\"{field}-error\"")),
+                "{days} {count}"
+            );
+        }
+    }
     let told = admin.post_json(INVITATIONS, json!({ "email": "nobody" })).await;
     assert!(told.status == 422 && told.document["errors"]["email"].is_string());
 }

@@ -4,6 +4,7 @@ mod collections;
 mod presigned;
 mod stores;
 mod swift;
+mod targets;
 
 use std::collections::BTreeMap;
 

@@ -345,6 +345,43 @@ async fn chunks_of_an_application_leave_no_length_beside_them() {
 }
 
 #[tokio::test]
+async fn s45_an_answer_in_a_coding_that_is_not_taken_off_is_refused() {
+    let chunks = "2\r\nhi\r\n0\r\n\r\n";
+    for (said, body, status) in [
+        ("Transfer-Encoding: chunked", chunks, 200),
+        ("Transfer-Encoding:  Chunked", chunks, 200),
+        ("Transfer-Encoding: gzip, chunked", chunks, 502),
+        (
+            "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+            chunks,
+            502,
+        ),
+        ("Transfer-Encoding: identity, chunked", chunks, 502),
+        ("Transfer-Encoding: chunked, chunked", chunks, 502),
+        ("Transfer-Encoding: chunked;a=b", chunks, 502),
+        ("Transfer-Encoding: , chunked", chunks, 502),
+        (
+            "Transfer-Encoding: x-new, chunked\r\nContent-Length: 2",
+            chunks,
+            502,
+        ),
+        ("Transfer-Encoding: gzip", "hi", 502),
+        ("Transfer-Encoding: identity\r\nContent-Length: 2", "hi", 502),
+        ("Transfer-Encoding:", "hi", 502),
+    ] {
+        let (address, _run) = saying(format!("HTTP/1.1 200 OK\r\n{said}\r\n\r\n{body}")).await;
+        let gateway = Running::before("public", &format!("http://{address}")).await;
+        for client in [gateway.client(), gateway.http2_client()] {
+            let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+            assert_eq!(answer.status(), status, "{said}");
+            if status == 200 {
+                assert_eq!(soon(answer.text()).await.unwrap(), "hi", "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_is_passed_on_whatever_the_method_is() {
     let app = Application::start().await;
     for url in [app.url(), app.url().replace("http:", "h2c:")] {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use vestibule::config::HumanDuration;
 
 use crate::harness::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS, frame, next};
-use crate::harness::{Running, soon};
+use crate::harness::{Application, Running, route, soon, upstream};
 
 /// What happens to the second request on a connection.
 #[derive(Clone, Copy, Debug)]
@@ -101,4 +103,104 @@ async fn a_request_that_may_have_been_done_is_not_sent_again_over_http2() {
         assert_eq!(again.status(), 200);
     }
     assert_eq!(requests.load(Ordering::Relaxed), 5);
+}
+
+/// An application that allows no streams, and how many connections to it are open.
+async fn allowing_no_streams() -> (String, Arc<AtomicUsize>) {
+    const MAX_CONCURRENT_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 0];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("h2c://{}", listener.local_addr().unwrap());
+    let open = Arc::<AtomicUsize>::default();
+    let counted = open.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = counted.clone();
+            counted.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let settings = frame(SETTINGS, 0, 0, &MAX_CONCURRENT_STREAMS);
+                stream.write_all(&settings).await.unwrap();
+                let mut preface = [0; 24];
+                stream.read_exact(&mut preface).await.unwrap();
+                while next(&mut stream).await.is_some() {}
+                counted.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    (url, open)
+}
+
+#[tokio::test]
+async fn an_application_that_allows_no_streams_is_waited_for_no_longer_than_for_an_answer() {
+    const RESPONSE: Duration = Duration::from_millis(400);
+    let (url, open) = allowing_no_streams().await;
+    let gateway = Running::start(|config| {
+        config.timeouts.response = HumanDuration(RESPONSE);
+        // On a new connection a body may go as far as its window before the application says so.
+        config.timeouts.idle = HumanDuration(2 * RESPONSE);
+        config.route = vec![route("/", "public", &url)];
+    })
+    .await;
+    for client in [gateway.client(), gateway.http2_client()] {
+        for _ in 0..3 {
+            for request in [
+                client.get(gateway.url("/")),
+                client.get(gateway.url("/")).body("x"),
+                client.post(gateway.url("/")).body("x"),
+                client.post(gateway.url("/")).body(vec![b'x'; 200_000]),
+            ] {
+                let answer = soon(request.send()).await.unwrap();
+                assert!(
+                    [502, 504].contains(&answer.status().as_u16()),
+                    "{}",
+                    answer.status()
+                );
+            }
+        }
+    }
+    // What waits in vain is given up, and its connection with it.
+    crate::harness::until(|| open.load(Ordering::SeqCst) <= 2).await;
+
+    let other = Application::start().await;
+    let servers = upstream(&[&url, &other.url().replace("http:", "h2c:")]);
+    let gateway = Running::start(|config| {
+        config.timeouts.response = HumanDuration(4 * RESPONSE);
+        config.upstream.insert("app".to_owned(), servers);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    for _ in 0..4 {
+        let answer = soon(gateway.client().get(gateway.url("/")).send()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+}
+
+/// An application that takes connections and reads nothing.
+async fn reading_nothing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            streams.push(stream);
+        }
+    });
+    authority
+}
+
+#[tokio::test]
+async fn an_application_that_takes_no_more_of_a_body_is_waited_for_no_longer_than_for_a_pause() {
+    let authority = reading_nothing().await;
+    for scheme in ["http", "h2c"] {
+        let gateway = Running::start(|config| {
+            config.timeouts.response = HumanDuration(Duration::from_millis(300));
+            config.timeouts.idle = HumanDuration(Duration::from_millis(600));
+            config.route = vec![route("/", "public", &format!("{scheme}://{authority}"))];
+        })
+        .await;
+        for client in [gateway.client(), gateway.http2_client()] {
+            let upload = client.post(gateway.url("/")).body(vec![b'x'; 64 << 20]);
+            let answer = soon(upload.send()).await.unwrap();
+            assert_eq!(answer.status(), 504, "{scheme}");
+        }
+    }
 }

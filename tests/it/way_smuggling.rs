@@ -93,6 +93,23 @@ async fn s45_what_a_head_says_of_its_body_has_one_reading() {
     let authority = gateway.authority();
     for (said, status) in [
         ("Content-Length: 04\r\n\r\nbody", 400),
+        // A length that `Transfer-Encoding` overrides is read by others all the same.
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: +5\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 5, 5\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 05\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length:\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         ("Content_Length: 4\r\n\r\n", 400),
         ("Content-Length: 4\r\nContent~Length: 9\r\n\r\nbody", 400),
         ("Transfer_Encoding: chunked\r\n\r\n", 400),
@@ -114,6 +131,53 @@ async fn s45_what_a_head_says_of_its_body_has_one_reading() {
             let bytes = format!("{method} /first HTTP/1.1\r\nHost: {authority}\r\n{said}");
             let answered = sent(&app, &gateway, bytes.as_bytes()).await;
             assert_eq!(answered, (vec![status], 0), "{method} {said:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn s45_a_body_that_is_none_is_refused_where_no_response_began() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            crate::harness::route("/", "public", &app.url()),
+            crate::harness::route("/h2c", "public", &app.url().replace("http:", "h2c:")),
+        ];
+    })
+    .await;
+    let authority = gateway.authority();
+    for chunks in [
+        "x\r\n",
+        "-1\r\n",
+        "+1\r\na\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\n",
+        "3;a=\nb\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "3\r\nabc\r\nx\r\n",
+        "3\r\nabc\r\n0\r\nX: y\0\r\n\r\n",
+    ] {
+        for path in ["/", "/h2c"] {
+            for method in ["POST", "GET"] {
+                let head = format!(
+                    "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\n\r\n"
+                );
+                // With the head, and after it.
+                for pieces in [
+                    vec![format!("{head}{chunks}")],
+                    vec![head.clone(), chunks.to_owned()],
+                ] {
+                    let mut raw = gateway.raw().await;
+                    for piece in pieces {
+                        raw.send(piece).await;
+                    }
+                    let answers = raw.until_closed().await;
+                    assert!(
+                        answers.starts_with("HTTP/1.1 400 "),
+                        "{method} {path} {chunks:?}: {answers:?}"
+                    );
+                    assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{answers}");
+                }
+            }
         }
     }
 }

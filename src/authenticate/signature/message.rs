@@ -21,8 +21,11 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Returns the value of a header that may occur once, in visible ASCII.
-    pub(super) fn only(&self, name: impl AsHeaderName) -> Result<Option<&'a str>, SignatureError> {
+    /// The value of a header that is there at most once, in visible ASCII.
+    pub(in crate::authenticate) fn only(
+        &self,
+        name: impl AsHeaderName,
+    ) -> Result<Option<&'a str>, SignatureError> {
         let mut values = self.headers.get_all(name).iter();
         match (values.next(), values.next()) {
             (None, _) => Ok(None),

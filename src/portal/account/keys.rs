@@ -17,6 +17,7 @@ use crate::portal::request_context::RequestContext;
 use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
+use crate::request::parse_decimal;
 use crate::route::AccountPage;
 use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
 
@@ -185,7 +186,7 @@ fn ttl(days: &str) -> Option<Duration> {
     let days = if days.is_empty() {
         0
     } else {
-        days.parse::<u16>().ok()?
+        parse_decimal::<u16>(days)?
     };
     Some(Duration::from_hours(24 * u64::from(days)))
 }

@@ -19,6 +19,7 @@ use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
+use crate::request::parse_decimal;
 use crate::route::AdminPage;
 use crate::services::{Actor, InvitationError, Invitees};
 
@@ -108,7 +109,7 @@ async fn refused(cx: &SignedInContext<'_>, fields: &Fields, errors: Errors) -> P
         email: fields.text("email").to_owned(),
         groups: fields.text("groups").to_owned(),
         count: fields.text("count").to_owned(),
-        days: fields.text("days").parse().unwrap_or(7),
+        days: parse_decimal(fields.text("days")).unwrap_or(7),
         send: fields.is_ticked("send"),
         alert: Some(cx.form_alert(&refusal, &errors, ORDER)),
         errors,

@@ -13,6 +13,7 @@ use crate::portal::page_context::{PageResult, SignedInContext};
 use crate::portal::response::with_query;
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
+use crate::request::parse_decimal;
 use crate::route::AdminPage;
 use crate::services::{Actor, MailFilter, MailPage};
 
@@ -122,7 +123,7 @@ pub(in crate::portal) fn page(
         return cx.json(StatusCode::OK, &found);
     }
     let done = cx.parameter("done");
-    let count = cx.parameter("count").parse().ok().filter(|_| done == "all");
+    let count = parse_decimal(&cx.parameter("count")).filter(|_| done == "all");
     let texts = &cx.renderer.texts;
     let view = MailsView {
         search,

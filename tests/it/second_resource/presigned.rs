@@ -114,6 +114,10 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
         ("PUT", "/v1/AUTH_a/c/o", ("x-object-manifest", "c/p")),
         ("PUT", "/b/k", ("x-qs-move-source", "/b/l")),
         ("PUT", "/b/k", ("x-new-copy-source", "/b/l")),
+        ("PUT", "/b/k", ("x-new-move-to", "/b/l")),
+        ("COPY", "/x", ("source", "/y")),
+        ("POST", "/x", ("upload-concat", "final;/y")),
+        ("POST", "/x", ("slug", "y")),
     ] {
         let unsigned = request(method, target);
         let url = signer.presigned(&unsigned, 60);
@@ -148,6 +152,85 @@ async fn s75_a_presigned_url_names_the_second_resource_that_its_signer_meant() {
         headers.push(("destination", "/y".to_owned()));
         let (found, told) = send(&gateway, "COPY", "/x", &headers).await;
         assert_eq!(found, 200, "{headers:?}: {told}");
+    }
+}
+
+/// Whoever has the URL tells a store no more of what it does than its signer did, whatever make the store is.
+#[tokio::test]
+async fn s35_a_presigned_url_signs_what_stores_are_told() {
+    let app = Application::start().await;
+    let (gateway, signer) = start(routes(&app.url())).await;
+    for name in [
+        "x-amz-acl",
+        "x-goog-acl",
+        "x-goog-meta-owner",
+        "x-oss-object-acl",
+        "x-oss-acl",
+        "x-oss-meta-owner",
+        "x-obs-acl",
+        "x-obs-grant-full-control",
+        "x-cos-acl",
+        "x-tos-grant-read",
+        "x-bce-storage-class",
+        "x-ms-blob-public-access",
+        "x-ms-meta-owner",
+        "x-kss-acl",
+        "x-emc-useracl",
+        "x-bz-info-owner",
+        "x-container-read",
+        "x-container-write",
+        "x-container-meta-web-index",
+        "x-account-access-control",
+        "x-object-meta-owner",
+        "x-remove-container-read",
+        "x-delete-after",
+        "x-archive-meta-owner",
+        "x-new-acl",
+        "x-new-object-acl",
+        "x-new-grant-write",
+        "x-new-meta-owner",
+        "x-new-tagging",
+    ] {
+        let header = (name, "public-read");
+        let unsigned = request("PUT", "/b/k");
+        let url = signer.presigned(&unsigned, 60);
+        let (found, told) = send(&gateway, "PUT", &url, &owned(&[header])).await;
+        assert_eq!(found, 401, "{name}: {told}");
+        assert!(told.contains(name), "{told}");
+        let url = signer.presigned_over(&unsigned, Some(60), &[header]);
+        let (found, told) = send(&gateway, "PUT", &url, &owned(&[header])).await;
+        assert_eq!(found, 200, "{name}: {told}");
+        // Whoever signs headers sends them.
+        let mut headers = signer.aws(&unsigned);
+        headers.push((name, "private".to_owned()));
+        let (found, told) = send(&gateway, "PUT", "/b/k", &headers).await;
+        assert_eq!(
+            found,
+            if name == "x-amz-acl" { 401 } else { 200 },
+            "{name}: {told}"
+        );
+    }
+    // Readers that fold signs take it for the other one.
+    let url = signer.presigned(&request("PUT", "/b/k"), 60);
+    let (found, told) = send(&gateway, "PUT", &url, &owned(&[("x_goog_acl", "public-read")])).await;
+    assert_eq!(found, 401, "{told}");
+    // What clients and what stands before them say of themselves.
+    let url = signer.presigned(&request("GET", "/b/k"), 60);
+    for name in [
+        "x-requested-with",
+        "x-client-data",
+        "x-ms-client-request-id",
+        "x-ms-request-id",
+        "x-goog-api-client",
+        "x-cloud-trace-context",
+        "x-meta-a",
+        "x-metadata",
+        "x-aclu",
+        "origin",
+        "traceparent",
+    ] {
+        let (found, told) = send(&gateway, "GET", &url, &owned(&[(name, "a")])).await;
+        assert_eq!(found, 200, "{name}: {told}");
     }
 }
 

@@ -252,6 +252,38 @@ async fn s38_chunks_that_are_said_to_hold_nothing_are_checked_too() {
 }
 
 #[tokio::test]
+async fn s38_a_length_of_chunks_has_one_spelling() {
+    let Reader { app, asked, .. } = reader().await;
+    let front = Front::before(app, |_| ()).await;
+    let request = Unsigned {
+        method: "PUT",
+        target: "/object",
+        payload: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned(),
+    };
+    let signed = |length| {
+        front.key.aws_with(
+            &request,
+            &[
+                ("content-encoding", "aws-chunked"),
+                ("x-amz-content-sha256", &request.payload),
+                ("x-amz-decoded-content-length", length),
+            ],
+        )
+    };
+    for length in ["+3", "03", "-3", "3.0", "0x3", "3,3", "", "+0", "00"] {
+        let headers = signed(length);
+        let body = front.key.chunks(&headers, &["one"]);
+        let answer = front.send_with(&request, &headers, body).await;
+        assert_eq!(answer.status(), 401, "{length:?}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let headers = signed("3");
+    let body = front.key.chunks(&headers, &["one"]);
+    assert_eq!(front.send_with(&request, &headers, body).await.status(), 200);
+    assert_eq!(front.app.only().header("content-length"), Some("3"));
+}
+
+#[tokio::test]
 async fn s45_a_refused_body_is_not_the_next_request() {
     let Reader { app, .. } = reader().await;
     let front = Front::before(app, |_| ()).await;

@@ -86,38 +86,51 @@ impl<'m> RequestReadings<'m> {
 /// too; decoded and encoded anew, as S3 clients do; and without duplicate slashes, as clients of all other
 /// services do.
 fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
-    let once_more = |path: &[u8]| {
-        let mut encoded = Vec::with_capacity(path.len());
-        encode(&mut encoded, path, b"/");
-        Cow::Owned(encoded)
-    };
     let sent = path.as_bytes();
-    let mut paths = vec![Cow::Borrowed(sent)];
+    let is_s3 = service.starts_with("s3");
+    let mut paths: Vec<Cow<'m, [u8]>> = Vec::new();
     let mut add = |path: Cow<'m, [u8]>| {
         if !paths.contains(&path) {
             paths.push(path);
         }
     };
-    add(once_more(sent));
-    // Decoding must not change the meaning: an encoded slash is no slash, and an encoded `;` begins no
-    // parameters (S35).
-    if !sent.contains(&b';') && !has_encoded_slash(sent) {
-        let decoded: Cow<'_, [u8]> = percent_decode(sent).into();
-        add(once_more(&decoded));
+    let is_once = is_s3 || !has_encoded(sent, *b"25") && !has_encoded(sent, *b"3B");
+    if is_once {
+        add(Cow::Borrowed(sent));
+    }
+    if !is_s3 {
+        add(encoded(sent));
+    }
+    if is_once && !sent.contains(&b';') && !has_encoded(sent, *b"2F") {
+        add(encoded(&Cow::from(percent_decode(sent))));
     }
     // In S3 an empty segment is part of the name.
-    if !service.starts_with("s3") && memchr::memmem::find(sent, b"//").is_some() {
+    if !is_s3 && memchr::memmem::find(sent, b"//").is_some() {
         let mut merged = sent.to_vec();
         merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
-        let encoded = once_more(&merged);
-        add(Cow::Owned(merged));
+        let encoded = encoded(&merged);
+        if is_once {
+            add(Cow::Owned(merged));
+        }
         add(encoded);
     }
     paths
 }
 
-fn has_encoded_slash(path: &[u8]) -> bool {
-    memchr::memmem::find_iter(path, b"%2").any(|at| matches!(path.get(at + 2), Some(b'f' | b'F')))
+/// With every byte percent-encoded that is not unreserved or `/`.
+fn encoded(path: &[u8]) -> Cow<'static, [u8]> {
+    let mut encoded = Vec::with_capacity(path.len());
+    encode(&mut encoded, path, b"/");
+    Cow::Owned(encoded)
+}
+
+/// Whether a byte is in a path in its percent-encoded form, of which these are the digits.
+fn has_encoded(path: &[u8], digits: [u8; 2]) -> bool {
+    let mut found = memchr::memchr_iter(b'%', path);
+    found.any(|at| {
+        path.get(at + 1..at + 3)
+            .is_some_and(|after| after.eq_ignore_ascii_case(&digits))
+    })
 }
 
 /// Returns a host with and without the default port of `https`, which clients may sign either way.
@@ -196,16 +209,84 @@ mod tests {
     #[test]
     fn each_reading_of_a_path_once() {
         assert_eq!(read("/a", "s3"), ["/a"]);
-        assert_eq!(read("/a%20b=c", "s3"), ["/a%20b=c", "/a%2520b%3Dc", "/a%20b%3Dc"]);
+        assert_eq!(read("/a%20b=c", "s3"), ["/a%20b=c", "/a%20b%3Dc"]);
+        assert_eq!(
+            read("/a%20b=c", "execute-api"),
+            ["/a%20b=c", "/a%2520b%3Dc", "/a%20b%3Dc"]
+        );
+        assert_eq!(read("/a%2520b", "s3"), ["/a%2520b"]);
+        assert_eq!(read("/a%2520b", "execute-api"), ["/a%252520b"]);
         assert_eq!(read("/a//b", "s3"), ["/a//b"]);
         assert_eq!(read("/a//b", "execute-api"), ["/a//b", "/a/b"]);
         assert_eq!(
             read("//a=//", "execute-api"),
             ["//a=//", "//a%3D//", "/a=/", "/a%3D/"]
         );
-        assert_eq!(read("/a%2Fb", "s3"), ["/a%2Fb", "/a%252Fb"]);
-        assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c", "/a%253Db%3Bc"]);
+        assert_eq!(read("//%25", "execute-api"), ["//%2525", "/%2525"]);
+        assert_eq!(read("/a%2fb", "s3"), ["/a%2fb"]);
+        assert_eq!(read("/a%2Fb", "execute-api"), ["/a%2Fb", "/a%252Fb"]);
+        assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c"]);
+        assert_eq!(read("/a%3Db;c", "execute-api"), ["/a%3Db;c", "/a%253Db%3Bc"]);
+        assert_eq!(read("/a%3bc", "execute-api"), ["/a%253bc"]);
         assert_eq!(read("/한", "s3"), ["/한", "/%ED%95%9C"]);
+    }
+
+    /// What a path means to who decodes it once: an encoded slash and `;` are others than those that stand for themselves,
+    /// and where slashes are merged, several are one.
+    fn meaning(path: &str, merges: bool) -> String {
+        let decoded = |text: &str| {
+            percent_encoding::percent_decode_str(text)
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        let kept = path.replace("%2F", "\u{1}").replace("%3B", "\u{2}");
+        let mut meaning = decoded(&kept);
+        while merges && meaning.contains("//") {
+            meaning = meaning.replace("//", "/");
+        }
+        meaning
+    }
+
+    #[test]
+    fn s35_what_is_signed_for_a_path_stands_for_no_other_path() {
+        const PIECES: [&str; 14] = [
+            "a",
+            "%20",
+            "%25",
+            "20",
+            "%2520",
+            "=",
+            "%3D",
+            "3D",
+            ";",
+            "%3B",
+            "3B",
+            "%2F",
+            "/",
+            "%E2%82%AC",
+        ];
+        let longer = |paths: &[String]| -> Vec<String> {
+            let all = paths
+                .iter()
+                .flat_map(|path| PIECES.map(|piece| format!("{path}{piece}")));
+            all.collect()
+        };
+        let mut paths = vec!["/".to_owned()];
+        for _ in 0..4 {
+            paths.extend(longer(&paths));
+            paths.sort_unstable();
+            paths.dedup();
+        }
+        for service in ["s3", "execute-api"] {
+            let mut meanings = std::collections::HashMap::new();
+            for path in &paths {
+                let meant = meaning(path, service != "s3");
+                for signed in read(path, service) {
+                    let known = meanings.entry(signed.clone()).or_insert_with(|| meant.clone());
+                    assert_eq!(*known, meant, "{service}: {signed} is signed for {path} too");
+                }
+            }
+        }
     }
 
     #[test]

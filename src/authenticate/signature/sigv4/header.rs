@@ -24,6 +24,48 @@ const MAY_BE_UNSIGNED: [&str; 7] = [
     "x-amz-user-agent",
 ];
 
+/// What the names begin with by which stores of other makes, and Swift, are told what to do: grants, metadata, copies.
+const OF_OTHER_STORES: [&str; 26] = [
+    "x-account-access-control",
+    "x-archive-",
+    "x-bce-",
+    "x-bz-",
+    "x-container-",
+    "x-cos-",
+    "x-delete-",
+    "x-emc-",
+    "x-goog-",
+    "x-hcp-",
+    "x-history-",
+    "x-kss-",
+    "x-minio-",
+    "x-ms-",
+    "x-nos-",
+    "x-object-",
+    "x-obs-",
+    "x-oss-",
+    "x-qs-",
+    "x-remove-container-",
+    "x-rgw-",
+    "x-storage-",
+    "x-tos-",
+    "x-ufile-",
+    "x-upyun-",
+    "x-versions-",
+];
+
+/// Words by which the other names of such headers are known: who may do what, and what is kept beside an object.
+const OF_ANY_STORE: [&str; 4] = ["acl", "grant", "meta", "tagging"];
+
+/// Headers of those names by which clients and what measures them tell requests apart.
+const OF_CLIENTS: [&str; 5] = [
+    "x-goog-api-client",
+    "x-ms-client-request-id",
+    "x-ms-date",
+    "x-ms-request-id",
+    "x-ms-request-root-id",
+];
+
 /// Most query parameters: they are sorted before the key is known.
 const MOST_PARAMETERS: usize = 4096;
 
@@ -180,7 +222,7 @@ fn require_headers(
         of_aws(name)
             || match form {
                 SignatureLocation::Header => CopySource::of(name).is_some(),
-                SignatureLocation::Presigned(_) => names_second_resource(name),
+                SignatureLocation::Presigned(_) => names_second_resource(name) || tells_store(name),
             }
     };
     let mut telling = message.headers.keys().filter(tells).map(HeaderName::as_str);
@@ -188,4 +230,21 @@ fn require_headers(
         Some(name) => Err(SignatureError::NotSigned(name.into())),
         None => Ok(()),
     }
+}
+
+/// Whether some store takes a header of this name, or could by what the name says, for what it is to do.
+fn tells_store(name: &HeaderName) -> bool {
+    let folded = if is_plain(name) {
+        Cow::Borrowed(name.as_str())
+    } else {
+        fold(name).into()
+    };
+    let Some(words) = folded.strip_prefix("x-") else {
+        return false;
+    };
+    // The first word is the store's; an application has an `x-meta` of its own.
+    let mut words = words.split('-').skip(1);
+    let is_told = OF_OTHER_STORES.iter().any(|known| folded.starts_with(known))
+        || words.any(|word| OF_ANY_STORE.contains(&word));
+    is_told && !OF_CLIENTS.contains(&name.as_str())
 }

@@ -9,6 +9,7 @@ use super::date::AmzDate;
 use super::query::SIGNATURE;
 use super::{ALGORITHM, SigV4Claim, SignatureLocation, WINDOW};
 use crate::authenticate::signature::{Message, SignatureError};
+use crate::request::parse_decimal;
 
 /// Longest lifetime of a presigned URL, in seconds: a week.
 const LONGEST: i64 = 7 * 24 * 60 * 60;
@@ -77,7 +78,7 @@ impl<'a> SigV4Claim<'a> {
 }
 
 fn lasts(seconds: &str) -> Result<SignedDuration, SignatureError> {
-    let seconds: Option<i64> = seconds.parse().ok();
+    let seconds = parse_decimal(seconds);
     let seconds = seconds.filter(|seconds| (1..=LONGEST).contains(seconds));
     seconds
         .map(SignedDuration::from_secs)

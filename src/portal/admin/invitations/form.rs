@@ -10,6 +10,7 @@ use crate::portal::admin::change::groups;
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::request_context::RequestContext;
+use crate::request::parse_decimal;
 use crate::services::{Accounts, Invitees, NewInvitations};
 
 /// The most invitations of one form.
@@ -83,13 +84,13 @@ pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvita
         refuse("groups", "admin.group-refused");
         BTreeSet::new()
     });
-    let days = or(typed("days"), "7").parse::<u64>();
-    let days = days.ok().filter(|days| (1..=3660).contains(days));
+    let days = parse_decimal::<u64>(&or(typed("days"), "7"));
+    let days = days.filter(|days| (1..=3660).contains(days));
     if days.is_none() {
         refuse("days", "admin.days-refused");
     }
-    let count = or(typed("count"), "1").parse::<u16>();
-    let count = count.ok().filter(|count| (1..=MOST).contains(count));
+    let count = parse_decimal::<u16>(&or(typed("count"), "1"));
+    let count = count.filter(|count| (1..=MOST).contains(count));
     if count.is_none() {
         refuse("count", "admin.count-refused");
     } else if email.is_some() && count != Some(1) {

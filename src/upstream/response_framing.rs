@@ -3,16 +3,28 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// A response with two different lengths, or an invalid one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct AmbiguousLength;
+/// A response whose end or content cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResponseFramingError {
+    /// `Content-Length` is no number, or two different ones.
+    #[error("its answer says more than one length, or one that is no number")]
+    Length,
+    /// The library takes off `chunked` alone, and no coding passes the gateway: what is left would be taken for the
+    /// content itself.
+    #[error("its answer has a Transfer-Encoding other than chunked")]
+    Coding,
+}
 
 /// Merges repeated equal lengths into one, and removes the length beside `Transfer-Encoding`, which overrides
 /// it, or from a response that cannot have one (RFC 9110, section 8.6). Clients would read each of these
 /// differently.
-pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), AmbiguousLength> {
+pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), ResponseFramingError> {
     let has_none = status.is_informational() || status == StatusCode::NO_CONTENT;
-    if has_none || headers.contains_key(TRANSFER_ENCODING) {
+    let is_coded = headers.contains_key(TRANSFER_ENCODING);
+    if is_coded && !has_none && !is_chunked_alone(headers) {
+        return Err(ResponseFramingError::Coding);
+    }
+    if has_none || is_coded {
         headers.remove(CONTENT_LENGTH);
         return Ok(());
     }
@@ -25,15 +37,21 @@ pub(super) fn settle(status: StatusCode, headers: &mut HeaderMap) -> Result<(), 
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         for member in value.as_bytes().split(|&byte| byte == b',') {
-            let member = parse(member.trim_ascii()).ok_or(AmbiguousLength)?;
+            let member = parse(member.trim_ascii()).ok_or(ResponseFramingError::Length)?;
             if *length.get_or_insert(member) != member {
-                return Err(AmbiguousLength);
+                return Err(ResponseFramingError::Length);
             }
         }
     }
-    let length = length.ok_or(AmbiguousLength)?;
+    let length = length.ok_or(ResponseFramingError::Length)?;
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     Ok(())
+}
+
+fn is_chunked_alone(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next().map(|coding| coding.as_bytes().trim_ascii());
+    first.is_some_and(|first| first.eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
 }
 
 /// Whether a value is a canonical number, small enough for every reader.
@@ -53,7 +71,7 @@ fn parse(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn settled(said: &[(&'static str, &'static str)]) -> Result<Vec<String>, AmbiguousLength> {
+    fn settled(said: &[(&'static str, &'static str)]) -> Result<Vec<String>, ResponseFramingError> {
         let mut headers = HeaderMap::new();
         for (name, value) in said {
             headers.append(*name, HeaderValue::from_static(value));
@@ -91,6 +109,23 @@ mod tests {
     }
 
     #[test]
+    fn s45_no_coding_but_chunked_is_taken_off() {
+        let coding = |value| ("transfer-encoding", value);
+        for said in [
+            &[coding("gzip, chunked")][..],
+            &[coding("gzip"), coding("chunked")],
+            &[coding("chunked"), coding("chunked")],
+            &[coding("chunked, chunked")],
+            &[coding("gzip")],
+            &[coding("identity"), ("content-length", "2")],
+            &[coding("")],
+        ] {
+            assert_eq!(settled(said), Err(ResponseFramingError::Coding), "{said:?}");
+        }
+        assert_eq!(settled(&[coding("Chunked")]), Ok(Vec::new()));
+    }
+
+    #[test]
     fn different_ones_and_what_is_none_are_refused() {
         let length = |value| ("content-length", value);
         for said in [
@@ -103,7 +138,7 @@ mod tests {
             &[length("0x2")],
             &[length("99999999999999999999")],
         ] {
-            assert_eq!(settled(said), Err(AmbiguousLength), "{said:?}");
+            assert_eq!(settled(said), Err(ResponseFramingError::Length), "{said:?}");
         }
     }
 }
