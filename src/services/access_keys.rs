@@ -13,7 +13,7 @@ use super::account_name::{AccountName, TypedName};
 use super::active_key::{ActiveKey, KeyState};
 use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
-use super::deferred_revocations::HELD;
+use super::deferred_revocations::{HELD, NOT_HELD};
 use super::pending_revocations::{KeyRevocation, PendingRevocations};
 use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::{Actor, Audit, Event, Kind, Mailer, Origin, Sessions, TooManyChanges};
@@ -357,6 +357,8 @@ impl AccessKeys {
     }
 
     /// Changes one. With `owner`, only if it is theirs; one that is so already is not changed, and not recorded.
+    ///
+    /// A change that memory holds is told to the store first, so that this one is judged by what the key is then.
     pub async fn change(
         &self,
         id: AccessKeyId,
@@ -365,12 +367,16 @@ impl AccessKeys {
         by: &Actor,
         origin: &Origin,
     ) -> Result<AccessKey, AccessKeyError> {
+        let turn = self.revocations.turn.lock().await;
+        let settled = self.settle(id).await;
         if let Some(owner) = owner {
             match self.store.access_keys(Some(owner)).await {
                 Ok(own) => {
                     let key = own.into_iter().find(|key| key.id == id);
                     let key = key.ok_or(AccessKeyError::NotFound(id))?;
                     match change {
+                        // Memory holds another state of it than the store.
+                        _ if settled.is_err() => {}
                         AccessKeyChange::Disable if key.disabled => return Ok(key),
                         AccessKeyChange::Enable if !key.disabled => return Ok(key),
                         // Switching off is never refused, and takes as many times switching on.
@@ -384,15 +390,13 @@ impl AccessKeys {
             }
         }
         let store = by.act_on(&self.store);
-        let turn = self.revocations.turn.lock().await;
-        if self.revocations.has_revoked(&id) && change == AccessKeyChange::Enable {
-            return Err(AccessKeyError::NotFound(id));
-        }
         let kind = change.kind();
-        let changed = match change {
-            AccessKeyChange::Disable => store.set_access_key_disabled(id, true).await,
-            AccessKeyChange::Enable => store.set_access_key_disabled(id, false).await,
-            AccessKeyChange::Revoke => store.revoke_access_key(id).await,
+        let changed = match (settled, change) {
+            (Err(error), AccessKeyChange::Enable) => Err(error.with_note(NOT_HELD)),
+            (Err(error), _) => Err(error),
+            (Ok(()), AccessKeyChange::Disable) => store.set_access_key_disabled(id, true).await,
+            (Ok(()), AccessKeyChange::Enable) => store.set_access_key_disabled(id, false).await,
+            (Ok(()), AccessKeyChange::Revoke) => store.revoke_access_key(id).await,
         };
         let changed = match changed {
             Err(error) => {
@@ -404,7 +408,6 @@ impl AccessKeys {
             }
             Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
         };
-        self.revocations.remove_key(&id);
         if change != AccessKeyChange::Enable {
             let begun = SessionsToEnd::AccessKey(changed.account, id);
             self.sessions.forget(begun);
@@ -508,8 +511,18 @@ impl AccessKeys {
             }
             Err(error) => {
                 tracing::warn!(%error, account = %id, "its access keys serve nobody until the store answers");
-                self.replace(&mut index, id, None, Vec::new());
+                self.suspend(&index, id);
                 self.unsettled().insert(id);
+            }
+        }
+    }
+
+    /// Ends the keys of an account that serve. Whose they are stays known: an owner may revoke more of them.
+    fn suspend(&self, index: &HashMap<AccountId, HashSet<AccessKeyId>>, id: AccountId) {
+        let live = self.live.pin();
+        for key in index.get(&id).into_iter().flatten() {
+            if let Some(key) = live.remove(key) {
+                key.end();
             }
         }
     }

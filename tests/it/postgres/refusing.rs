@@ -206,3 +206,73 @@ async fn s49_a_row_that_cannot_be_read_hides_no_other_account_from_administrator
     assert!(page["unreadable"][0].as_str().unwrap().contains(&bob), "{page}");
     program.stop();
 }
+
+#[tokio::test]
+async fn s49_no_owner_undoes_a_revocation_that_the_database_refused() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    let key = site.ask(&["key", "create", "ann@example.com"]);
+    let key = key["access_key"].as_str().unwrap();
+    let cookie = cookie(&sign_in(&program, &site).await);
+    let change = async |change: &str| {
+        let post = program
+            .client(&site)
+            .post(program.url("/.auth/account/keys"))
+            .header("accept", "application/json")
+            .header("cookie", &cookie)
+            .json(&json!({ "access_key": key, "change": change }));
+        crate::harness::soon(post.send()).await.unwrap().status()
+    };
+
+    refuse(&cluster, &database);
+    let error = site.run(&["key", "revoke", key, "--json"]).error(1);
+    assert!(error.contains("it holds in memory"), "{error}");
+    for weaker in ["disable", "enable"] {
+        assert_eq!(change(weaker).await, 503, "{weaker}");
+    }
+    relent(&cluster, &database);
+    for weaker in ["disable", "enable"] {
+        assert_eq!(change(weaker).await, 404, "{weaker}");
+    }
+    assert_eq!(site.list(&["key", "list"]), json!([]));
+    for (event, times) in [
+        ("access-key-revoke", 1),
+        ("access-key-disable", 0),
+        ("access-key-enable", 0),
+    ] {
+        let events = site.list(&["audit", "--event", event]);
+        let done = events.as_array().unwrap().iter();
+        let done = done.filter(|event| event["outcome"] == "success");
+        assert_eq!(done.count(), times, "{events}");
+    }
+    program.stop();
+}
+
+#[tokio::test]
+async fn s49_an_account_that_cannot_be_read_is_shut_out_and_not_deleted() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    sign_in(&program, &site).await;
+    cluster.sql(
+        &database,
+        "CREATE TABLE kept AS SELECT id, record FROM account; UPDATE account SET record = '{}'",
+    );
+    let refused = site
+        .run(&["user", "delete", "ann@example.com", "--json"])
+        .error(1);
+    assert!(refused.contains("it is not deleted"), "{refused}");
+    let held = site
+        .run(&["user", "disable", "ann@example.com", "--json"])
+        .error(1);
+    assert!(held.contains("it holds in memory"), "{held}");
+    cluster.sql(
+        &database,
+        "UPDATE account SET record = kept.record FROM kept WHERE kept.id = account.id",
+    );
+    until(|| site.ask(&["user", "show", "ann"])["status"] == "disabled").await;
+    site.ask(&["user", "enable", "ann@example.com"]);
+    assert_eq!(sign_in(&program, &site).await.status(), 200);
+    program.stop();
+}
