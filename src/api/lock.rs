@@ -16,6 +16,8 @@ pub struct LocksView {
     pub access_keys: Vec<LockedAccessKey>,
     /// How many names are locked that belong to nobody.
     pub unknown_name_count: usize,
+    /// Whose could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
 }
 
 /// An account that is locked.
@@ -59,6 +61,7 @@ impl From<LocksInForce> for LocksView {
             accounts: accounts.collect(),
             access_keys: access_keys.collect(),
             unknown_name_count: locks.unknown,
+            unreadable: locks.unreadable,
         }
     }
 }

@@ -146,6 +146,13 @@ pub(super) fn mention(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Says which rows of a list cannot be read.
+pub(super) fn mention_unreadable(rows: &[String]) {
+    for which in rows {
+        mention(format_args!("cannot be read: {which}"));
+    }
+}
+
 pub(super) fn print_line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;

@@ -26,7 +26,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccessKey, SessionsToEnd, Store, StoreError, UnreadableRow};
+use crate::store::{CreateAccessKey, LoadedRows, SessionsToEnd, Store, StoreError, UnreadableRow};
 
 mod maintenance;
 
@@ -315,7 +315,7 @@ impl AccessKeys {
         if now.duration_since(set) > OLDER_SHOWN {
             return Ok(Vec::new());
         }
-        let mut keys = self.store.access_keys(Some(account.id)).await?;
+        let mut keys = self.stored(Some(account.id)).await?.sound;
         let is_older = |key: &AccessKey| key.created_at < set || clock::is_ahead(key.created_at, now);
         keys.retain(|key| is_older(key) && !key.disabled && !key.is_expired(now));
         let info = |key: AccessKey| AccessKeyInfo {
@@ -450,14 +450,11 @@ impl AccessKeys {
     }
 
     /// Those of an account, or all, in the order they were made.
-    pub async fn list(&self, of: Option<AccountId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
+    pub async fn list(&self, of: Option<AccountId>) -> Result<LoadedRows<AccessKeyInfo>, StoreError> {
         let mut emails: HashMap<AccountId, String> = HashMap::new();
         let mut list = Vec::new();
-        let stored = match of {
-            Some(_) => self.store.access_keys(of).await?,
-            None => self.store.load_access_keys().await?.sound,
-        };
-        for mut key in stored {
+        let stored = self.stored(of).await?;
+        for mut key in stored.sound {
             if let Some(live) = self.live.pin().get(&key.id)
                 && let Some(last_use) = live.life().unstored().clone()
             {
@@ -474,7 +471,30 @@ impl AccessKeys {
                 key,
             });
         }
-        Ok(list)
+        Ok(LoadedRows {
+            sound: list,
+            unreadable: stored.unreadable,
+        })
+    }
+
+    /// What the store has of an account, or of all: a key that cannot be read stands in no other's way.
+    async fn stored(&self, of: Option<AccountId>) -> Result<LoadedRows<AccessKey>, StoreError> {
+        let Some(account) = of else {
+            return self.store.load_access_keys().await;
+        };
+        match self.store.access_keys(of).await {
+            // Which it is, only a look at all of them tells.
+            Err(StoreError::Corrupt(_)) => {
+                let mut loaded = self.store.load_access_keys().await?;
+                loaded.sound.retain(|key| key.account == account);
+                loaded.unreadable.retain(|row| row.account == of);
+                Ok(loaded)
+            }
+            keys => Ok(LoadedRows {
+                sound: keys?,
+                unreadable: Vec::new(),
+            }),
+        }
     }
 
     /// Seals the data key with another master key: see the manual. The fingerprint of the new one.

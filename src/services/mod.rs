@@ -99,8 +99,8 @@ pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
 /// What accounts and events are looked for by, and what is found: the questions of the pages are those of the store.
 pub use crate::store::{
-    AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject, PreconditionError,
-    StoreError,
+    AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject, LoadedRows,
+    PreconditionError, StoreError, UnreadableRow,
 };
 
 /// All services, made once from the configuration and shared.

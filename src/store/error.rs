@@ -30,6 +30,14 @@ impl StoreError {
         }
     }
 
+    /// Why, without saying that it is the store's.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Unavailable(why) | Self::Corrupt(why) | Self::Refused(why) => why.clone(),
+            Self::Precondition(error) => error.to_string(),
+        }
+    }
+
     /// Whether the change was judged and refused, so that asking again is of no use.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Precondition(_))

@@ -18,7 +18,7 @@ use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AccountPage;
-use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
+use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, LoadedRows, NewAccessKey};
 
 /// For how many days a key may be made; 0: until it is revoked.
 const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
@@ -26,6 +26,7 @@ const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
 #[derive(Serialize)]
 struct KeysView<'a> {
     keys: Vec<AccessKeyView>,
+    unreadable: Vec<String>,
     made: Option<CreatedAccessKey>,
     name: &'a str,
     days: [u64; 5],
@@ -124,7 +125,7 @@ async fn show(
 /// `refused` is the name that was typed, and why there is no key of it.
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
-    keys: Vec<AccessKeyInfo>,
+    keys: LoadedRows<AccessKeyInfo>,
     created: Option<CreatedAccessKey>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> Response<Bytes> {
@@ -134,6 +135,7 @@ pub(in crate::portal) fn page(
     }
     let mut view = KeysView {
         keys: list.access_keys,
+        unreadable: list.unreadable,
         made: created,
         name: "",
         days: DAYS,

@@ -20,7 +20,7 @@ use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
-use crate::services::{Actor, InvitationError, Invitees};
+use crate::services::{Actor, InvitationError, Invitees, LoadedRows};
 
 #[derive(Serialize)]
 struct InvitationsDocument<'a> {
@@ -129,7 +129,7 @@ async fn show(
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     outcome: impl Into<ResponseOutcome>,
-    invitations: Vec<Invitation>,
+    invitations: LoadedRows<Invitation>,
     form: &InvitationsView,
 ) -> Response<Bytes> {
     let listed = InvitationList::from(invitations);

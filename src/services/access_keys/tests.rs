@@ -116,7 +116,16 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
         .delete(EMAIL, &tester(), &Origin::default())
         .await
         .unwrap();
-    assert!(world.services.access_keys.list(None).await.unwrap().is_empty());
+    assert!(
+        world
+            .services
+            .access_keys
+            .list(None)
+            .await
+            .unwrap()
+            .sound
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -142,7 +151,7 @@ async fn the_last_use_is_listed_at_once_and_stored_in_time() {
     keys.used(&live, Some([192, 0, 2, 7].into()), &"x".repeat(300));
     // Within the second nothing is noted again.
     keys.used(&live, None, "other");
-    let listed = keys.list(None).await.unwrap().remove(0);
+    let listed = keys.list(None).await.unwrap().sound.remove(0);
     let last_use = listed.key.last_use.unwrap();
     assert_eq!(last_use.client, "x".repeat(256));
     assert_eq!(last_use.at, world.clock.now());
@@ -258,7 +267,7 @@ async fn a_clock_that_is_set_makes_no_key_last_longer_and_ends_none_for_good() {
     assert!(is_live(&world.services, key.id) && is_live(&world.services, ahead.id));
     let restarted = world.restarted(4).await;
     assert!(!is_live(&restarted, ahead.id), "nobody knows how old it is");
-    let listed = restarted.access_keys.list(None).await.unwrap();
+    let listed = restarted.access_keys.list(None).await.unwrap().sound;
     let is_off = |info: &&AccessKeyInfo| info.key.id == ahead.id && info.key.disabled;
     assert!(listed.iter().any(|info| is_off(&info)), "its owner sees why");
     world.hand.advance(hour / 2);

@@ -276,3 +276,84 @@ async fn s49_an_account_that_cannot_be_read_is_shut_out_and_not_deleted() {
     assert_eq!(sign_in(&program, &site).await.status(), 200);
     program.stop();
 }
+
+#[tokio::test]
+async fn s49_a_row_that_cannot_be_read_stops_no_list() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    site.ask(&["user", "set-groups", "ann", "gateway-admin"]);
+    for _ in 0..2 {
+        site.ask(&["invite", "create"]);
+        site.ask(&["key", "create", "ann@example.com"]);
+    }
+    for name in ["known@example.com", "other@example.com"] {
+        assert_eq!(super::sign_in_as(&program, &site, name).await.status(), 401);
+    }
+    let admin = cookie(&sign_in(&program, &site).await);
+    site.ask(&["audit"]);
+    for damage in [
+        "UPDATE invitation SET record = '{}' WHERE id = (SELECT min(id::text)::uuid FROM invitation)",
+        "UPDATE access_key SET record = '{}' WHERE id = (SELECT min(id) FROM access_key)",
+        "UPDATE audit_event SET record = '{}' WHERE number = (SELECT min(number) FROM audit_event)",
+        "UPDATE name_failures SET record = '{}' WHERE digest = (SELECT max(digest) FROM name_failures)",
+        "INSERT INTO mail (id, failed_at, version, record) VALUES (gen_random_uuid(), 9000000000000000, 1, '{}')",
+    ] {
+        cluster.sql(&database, damage);
+    }
+
+    for (list, rows, sound) in [
+        (&["invite", "list"][..], "invitations", 1),
+        (&["key", "list"][..], "access_keys", 1),
+        (
+            &["key", "list", "--user", "ann@example.com"][..],
+            "access_keys",
+            1,
+        ),
+        (&["mail", "list"][..], "mails", 0),
+        (&["lock", "list"][..], "accounts", 0),
+        (&["audit", "--event", "account-add"][..], "events", 0),
+    ] {
+        let listed = site.run(&[list, &["--json"]].concat());
+        let document = listed.document(0);
+        // The oldest event is how Ann's account was made.
+        assert_eq!(document[rows].as_array().unwrap().len(), sound, "{document}");
+        assert_eq!(document["unreadable"].as_array().unwrap().len(), 1, "{document}");
+        assert!(listed.stderr.contains("cannot be read: "), "{}", listed.stderr);
+    }
+    for (page, unreadable) in [
+        ("/.auth/admin", 0),
+        ("/.auth/admin/invitations", 1),
+        ("/.auth/admin/mails", 1),
+        ("/.auth/admin/locks", 1),
+        ("/.auth/admin/audit?event=account-add", 1),
+        ("/.auth/account/keys", 1),
+        ("/.auth/account", 0),
+    ] {
+        let asked = program.client(&site).get(program.url(page));
+        let asked = asked
+            .header("cookie", &admin)
+            .header("accept", "application/json");
+        let answer = crate::harness::soon(asked.send()).await.unwrap();
+        assert_eq!(answer.status(), 200, "{page}");
+        let document: serde_json::Value = answer.json().await.unwrap();
+        let named = document["unreadable"].as_array().map_or(0, Vec::len);
+        assert_eq!(named, unreadable, "{page}: {document}");
+    }
+
+    // The name alone is locked whose failures cannot be read.
+    let mut statuses = Vec::new();
+    for name in ["known@example.com", "other@example.com", "third@example.com"] {
+        statuses.push(super::sign_in_as(&program, &site, name).await.status().as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [401, 401, 429]);
+    let (_, log) = program.stop();
+    assert!(log.contains("failed attempts cannot be read"), "{log}");
+    let left = "SELECT (SELECT count(*) FROM invitation WHERE record::text = '{}')
+        + (SELECT count(*) FROM access_key WHERE record::text = '{}')
+        + (SELECT count(*) FROM audit_event WHERE record::text = '{}')
+        + (SELECT count(*) FROM name_failures WHERE record::text = '{}')
+        + (SELECT count(*) FROM mail WHERE record::text = '{}')";
+    assert_eq!(cluster.sql(&database, left).trim(), "5", "nothing is deleted");
+}
