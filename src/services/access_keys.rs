@@ -401,7 +401,9 @@ impl AccessKeys {
         let changed = match changed {
             Err(error) => {
                 if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
-                    self.shut_out(id, kind, &error, by, origin).await;
+                    if error.may_pass() {
+                        self.shut_out(id, kind, &error, by, origin).await;
+                    }
                     return Err(error.with_note(HELD).into());
                 }
                 return Err(error.into());

@@ -20,6 +20,10 @@ const TRY_EVERY: Duration = Duration::from_secs(2);
 /// What is said of an act that the store could not keep.
 pub(super) const HELD: &str = "it holds in memory from now on, and the store is told again until it agrees";
 
+/// What the log says of such an act once another process has the store.
+pub(super) const ABANDONED: &str =
+    "what was held in memory can be told to the store no more: do it at the gateway that uses the store now";
+
 /// The same of one on something that memory does not know either.
 pub(super) const NOT_HELD: &str = "nothing was changed; try again";
 
@@ -63,7 +67,10 @@ impl DeferredRevocations {
         if error.is_refusal() || !self.sessions.vouch_for(by) {
             return error;
         }
-        // It would be deleted as soon as it can be read again, and nobody could take that back.
+        if !error.may_pass() {
+            return error.with_note(HELD);
+        }
+        // It would be deleted as soon as it can be read again, with no way to take that back.
         if matches!((&act, &error), (AccountAct::Delete(_), StoreError::Corrupt(_))) {
             return error.with_note(NOT_DELETED);
         }
@@ -156,6 +163,12 @@ impl DeferredRevocations {
                 }
                 Ok(RetryOutcome::Void(why)) => {
                     tracing::error!(account = %id, event, why, "an account that was shut out in memory alone may sign in again");
+                }
+                Err(error) if !error.may_pass() => {
+                    let email = &shut_out.event.who;
+                    tracing::error!(%error, account = %id, email, event, "{ABANDONED}");
+                    self.pending.remove_first(id);
+                    return Err(error);
                 }
                 Err(error) => {
                     tracing::warn!(%error, account = %id, event, "an account is shut out in memory alone; trying again soon");

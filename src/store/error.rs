@@ -2,6 +2,9 @@
 
 use super::PreconditionError;
 
+/// What is said of an act where the store is another process's.
+const NOT_KEPT: &str = "it is not kept here: do it at the gateway that uses the store now";
+
 /// A question that the store could not answer. Never an outcome: whoever gets one fails closed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,16 +17,20 @@ pub enum StoreError {
     /// A directory that is not this program's, or a newer version's, or one that others can read.
     #[error("{0}")]
     Refused(String),
+    /// Another process has used it since this one read it: this one may not use it any more.
+    #[error("the store is unavailable: {0}")]
+    Superseded(String),
     /// The right to make the change was lost after it was asked for; nothing was changed.
     #[error(transparent)]
     Precondition(#[from] PreconditionError),
 }
 
 impl StoreError {
-    /// The same, with what became of what was asked.
+    /// The same, with what became of what was asked: of a store that is another process's, nothing.
     #[must_use]
     pub(crate) fn with_note(self, note: &str) -> Self {
         match self {
+            Self::Superseded(why) => Self::Superseded(format!("{why}; {NOT_KEPT}")),
             Self::Unavailable(why) => Self::Unavailable(format!("{why}; {note}")),
             Self::Corrupt(why) => Self::Corrupt(format!("{why}; {note}")),
             Self::Refused(_) | Self::Precondition(_) => self,
@@ -33,7 +40,9 @@ impl StoreError {
     /// Why, without saying that it is the store's.
     pub(crate) fn reason(&self) -> String {
         match self {
-            Self::Unavailable(why) | Self::Corrupt(why) | Self::Refused(why) => why.clone(),
+            Self::Unavailable(why) | Self::Corrupt(why) | Self::Refused(why) | Self::Superseded(why) => {
+                why.clone()
+            }
             Self::Precondition(error) => error.to_string(),
         }
     }
@@ -41,5 +50,10 @@ impl StoreError {
     /// Whether the change was judged and refused, so that asking again is of no use.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Precondition(_))
+    }
+
+    /// Whether the store may be told later of what it could not keep now.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Corrupt(_) | Self::Refused(_))
     }
 }

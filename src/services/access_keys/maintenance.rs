@@ -10,6 +10,7 @@ use super::AccessKeys;
 use crate::ids::AccountId;
 use crate::model::AccessKeyId;
 use crate::services::active_session::DualTime;
+use crate::services::deferred_revocations::ABANDONED;
 use crate::store::{SessionsToEnd, StoreError};
 
 /// How often keys whose time is over are ended, and changes that the store could not tell of are looked at again.
@@ -58,10 +59,18 @@ impl AccessKeys {
         let Some(shut_out) = self.revocations.key(&id) else {
             return Ok(());
         };
-        let changed = if shut_out.is_revoked {
-            self.store.revoke_access_key(id).await?
+        let told = if shut_out.is_revoked {
+            self.store.revoke_access_key(id).await
         } else {
-            self.store.set_access_key_disabled(id, true).await?
+            self.store.set_access_key_disabled(id, true).await
+        };
+        let changed = match told {
+            Err(error) if !error.may_pass() => {
+                tracing::error!(%error, key = %id, event = shut_out.event.kind.as_str(), "{ABANDONED}");
+                self.revocations.remove_key(&id);
+                return Err(error);
+            }
+            told => told?,
         };
         tracing::warn!(key = %id, "the store knows now that an access key was shut out");
         self.revocations.remove_key(&id);
