@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{done, find_account, place, too_often};
 use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys};
-use crate::model::{AccessKeyId, KeyScope};
+use crate::model::{AccessKeyId, AuditDetail, DetailKey, KeyScope};
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
@@ -18,7 +18,9 @@ use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AccountPage;
-use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, LoadedRows, NewAccessKey};
+use crate::services::{
+    AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, Event, LoadedRows, NewAccessKey,
+};
 
 /// For how many days a key may be made; 0: until it is revoked.
 const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
@@ -69,7 +71,11 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
         }
         KeyAction::Change(id, change) => {
             let owner = Some(cx.user.principal.account);
-            let key = keys.change(id, owner, change, &by, &origin).await?;
+            let changed = keys.change(id, owner, change, &by, &origin).await;
+            if let Err(AccessKeyError::NotFound(_)) = &changed {
+                note_refused(cx, id, change);
+            }
+            let key = changed?;
             let to = done(
                 AccountPage::Keys,
                 match change {
@@ -82,6 +88,15 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
             Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
         }
     }
+}
+
+/// Records that an owner asked for the change of a key that is another's, or none.
+fn note_refused(cx: &SignedInContext<'_>, id: AccessKeyId, change: AccessKeyChange) {
+    let who = cx.user.principal;
+    let event = Event::failure(change.kind(), who.email.as_str(), Problem::NotFound.slug())
+        .account(who.account)
+        .detail(AuditDetail::of(DetailKey::AccessKey, &id));
+    cx.services.audit.note(&cx.origin(), &event);
 }
 
 async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
