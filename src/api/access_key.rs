@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, KeyScope, KeyUse, SecretKey};
-use crate::services::AccessKeyInfo;
+use crate::services::{AccessKeyInfo, LoadedRows};
 
 /// An access key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +57,15 @@ impl From<AccessKeyInfo> for AccessKeyView {
 pub struct AccessKeyList {
     /// The access keys.
     pub access_keys: Vec<AccessKeyView>,
+    /// Which could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
 }
 
-impl From<Vec<AccessKeyInfo>> for AccessKeyList {
-    fn from(keys: Vec<AccessKeyInfo>) -> Self {
+impl From<LoadedRows<AccessKeyInfo>> for AccessKeyList {
+    fn from(keys: LoadedRows<AccessKeyInfo>) -> Self {
         Self {
-            access_keys: keys.into_iter().map(AccessKeyView::from).collect(),
+            unreadable: keys.unreadable_names(),
+            access_keys: keys.sound.into_iter().map(AccessKeyView::from).collect(),
         }
     }
 }

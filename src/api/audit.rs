@@ -20,6 +20,8 @@ pub struct AuditEventView {
 pub struct AuditEventList {
     /// The events.
     pub events: Vec<AuditEventView>,
+    /// Which could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<AuditCursor>,
 }
@@ -29,6 +31,7 @@ impl From<AuditPage> for AuditEventList {
         let view = |(cursor, event)| AuditEventView { cursor, event };
         Self {
             events: page.events.into_iter().map(view).collect(),
+            unreadable: page.unreadable,
             next: page.next,
         }
     }

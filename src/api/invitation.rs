@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind};
-use crate::services::IssuedInvitation;
+use crate::services::{IssuedInvitation, LoadedRows};
 
 /// An invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +47,15 @@ impl From<Invitation> for InvitationView {
 pub struct InvitationList {
     /// The invitations, the oldest first.
     pub invitations: Vec<InvitationView>,
+    /// Which could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
 }
 
-impl From<Vec<Invitation>> for InvitationList {
-    fn from(invitations: Vec<Invitation>) -> Self {
+impl From<LoadedRows<Invitation>> for InvitationList {
+    fn from(invitations: LoadedRows<Invitation>) -> Self {
         Self {
-            invitations: invitations.into_iter().map(InvitationView::from).collect(),
+            unreadable: invitations.unreadable_names(),
+            invitations: invitations.sound.into_iter().map(InvitationView::from).collect(),
         }
     }
 }

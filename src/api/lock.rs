@@ -16,6 +16,8 @@ pub struct LocksView {
     pub access_keys: Vec<LockedAccessKey>,
     /// The number of locked names that no account has.
     pub unknown_name_count: usize,
+    /// Whose could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
 }
 
 /// A locked account.
@@ -59,6 +61,7 @@ impl From<LocksInForce> for LocksView {
             accounts: accounts.collect(),
             access_keys: access_keys.collect(),
             unknown_name_count: locks.unknown,
+            unreadable: locks.unreadable,
         }
     }
 }

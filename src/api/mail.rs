@@ -49,6 +49,8 @@ impl From<QueuedMail> for MailView {
 pub struct MailList {
     /// In the order of the queue.
     pub mails: Vec<MailView>,
+    /// Which could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<MailId>,
 }
@@ -57,6 +59,7 @@ impl From<MailPage> for MailList {
     fn from(page: MailPage) -> Self {
         Self {
             mails: page.mails.into_iter().map(MailView::from).collect(),
+            unreadable: page.unreadable,
             next: page.next,
         }
     }

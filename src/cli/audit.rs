@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::Timestamp;
 
 use super::admin_client::AdminClient;
-use super::output::{CommandOutput, Failure, print_line};
+use super::output::{CommandOutput, Failure, mention_unreadable, print_line};
 use super::table::printable;
 use crate::api::{AuditEventList, AuditEventView};
 use crate::clock::Clock;
@@ -64,20 +64,20 @@ impl Audit {
             self.export(client).await?;
             return Ok(None);
         }
-        let events = self.newest(client).await?;
-        let lines: Vec<String> = events.iter().map(|shown| line(&shown.event)).collect();
+        let found = self.newest(client).await?;
+        let lines: Vec<String> = found.events.iter().map(|shown| line(&shown.event)).collect();
         let text = if lines.is_empty() {
             "There are no such events.".to_owned()
         } else {
             lines.join("\n")
         };
-        CommandOutput::new(&AuditEventList { events, next: None }, text).map(Some)
+        CommandOutput::new(&found, text).map(Some)
     }
 
     /// Prints new events until the gateway or standard output fails.
     async fn keep_showing(&self, client: &AdminClient, json: bool) -> Result<Option<CommandOutput>, Failure> {
         let mut last = None;
-        let mut shown = self.newest(client).await?;
+        let mut shown = self.newest(client).await?.events;
         loop {
             for event in &shown {
                 show(event, json)?;
@@ -85,6 +85,7 @@ impl Audit {
             }
             let query = self.query(AuditOrder::OldestFirst, last);
             let page: AuditEventList = client.send_to_running(Command::ReadAudit(query)).await?;
+            mention_unreadable(&page.unreadable);
             last = page.next.or(last);
             if page.events.is_empty() && page.next.is_none() {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -96,7 +97,7 @@ impl Audit {
     /// Prints all events, the oldest first, a page at a time.
     async fn export(&self, client: &AdminClient) -> Result<(), Failure> {
         if self.limit().is_some() {
-            for event in &self.newest(client).await? {
+            for event in &self.newest(client).await?.events {
                 show(event, true)?;
             }
             return Ok(());
@@ -115,20 +116,21 @@ impl Audit {
     }
 
     /// Returns the newest events, at most `limit`, the oldest of them first.
-    async fn newest(&self, client: &AdminClient) -> Result<Vec<AuditEventView>, Failure> {
+    async fn newest(&self, client: &AdminClient) -> Result<AuditEventList, Failure> {
         let limit = self.limit().unwrap_or(usize::MAX);
-        let (mut events, mut after) = (Vec::new(), None);
-        while events.len() < limit {
+        let (mut found, mut after) = (AuditEventList::default(), None);
+        while found.events.len() < limit {
             let page = self.page(client, AuditOrder::NewestFirst, after).await?;
-            events.extend(page.events);
+            found.events.extend(page.events);
+            found.unreadable.extend(page.unreadable);
             after = page.next;
             if after.is_none() {
                 break;
             }
         }
-        events.truncate(limit);
-        events.reverse();
-        Ok(events)
+        found.events.truncate(limit);
+        found.events.reverse();
+        Ok(found)
     }
 
     fn limit(&self) -> Option<usize> {
@@ -141,7 +143,9 @@ impl Audit {
         order: AuditOrder,
         after: Option<AuditCursor>,
     ) -> Result<AuditEventList, Failure> {
-        client.send(Command::ReadAudit(self.query(order, after))).await
+        let page: AuditEventList = client.send(Command::ReadAudit(self.query(order, after))).await?;
+        mention_unreadable(&page.unreadable);
+        Ok(page)
     }
 
     fn query(&self, order: AuditOrder, after: Option<AuditCursor>) -> AuditQuery {

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::admin_client::{AdminClient, ReasonArg};
-use super::output::{CommandOutput, Failure};
+use super::output::{CommandOutput, Failure, mention_unreadable};
 use super::table::{moment, table};
 use crate::api::{InvitationList, InvitationView};
 use crate::clock::Clock;
@@ -38,6 +38,7 @@ impl Invite {
             Self::Create(create) => create.run(client).await,
             Self::List => {
                 let list: InvitationList = client.send(Command::ListInvitations).await?;
+                mention_unreadable(&list.unreadable);
                 CommandOutput::new(&list, listed(&list.invitations))
             }
             Self::Revoke { id, reason: why } => {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::admin_client::{AdminClient, ReasonArg};
-use super::output::{CommandOutput, Failure, mention};
+use super::output::{CommandOutput, Failure, mention, mention_unreadable};
 use super::table::{list, moment, table};
 use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RotatedMaster};
 use crate::clock::Clock;
@@ -95,6 +95,7 @@ impl Key {
             }
             Self::List { user } => {
                 let list: AccessKeyList = client.send(Command::ListKeys(user)).await?;
+                mention_unreadable(&list.unreadable);
                 CommandOutput::new(&list, listed(&list.access_keys))
             }
             Self::Disable {

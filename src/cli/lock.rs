@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::admin_client::AdminClient;
-use super::output::{CommandOutput, Failure};
+use super::output::{CommandOutput, Failure, mention_unreadable};
 use super::table::table;
 use crate::api::LocksView;
 use crate::control::Command;
@@ -18,6 +18,7 @@ impl Lock {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         let Self::List = self;
         let locks: LocksView = client.send(Command::ListLocks).await?;
+        mention_unreadable(&locks.unreadable);
         CommandOutput::new(&locks, listed(&locks))
     }
 }

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::admin_client::{AdminClient, ReasonArg};
-use super::output::{CommandOutput, Failure};
+use super::output::{CommandOutput, Failure, mention_unreadable};
 use super::table::{moment, table};
 use crate::api::{MailList, MailView, ResentMails};
 use crate::clock::Clock;
@@ -28,6 +28,7 @@ impl Mail {
         match self {
             Self::List => {
                 let list = all(client).await?;
+                mention_unreadable(&list.unreadable);
                 CommandOutput::new(&list, listed(&list.mails))
             }
             Self::SendAgain { mail, reason: why } => {
@@ -52,6 +53,7 @@ async fn all(client: &AdminClient) -> Result<MailList, Failure> {
     while let Some(after) = list.next {
         let page: MailList = client.send(Command::ListMails(Some(after))).await?;
         list.mails.extend(page.mails);
+        list.unreadable.extend(page.unreadable);
         list.next = page.next;
     }
     Ok(list)

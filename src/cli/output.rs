@@ -152,6 +152,13 @@ pub(super) fn print_text(text: &str) -> io::Result<()> {
     print_line(&terminal_text(text))
 }
 
+/// Says which rows of a list cannot be read.
+pub(super) fn mention_unreadable(rows: &[String]) {
+    for which in rows {
+        mention(format_args!("cannot be read: {which}"));
+    }
+}
+
 pub(super) fn print_line(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;

@@ -41,7 +41,7 @@ pub async fn offer(services: &Services, group: &str) -> Result<Option<BootstrapL
     }
     let (invitations, origin) = (&services.invitations, Origin::default());
     let by = Actor::operator(BY);
-    for earlier in invitations.list().await? {
+    for earlier in invitations.list().await?.sound {
         if earlier.kind == InvitationKind::FirstAdministrator {
             invitations.revoke(earlier.id, &by, &origin).await?;
         }

@@ -136,7 +136,15 @@ impl Portal {
         };
         let response = match read_form(&request, &body) {
             Ok(fields) => dispatch(page, &cx, fields).await,
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => {
+                // Another site asks for it in an administrator's session. A malformed form names no act.
+                if let (Page::Admin(_), Problem::CrossOrigin, Some(who)) =
+                    (page, refusal.problem, visitor.principal)
+                {
+                    self.note_denied(head, who, refusal.problem);
+                }
+                Err(refusal.into())
+            }
         };
         response.unwrap_or_else(|error| error.into_response(&request))
     }

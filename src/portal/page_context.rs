@@ -106,7 +106,10 @@ pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
             | PreconditionError::SessionEnded
             | PreconditionError::PasswordChanged,
         ) => Problem::NotAuthenticated,
-        StoreError::Unavailable(_) | StoreError::Corrupt(_) | StoreError::Refused(_) => {
+        StoreError::Unavailable(_)
+        | StoreError::Corrupt(_)
+        | StoreError::Refused(_)
+        | StoreError::Superseded(_) => {
             return unavailable(error.to_string());
         }
     };

@@ -13,7 +13,7 @@ use super::account_name::{AccountName, TypedName};
 use super::active_key::{ActiveKey, KeyState};
 use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
-use super::deferred_revocations::HELD;
+use super::deferred_revocations::{HELD, NOT_HELD};
 use super::pending_revocations::{KeyRevocation, PendingRevocations};
 use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::{Actor, Audit, Event, Kind, Mailer, Origin, Sessions, TooManyChanges};
@@ -26,7 +26,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccessKey, SessionsToEnd, Store, StoreError, UnreadableRow};
+use crate::store::{CreateAccessKey, LoadedRows, SessionsToEnd, Store, StoreError, UnreadableRow};
 
 mod maintenance;
 
@@ -317,7 +317,7 @@ impl AccessKeys {
         if now.duration_since(set) > OLDER_SHOWN {
             return Ok(Vec::new());
         }
-        let mut keys = self.store.access_keys(Some(account.id)).await?;
+        let mut keys = self.stored(Some(account.id)).await?.sound;
         let is_older = |key: &AccessKey| key.created_at < set || clock::is_ahead(key.created_at, now);
         keys.retain(|key| is_older(key) && !key.disabled && !key.is_expired(now));
         let info = |key: AccessKey| AccessKeyInfo {
@@ -368,12 +368,16 @@ impl AccessKeys {
         by: &Actor,
         origin: &Origin,
     ) -> Result<AccessKey, AccessKeyError> {
+        let turn = self.revocations.turn.lock().await;
+        let settled = self.settle(id).await;
         if let Some(owner) = owner {
             match self.store.access_keys(Some(owner)).await {
                 Ok(own) => {
                     let key = own.into_iter().find(|key| key.id == id);
                     let key = key.ok_or(AccessKeyError::NotFound(id))?;
                     match change {
+                        // Memory holds another state of it than the store.
+                        _ if settled.is_err() => {}
                         AccessKeyChange::Disable if key.disabled => return Ok(key),
                         AccessKeyChange::Enable if !key.disabled => return Ok(key),
                         // Disabling is never rate limited; limiting its counterpart bounds both.
@@ -387,27 +391,26 @@ impl AccessKeys {
             }
         }
         let store = by.act_on(&self.store);
-        let turn = self.revocations.turn.lock().await;
-        if self.revocations.has_revoked(&id) && change == AccessKeyChange::Enable {
-            return Err(AccessKeyError::NotFound(id));
-        }
         let kind = change.kind();
-        let changed = match change {
-            AccessKeyChange::Disable => store.set_access_key_disabled(id, true).await,
-            AccessKeyChange::Enable => store.set_access_key_disabled(id, false).await,
-            AccessKeyChange::Revoke => store.revoke_access_key(id).await,
+        let changed = match (settled, change) {
+            (Err(error), AccessKeyChange::Enable) => Err(error.with_note(NOT_HELD)),
+            (Err(error), _) => Err(error),
+            (Ok(()), AccessKeyChange::Disable) => store.set_access_key_disabled(id, true).await,
+            (Ok(()), AccessKeyChange::Enable) => store.set_access_key_disabled(id, false).await,
+            (Ok(()), AccessKeyChange::Revoke) => store.revoke_access_key(id).await,
         };
         let changed = match changed {
             Err(error) => {
                 if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
-                    self.shut_out(id, kind, &error, by, origin).await;
+                    if error.may_pass() {
+                        self.shut_out(id, kind, &error, by, origin).await;
+                    }
                     return Err(error.with_note(HELD).into());
                 }
                 return Err(error.into());
             }
             Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
         };
-        self.revocations.remove_key(&id);
         if change != AccessKeyChange::Enable {
             let begun = SessionsToEnd::AccessKey(changed.account, id);
             self.sessions.forget(begun);
@@ -450,14 +453,11 @@ impl AccessKeys {
     }
 
     /// Lists the keys of an account, or all, in the order of creation.
-    pub async fn list(&self, of: Option<AccountId>) -> Result<Vec<AccessKeyInfo>, StoreError> {
+    pub async fn list(&self, of: Option<AccountId>) -> Result<LoadedRows<AccessKeyInfo>, StoreError> {
         let mut emails: HashMap<AccountId, String> = HashMap::new();
         let mut list = Vec::new();
-        let stored = match of {
-            Some(_) => self.store.access_keys(of).await?,
-            None => self.store.load_access_keys().await?.sound,
-        };
-        for mut key in stored {
+        let stored = self.stored(of).await?;
+        for mut key in stored.sound {
             if let Some(live) = self.live.pin().get(&key.id)
                 && let Some(last_use) = live.life().unstored().clone()
             {
@@ -474,7 +474,30 @@ impl AccessKeys {
                 key,
             });
         }
-        Ok(list)
+        Ok(LoadedRows {
+            sound: list,
+            unreadable: stored.unreadable,
+        })
+    }
+
+    /// What the store has of an account, or of all: a key that cannot be read stands in no other's way.
+    async fn stored(&self, of: Option<AccountId>) -> Result<LoadedRows<AccessKey>, StoreError> {
+        let Some(account) = of else {
+            return self.store.load_access_keys().await;
+        };
+        match self.store.access_keys(of).await {
+            // Which it is, only a look at all of them tells.
+            Err(StoreError::Corrupt(_)) => {
+                let mut loaded = self.store.load_access_keys().await?;
+                loaded.sound.retain(|key| key.account == account);
+                loaded.unreadable.retain(|row| row.account == of);
+                Ok(loaded)
+            }
+            keys => Ok(LoadedRows {
+                sound: keys?,
+                unreadable: Vec::new(),
+            }),
+        }
     }
 
     /// Encrypts the data key with another master key, and returns the fingerprint of that.
@@ -511,8 +534,18 @@ impl AccessKeys {
             }
             Err(error) => {
                 tracing::warn!(%error, account = %id, "its access keys serve nobody until the store answers");
-                self.replace(&mut index, id, None, Vec::new());
+                self.suspend(&index, id);
                 self.unsettled().insert(id);
+            }
+        }
+    }
+
+    /// Ends the keys of an account that serve. Whose they are stays known: an owner may revoke more of them.
+    fn suspend(&self, index: &HashMap<AccountId, HashSet<AccessKeyId>>, id: AccountId) {
+        let live = self.live.pin();
+        for key in index.get(&id).into_iter().flatten() {
+            if let Some(key) = live.remove(key) {
+                key.end();
             }
         }
     }

@@ -409,8 +409,13 @@ impl AccountSettings {
     ) -> Result<(), AccountSettingsError> {
         let (account, owner) = self.reauthenticate(session, password, origin).await?;
         let (id, store) = (account.id, owner.act_on(&self.store));
-        match store.delete_account(id, &self.administrators).await {
-            Ok(DeleteAccount::Deleted) => {}
+        let turn = self.revocations.pending.turn.lock().await;
+        let deleted = match self.revocations.settle(id).await {
+            Ok(()) => store.delete_account(id, &self.administrators).await,
+            Err(error) => Err(error),
+        };
+        match deleted {
+            Ok(DeleteAccount::Deleted) => drop(turn),
             Ok(DeleteAccount::Absent) => return Err(AccountSettingsError::Gone),
             Ok(DeleteAccount::LastMember) => {
                 self.note_refused(Kind::AccountDelete, session, origin);

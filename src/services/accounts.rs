@@ -38,6 +38,7 @@ mod version;
 
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdLine, ImportedLine};
+use outage::not_held;
 pub(super) use status::StatusChange;
 pub use version::{AccountPart, AccountVersion};
 
@@ -311,8 +312,16 @@ impl Accounts {
             origin: origin.clone(),
         };
         let turn = self.revocations.pending.turn.lock().await;
-        let edited = match self.edit(account.clone(), act, by).await {
-            Err(AccountError::Store(error)) if disables => {
+        let edited = match self.revocations.settle(account.id).await {
+            Ok(()) => self.edit(account.clone(), act, by).await,
+            Err(error) if disables => Err(error.into()),
+            Err(error) => Err(not_held(error)),
+        };
+        let edited = match edited {
+            // Only one that may sign in can be shut out.
+            Err(AccountError::Store(error))
+                if disables && StatusChange::Disable.on(account.status).is_some() =>
+            {
                 let act = AccountAct::Disable(self.approval.decision(by));
                 return Err(self.hold((&account).into(), act, error, by, origin).await);
             }
@@ -322,9 +331,6 @@ impl Accounts {
             before,
             after: changed,
         } = edited;
-        if decides {
-            self.revocations.pending.remove_disabled(changed.id);
-        }
         drop(turn);
         let held = decides && changed.status == before.status;
         self.mailer.announce();
@@ -354,8 +360,13 @@ impl Accounts {
             found => found?,
         };
         let store = by.act_on(&self.store);
-        match store.delete_account(account.id, &self.administrators).await {
-            Ok(DeleteAccount::Deleted) => {}
+        let turn = self.revocations.pending.turn.lock().await;
+        let deleted = match self.revocations.settle(account.id).await {
+            Ok(()) => store.delete_account(account.id, &self.administrators).await,
+            Err(error) => Err(error),
+        };
+        match deleted {
+            Ok(DeleteAccount::Deleted) => drop(turn),
             Ok(DeleteAccount::Absent) => return Err(AccountError::NotFound(name.to_owned())),
             Ok(DeleteAccount::LastMember) => return Err(AccountError::LastAdministrator),
             Err(error) => {

@@ -37,6 +37,8 @@ pub struct LocksInForce {
     pub access_keys: Vec<(AccessKeyId, Duration)>,
     /// The number of locked names that no account has.
     pub unknown: usize,
+    /// Whose locks cannot be read, and why.
+    pub unreadable: Vec<String>,
 }
 
 /// A filter of queued mails; all given fields must match.
@@ -67,6 +69,8 @@ impl MailFilter {
 pub struct MailPage {
     /// In the order they were enqueued.
     pub mails: Vec<QueuedMail>,
+    /// Which cannot be read, and why, whatever the filter.
+    pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<MailId>,
 }
@@ -97,7 +101,11 @@ impl AdminQueries {
     /// Returns for how long an account is still locked; `None` if it is not.
     pub async fn locked_for(&self, account: &Account) -> Result<Option<Duration>, StoreError> {
         let subject = LockoutSubject::Account(account.id);
-        self.store.locked_for(subject, self.lockout).await
+        match self.store.locked_for(subject, self.lockout).await {
+            // As an attempt to sign in finds it.
+            Err(StoreError::Corrupt(_)) => Ok(Some(self.lockout.duration)),
+            locked => locked,
+        }
     }
 
     /// Returns the locks in force.
@@ -107,11 +115,14 @@ impl AdminQueries {
         let mut locks = LocksInForce {
             access_keys: found.access_keys,
             unknown: found.unknown,
+            unreadable: found.unreadable,
             ..LocksInForce::default()
         };
         for (id, left) in found.accounts.into_iter().take(SHOWN) {
-            if let Some(account) = self.store.account(id).await? {
-                locks.accounts.push((account, left));
+            match self.store.account(id).await {
+                Ok(account) => locks.accounts.extend(account.map(|account| (account, left))),
+                Err(error @ StoreError::Corrupt(_)) => locks.unreadable.push(error.reason()),
+                Err(error) => return Err(error),
             }
         }
         Ok(locks)
@@ -127,23 +138,27 @@ impl AdminQueries {
         limit: usize,
     ) -> Result<MailPage, StoreError> {
         let mut found = MailPage {
-            mails: Vec::new(),
             next: after,
+            ..MailPage::default()
         };
         for _ in 0..BATCHES {
-            let mails = self.store.mails(found.next, BATCH).await?;
-            let is_last = mails.len() < BATCH;
-            for kept in mails {
+            let batch = self.store.mails(found.next, BATCH).await?;
+            let mut unreadable = batch.unreadable.into_iter().peekable();
+            for kept in batch.mails {
                 if found.mails.len() == limit {
                     return Ok(found);
                 }
                 found.next = Some(kept.mail.id);
+                while let Some((_, why)) = unreadable.next_if(|(id, _)| *id < kept.mail.id) {
+                    found.unreadable.push(why);
+                }
                 if filter.passes(&kept) {
                     found.mails.push(kept);
                 }
             }
-            if is_last {
-                found.next = None;
+            found.unreadable.extend(unreadable.map(|(_, why)| why));
+            found.next = batch.next;
+            if found.next.is_none() {
                 break;
             }
         }

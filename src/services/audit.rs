@@ -138,7 +138,11 @@ impl Audit {
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
         self.log.flush().await;
-        self.store.read_audit(filter, order, after, limit).await
+        let page = self.store.read_audit(filter, order, after, limit).await?;
+        for which in &page.unreadable {
+            tracing::warn!(which, "an event of the audit log cannot be read");
+        }
+        Ok(page)
     }
 
     /// Waits until all recorded events are in the store.

@@ -20,8 +20,15 @@ const TRY_EVERY: Duration = Duration::from_secs(2);
 /// The note on the error of an act that is in force in memory only.
 pub(super) const HELD: &str = "it holds in memory from now on, and the store is told again until it agrees";
 
+/// What the log says of such an act once another process has the store.
+pub(super) const ABANDONED: &str =
+    "what was held in memory can be told to the store no more: do it at the gateway that uses the store now";
+
 /// The note on the error of an act on an account that memory does not know.
 pub(super) const NOT_HELD: &str = "nothing was changed; try again";
+
+/// What is said of the deletion of an account that cannot be read.
+const NOT_DELETED: &str = "it is not deleted; disable it, and delete it once it can be read";
 
 const LAST_ADMINISTRATOR: &str = "it is the last active member of the administrators' group";
 
@@ -59,6 +66,13 @@ impl DeferredRevocations {
     ) -> StoreError {
         if error.is_refusal() || !self.sessions.vouch_for(by) {
             return error;
+        }
+        if !error.may_pass() {
+            return error.with_note(HELD);
+        }
+        // It would be deleted as soon as it can be read again, with no way to take that back.
+        if matches!((&act, &error), (AccountAct::Delete(_), StoreError::Corrupt(_))) {
+            return error.with_note(NOT_DELETED);
         }
         let event = match act {
             AccountAct::Disable(_) => Event::success(Kind::Disable, account.email.as_str()),
@@ -107,11 +121,40 @@ impl DeferredRevocations {
 
     /// Retries all pending account revocations once.
     pub(super) async fn try_again(&self) {
-        for (id, shut_out) in self.pending.all_accounts() {
+        for id in self.pending.account_ids() {
             let _turn = self.pending.turn.lock().await;
-            if !self.pending.has_account(id) {
-                continue;
+            // What it says, it has logged.
+            let _ = self.settle_account(id).await;
+        }
+    }
+
+    /// Tells the store of all that it does not know of, before it is told of another act on this account: that one is
+    /// judged by what came before it, whoever may have been the last administrator then. The caller has the turn.
+    ///
+    /// An error if the store could not be told of what was done to this account.
+    pub(super) async fn settle(&self, account: AccountId) -> Result<(), StoreError> {
+        let mut settled = Ok(());
+        for id in self.pending.account_ids() {
+            let told = self.settle_account(id).await;
+            if id == account {
+                settled = told;
             }
+        }
+        settled
+    }
+
+    /// The same for an act that decides nothing about the account, and takes no turn.
+    pub(super) async fn settle_if_pending(&self, account: AccountId) -> Result<(), StoreError> {
+        if !self.pending.has_account(account) {
+            return Ok(());
+        }
+        let _turn = self.pending.turn.lock().await;
+        self.settle(account).await
+    }
+
+    /// Tells the store what was done to one account, in that order.
+    async fn settle_account(&self, id: AccountId) -> Result<(), StoreError> {
+        for shut_out in self.pending.of_account(id) {
             let event = shut_out.event.kind.as_str();
             match self.retry_in_store(id, &shut_out).await {
                 Ok(RetryOutcome::Kept) => {
@@ -121,14 +164,21 @@ impl DeferredRevocations {
                 Ok(RetryOutcome::Void(why)) => {
                     tracing::error!(account = %id, event, why, "an account that was shut out in memory alone may sign in again");
                 }
+                Err(error) if !error.may_pass() => {
+                    let email = &shut_out.event.who;
+                    tracing::error!(%error, account = %id, email, event, "{ABANDONED}");
+                    self.pending.remove_first(id);
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::warn!(%error, account = %id, event, "an account is shut out in memory alone; trying again soon");
-                    continue;
+                    return Err(error);
                 }
             }
-            self.pending.remove_account(id);
+            self.pending.remove_first(id);
             self.access_keys.refresh(id).await;
         }
+        Ok(())
     }
 
     async fn retry_in_store(

@@ -10,8 +10,8 @@ use super::approval::Approval;
 use super::input::{parse_email, parse_new_password};
 use super::mail::NOBODY;
 use super::{
-    AccessKeys, Actor, Audit, Busy, Event, FieldError, Hasher, Kind, Mailer, Origin, PasswordPolicy,
-    Sessions, SharedServices, SignUpField, SignUpNext,
+    AccessKeys, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind, Mailer, Origin,
+    PasswordPolicy, Sessions, SharedServices, SignUpField, SignUpNext,
 };
 use crate::clock::Clock;
 use crate::config::Config;
@@ -79,6 +79,7 @@ pub struct EmailTokens {
     policy: Arc<PasswordPolicy>,
     sessions: Arc<Sessions>,
     access_keys: Arc<AccessKeys>,
+    revocations: Arc<DeferredRevocations>,
     mailer: Arc<Mailer>,
     approval: Approval,
     audit: Arc<Audit>,
@@ -106,6 +107,7 @@ impl EmailTokens {
             policy,
             sessions: shared.sessions.clone(),
             access_keys: shared.access_keys.clone(),
+            revocations: shared.revocations.clone(),
             mailer: shared.mailer.clone(),
             approval,
             audit: shared.audit.clone(),
@@ -176,6 +178,7 @@ impl EmailTokens {
         origin: &Origin,
     ) -> Result<(Confirmation, SignUpNext), LinkError> {
         let (digest, good) = self.confirming(token).await?;
+        self.revocations.settle_if_pending(good.account).await?;
         let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
         let (kind, effect, mails) = if good.purpose == Purpose::ChangeEmail {
             let topic = MailKind::EmailChanged(good.email.clone());
@@ -229,6 +232,7 @@ impl EmailTokens {
         origin: &Origin,
     ) -> Result<(), LinkError> {
         let (digest, good) = self.reset_token(token).await?;
+        self.revocations.settle_if_pending(good.account).await?;
         let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
         let password = parse_new_password(
             &self.policy,
@@ -270,6 +274,7 @@ impl EmailTokens {
         by: &Actor,
         origin: &Origin,
     ) -> Result<(Secret<String>, Timestamp), LinkError> {
+        self.revocations.settle_if_pending(account.id).await?;
         let token = PlainToken::new(&self.random);
         self.mailer.lifetimes.begin(token.digest(), HANDED_OVER);
         let expires_at = self

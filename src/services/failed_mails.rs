@@ -32,7 +32,7 @@ impl FailedMails {
 
     /// Counts the failed ones among the 1000 oldest mails in the queue.
     pub async fn count(&self) -> Result<usize, StoreError> {
-        let mails = self.store.mails(None, COUNTED).await?;
+        let mails = self.store.mails(None, COUNTED).await?.mails;
         let failed = |queued: &&QueuedMail| matches!(queued.state, MailState::Failed(_));
         Ok(mails.iter().filter(failed).count())
     }
@@ -54,15 +54,15 @@ impl FailedMails {
     ) -> Result<usize, StoreError> {
         let (mut again, mut after) = (0, None);
         loop {
-            let mails = self.store.mails(after, COUNTED).await?;
-            after = mails.last().map(|kept| kept.mail.id);
-            for kept in mails.iter().filter(|queued| wanted(queued)) {
+            let batch = self.store.mails(after, COUNTED).await?;
+            after = batch.next;
+            for kept in batch.mails.iter().filter(|queued| wanted(queued)) {
                 let is_failed = matches!(kept.state, MailState::Failed(_));
                 if is_failed && self.send_once_more(kept, by, origin).await? {
                     again += 1;
                 }
             }
-            if mails.len() < COUNTED {
+            if after.is_none() {
                 return Ok(again);
             }
         }
@@ -98,7 +98,7 @@ mod tests {
         let world = TestEnv::with_ann(|_| {}).await;
         let services = &world.services;
         services.email_tokens.forgot(EMAIL, &client()).await.unwrap();
-        let id = world.store.mails(None, 1).await.unwrap()[0].mail.id;
+        let id = world.store.mails(None, 1).await.unwrap().mails[0].mail.id;
         let by = tester().because("the mail server is back");
         let origin = client();
         let again = || services.failed_mails.send_again(id, &by, &origin);
@@ -129,7 +129,7 @@ mod tests {
         for email in [EMAIL, "bea@example.com", "bob@example.com", "cid@example.com"] {
             services.email_tokens.forgot(email, &client()).await.unwrap();
         }
-        let mails = world.store.mails(None, 10).await.unwrap();
+        let mails = world.store.mails(None, 10).await.unwrap().mails;
         assert_eq!(mails.len(), 4);
         // Cid's mail is still waiting.
         for kept in mails.iter().filter(|kept| kept.mail.to.local() != "cid") {

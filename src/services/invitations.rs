@@ -15,7 +15,7 @@ use crate::ids::InvitationId;
 use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, PlainToken};
 use crate::random::Random;
 use crate::route::Page;
-use crate::store::{Store, StoreError};
+use crate::store::{LoadedRows, Store, StoreError};
 
 /// A request for invitations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -202,9 +202,10 @@ impl Invitations {
         self.mailer.enqueue(vec![mail]).await
     }
 
-    /// Lists the valid invitations, oldest first.
-    pub async fn list(&self) -> Result<Vec<Invitation>, StoreError> {
-        let mut invitations = self.store.invitations().await?;
+    /// Those that are good for something, oldest first, and those that cannot be read.
+    pub async fn list(&self) -> Result<LoadedRows<Invitation>, StoreError> {
+        let mut loaded = self.store.invitations().await?;
+        let invitations = &mut loaded.sound;
         invitations.retain(|invitation| self.mailer.now_for(invitation).is_some());
         let is_first = |invitation: &Invitation| invitation.kind == InvitationKind::FirstAdministrator;
         if invitations.iter().any(is_first)
@@ -212,7 +213,7 @@ impl Invitations {
         {
             invitations.retain(|invitation| !is_first(invitation));
         }
-        Ok(invitations)
+        Ok(loaded)
     }
 
     /// Returns whether an invitation is void before it expires: a first administrator's, once there is an
@@ -225,7 +226,7 @@ impl Invitations {
     /// Revokes an invitation and returns whether it existed.
     pub async fn revoke(&self, id: InvitationId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
         let known = self.store.invitations().await?;
-        let Some(invitation) = known.into_iter().find(|known| known.id == id) else {
+        let Some(invitation) = known.sound.into_iter().find(|known| known.id == id) else {
             return Ok(false);
         };
         let revoked = by.act_on(&self.store).revoke_invitation(id).await?;

@@ -75,7 +75,7 @@ impl Lockout {
             let place = place()?;
             let mut flights = gate.gate.flights.subscribe();
             let before = *flights.borrow();
-            match self.store.record_attempt(subject, self.policy).await? {
+            match self.record(subject).await? {
                 AttemptOutcome::Counted(count) => {
                     gate.gate.flights.send_modify(|flights| flights.aloft += 1);
                     drop(counting);
@@ -112,15 +112,34 @@ impl Lockout {
         let gate = self.gates.enter(subject);
         let _turn = gate.gate.counting.lock().await;
         if is_right {
-            let locked = self.store.locked_for(subject, self.policy).await?;
+            let locked = match self.store.locked_for(subject, self.policy).await {
+                Err(error @ StoreError::Corrupt(_)) => Some(self.lock_unreadable(&error)),
+                locked => locked?,
+            };
             return Ok(locked.map_or(AttemptResult::Passed, AttemptResult::Locked));
         }
-        Ok(match self.store.record_attempt(subject, self.policy).await? {
+        Ok(match self.record(subject).await? {
             AttemptOutcome::Counted(count) => AttemptResult::Failed {
                 locks: count > self.policy.max_failures,
             },
             AttemptOutcome::Locked(wait) => AttemptResult::Locked(wait),
         })
+    }
+}
+
+impl Lockout {
+    /// Counts an attempt. A subject whose failures cannot be read is locked, and no other (S49): its row stays as it is
+    /// until it is mended, or the subject is unlocked.
+    async fn record(&self, subject: LockoutSubject) -> Result<AttemptOutcome, StoreError> {
+        match self.store.record_attempt(subject, self.policy).await {
+            Err(error @ StoreError::Corrupt(_)) => Ok(AttemptOutcome::Locked(self.lock_unreadable(&error))),
+            outcome => outcome,
+        }
+    }
+
+    fn lock_unreadable(&self, error: &StoreError) -> Duration {
+        tracing::error!(%error, "failed attempts cannot be read: their account, access key or name is locked");
+        self.policy.duration
     }
 }
 

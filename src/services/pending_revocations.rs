@@ -1,6 +1,6 @@
 //! Revocations in memory that the store does not have yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +25,7 @@ pub(super) struct PendingRevocations {
 /// Entries with the order of their first insertion.
 #[derive(Debug)]
 struct Arrivals<K, T> {
-    by_key: HashMap<K, (u64, T)>,
+    by_key: HashMap<K, Vec<(u64, T)>>,
     next: u64,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct KeyRevocation {
 
 impl PendingRevocations {
     pub(super) fn has_account(&self, id: AccountId) -> bool {
-        self.accounts().get(&id).is_some()
+        self.accounts().by_key.contains_key(&id)
     }
 
     /// Returns the revoked account of this name.
@@ -68,52 +68,55 @@ impl PendingRevocations {
         let mut held = accounts
             .by_key
             .values()
+            .flatten()
             .map(|(_, revocation)| &revocation.account);
         held.find(|account| name.fits(account)).cloned()
     }
 
     pub(super) fn has_key(&self, id: &AccessKeyId) -> bool {
-        self.keys().get(id).is_some()
+        self.keys().by_key.contains_key(id)
     }
 
-    pub(super) fn has_revoked(&self, id: &AccessKeyId) -> bool {
-        self.keys().get(id).is_some_and(|key| key.is_revoked)
+    /// The accounts that are shut out, in the order of [`Self::all_accounts`].
+    pub(super) fn account_ids(&self) -> Vec<AccountId> {
+        let mut ids: Vec<_> = self.all_accounts().into_iter().map(|(id, _)| id).collect();
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(*id));
+        ids
     }
 
-    /// Adds a revocation. It replaces an earlier one, unless that is a deletion.
+    /// What was done to this account, in that order.
+    pub(super) fn of_account(&self, id: AccountId) -> Vec<AccountRevocation> {
+        let accounts = self.accounts();
+        let came = accounts.by_key.get(&id).into_iter().flatten();
+        came.map(|(_, revocation)| revocation.clone()).collect()
+    }
+
+    /// What was done to this key, if it is shut out.
+    pub(super) fn key(&self, id: &AccessKeyId) -> Option<KeyRevocation> {
+        let keys = self.keys();
+        let (_, revocation) = keys.by_key.get(id)?.first()?;
+        Some(revocation.clone())
+    }
+
+    /// Shuts an account out.
     pub(super) fn add_account(&self, id: AccountId, revocation: AccountRevocation) {
-        let mut accounts = self.accounts();
-        let is_deleted = |known: &AccountRevocation| matches!(known.act, AccountAct::Delete(_));
-        if !accounts.get(&id).is_some_and(is_deleted) {
-            accounts.insert(id, revocation);
-        }
+        self.accounts().insert(id, revocation);
     }
 
-    /// Adds a revocation. It replaces an earlier one, unless that revoked the key for ever.
+    /// Shuts a key out.
     pub(super) fn add_key(&self, id: AccessKeyId, revocation: KeyRevocation) {
-        let mut keys = self.keys();
-        if !keys.get(&id).is_some_and(|known| known.is_revoked) {
-            keys.insert(id, revocation);
-        }
+        self.keys().insert(id, revocation);
     }
 
-    /// Removes a revocation that the store has, or that is void.
-    pub(super) fn remove_account(&self, id: AccountId) {
-        self.accounts().remove(&id);
-    }
-
-    /// Removes a disabling, since a later decision is in the store; a deletion stays.
-    pub(super) fn remove_disabled(&self, id: AccountId) {
-        let is_disabled = |revocation: &AccountRevocation| matches!(revocation.act, AccountAct::Disable(_));
-        let mut accounts = self.accounts();
-        if accounts.get(&id).is_some_and(is_disabled) {
-            accounts.remove(&id);
-        }
+    /// What was done first to an account is in the store, or cannot be done.
+    pub(super) fn remove_first(&self, id: AccountId) {
+        self.accounts().remove_first(&id);
     }
 
     /// Removes the revocation of a key.
     pub(super) fn remove_key(&self, id: &AccessKeyId) {
-        self.keys().remove(id);
+        self.keys().remove_first(id);
     }
 
     /// Returns all, in the order of their first insertion: an earlier act may void a later one, not the
@@ -145,28 +148,65 @@ impl<K, T> Default for Arrivals<K, T> {
     }
 }
 
-impl<K: Copy + Eq + Hash, T: Clone> Arrivals<K, T> {
-    fn get(&self, key: &K) -> Option<&T> {
-        self.by_key.get(key).map(|(_, came)| came)
-    }
+/// An act that contains others: once it is done, they are done too.
+trait Covers {
+    fn covers(&self, other: &Self) -> bool;
+}
 
-    /// Inserts an entry; one that exists keeps its place in the order.
+impl Covers for AccountRevocation {
+    /// A deletion that a new password voids contains no other act: that one holds whatever the password is.
+    fn covers(&self, other: &Self) -> bool {
+        match (&self.act, &other.act) {
+            (AccountAct::Delete(None), _) | (AccountAct::Disable(_), AccountAct::Disable(_)) => true,
+            (AccountAct::Delete(proved), AccountAct::Delete(other)) => proved == other,
+            _ => false,
+        }
+    }
+}
+
+impl Covers for KeyRevocation {
+    fn covers(&self, other: &Self) -> bool {
+        self.is_revoked || !other.is_revoked
+    }
+}
+
+impl<K: Copy + Eq + Hash, T: Clone + Covers> Arrivals<K, T> {
+    /// In the place of what it covers, if it does; nothing if it is covered by what came before and does not cover that.
     fn insert(&mut self, key: K, came: T) {
-        let number = self.by_key.get(&key).map_or(self.next, |(number, _)| *number);
-        self.by_key.insert(key, (number, came));
+        let known = self.by_key.entry(key).or_default();
+        if known
+            .iter()
+            .any(|(_, known)| known.covers(&came) && !came.covers(known))
+        {
+            return;
+        }
+        let covered = known.iter().find(|(_, known)| came.covers(known));
+        let number = covered.map_or(self.next, |(number, _)| *number);
+        known.retain(|(_, known)| !came.covers(known));
+        known.push((number, came));
+        known.sort_by_key(|(number, _)| *number);
         self.next += 1;
     }
 
-    fn remove(&mut self, key: &K) {
-        self.by_key.remove(key);
+    fn remove_first(&mut self, key: &K) {
+        if let Some(known) = self.by_key.get_mut(key) {
+            known.remove(0);
+            if known.is_empty() {
+                self.by_key.remove(key);
+            }
+        }
     }
 
     fn in_order(&self) -> Vec<(K, T)> {
-        let mut came: Vec<_> = self.by_key.iter().collect();
-        came.sort_by_key(|(_, (number, _))| *number);
-        came.into_iter()
-            .map(|(key, (_, came))| (*key, came.clone()))
-            .collect()
+        let of_key = |(key, came): (&K, &Vec<(u64, T)>)| {
+            let key = *key;
+            came.iter()
+                .map(move |(number, came)| (*number, key, came.clone()))
+                .collect::<Vec<_>>()
+        };
+        let mut all: Vec<_> = self.by_key.iter().flat_map(of_key).collect();
+        all.sort_by_key(|(number, ..)| *number);
+        all.into_iter().map(|(_, key, came)| (key, came)).collect()
     }
 }
 
@@ -207,13 +247,34 @@ mod tests {
             pending.add_account(*id, shut_out(disable()));
         }
         pending.add_account(ids[3], shut_out(AccountAct::Delete(None)));
-        pending.remove_account(ids[5]);
+        pending.remove_first(ids[5]);
         pending.add_account(ids[5], shut_out(disable()));
         let order: Vec<_> = pending.all_accounts().into_iter().map(|(id, _)| id).collect();
         let mut expected = ids.clone();
         let last = expected.remove(5);
         expected.push(last);
         assert_eq!(order, expected, "what was disabled first is deleted first");
+
+        // What is held of an account that a new password may yet void stands beside what holds whatever it is.
+        let twice = PendingRevocations::default();
+        let acts = |pending: &PendingRevocations| -> Vec<_> {
+            let kind = |act: &AccountAct| match act {
+                AccountAct::Disable(_) => "disable",
+                AccountAct::Delete(Some(_)) => "leave",
+                AccountAct::Delete(None) => "delete",
+            };
+            let all = pending.all_accounts().into_iter();
+            all.map(|(_, revocation)| kind(&revocation.act)).collect()
+        };
+        let leave = AccountAct::Delete(Some(Timestamp::UNIX_EPOCH));
+        for act in [leave.clone(), disable(), leave.clone(), disable()] {
+            twice.add_account(ids[0], shut_out(act));
+        }
+        assert_eq!(acts(&twice), ["leave", "disable"]);
+        for act in [AccountAct::Delete(None), leave, disable()] {
+            twice.add_account(ids[0], shut_out(act));
+        }
+        assert_eq!(acts(&twice), ["delete"]);
 
         let keys: Vec<_> = (0..50).map(|_| AccessKeyId::new(&random)).collect();
         for key in &keys {

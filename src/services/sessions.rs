@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::account_name::{AccountName, TypedName};
 use super::active_session::{ActiveSession, DualTime, SessionLimits};
-use super::deferred_revocations::HELD;
+use super::deferred_revocations::{ABANDONED, HELD};
 use super::pending_revocations::PendingRevocations;
 use super::settled_time::SettledTime;
 use super::{ActiveKey, Actor};
@@ -585,13 +585,18 @@ impl Sessions {
 
 /// Logs whose sessions ended only in memory, and adds a note to the error.
 fn untold(ended: &[Arc<ActiveSession>], error: StoreError) -> StoreError {
+    let what_follows = if error.may_pass() {
+        "the store could not keep that sessions were ended: they serve nobody, and the store is told again"
+    } else {
+        ABANDONED
+    };
     for (account, (email, sessions)) in by_owner(ended) {
         tracing::error!(
             %error,
             %account,
             email,
             sessions,
-            "the store could not keep that sessions were ended: they serve nobody, and the store is told again"
+            "{what_follows}"
         );
     }
     error.with_note(HELD)

@@ -105,6 +105,19 @@ pub struct Locks {
     pub access_keys: Vec<(AccessKeyId, Duration)>,
     /// The number of locked unknown names.
     pub unknown: usize,
+    /// Whose failures cannot be read, and why: they stand in no other's way (S49).
+    pub unreadable: Vec<String>,
+}
+
+impl Locks {
+    /// Names those of `count` names whose failures cannot be read, one of them for this reason.
+    pub(super) fn add_unreadable_names(&mut self, count: usize, why: &str) {
+        match count {
+            0 => {}
+            1 => self.unreadable.push(why.to_owned()),
+            several => self.unreadable.push(format!("{why} (and {} more)", several - 1)),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -148,6 +148,16 @@ pub enum AuditOrder {
 pub struct AuditPage {
     /// The events with their positions.
     pub events: Vec<(AuditCursor, AuditEvent)>,
+    /// Which cannot be read, and why: they stand in no other's way (S49).
+    #[serde(default)]
+    pub unreadable: Vec<String>,
     /// The position after which there may be more; `None` at the end.
     pub next: Option<AuditCursor>,
+}
+
+impl AuditPage {
+    /// Whether it has so many events, those that cannot be read included.
+    pub(super) fn is_full(&self, limit: usize) -> bool {
+        self.events.len() + self.unreadable.len() >= limit
+    }
 }

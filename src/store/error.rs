@@ -2,6 +2,9 @@
 
 use super::PreconditionError;
 
+/// What is said of an act where the store is another process's.
+const NOT_KEPT: &str = "it is not kept here: do it at the gateway that uses the store now";
+
 /// The operation could not be decided. Never an outcome: the caller must fail closed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,6 +18,9 @@ pub enum StoreError {
     /// others.
     #[error("{0}")]
     Refused(String),
+    /// Another process has used it since this one read it: this one may not use it any more.
+    #[error("the store is unavailable: {0}")]
+    Superseded(String),
     /// The right to make the change was lost after it was requested; nothing was changed.
     #[error(transparent)]
     Precondition(#[from] PreconditionError),
@@ -25,14 +31,30 @@ impl StoreError {
     #[must_use]
     pub(crate) fn with_note(self, note: &str) -> Self {
         match self {
+            Self::Superseded(why) => Self::Superseded(format!("{why}; {NOT_KEPT}")),
             Self::Unavailable(why) => Self::Unavailable(format!("{why}; {note}")),
             Self::Corrupt(why) => Self::Corrupt(format!("{why}; {note}")),
             Self::Refused(_) | Self::Precondition(_) => self,
         }
     }
 
+    /// Why, without saying that it is the store's.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Unavailable(why) | Self::Corrupt(why) | Self::Refused(why) | Self::Superseded(why) => {
+                why.clone()
+            }
+            Self::Precondition(error) => error.to_string(),
+        }
+    }
+
     /// Returns whether the operation was decided and refused, so that a retry is of no use.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Precondition(_))
+    }
+
+    /// Whether the store may be told later of what it could not keep now.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Corrupt(_) | Self::Refused(_))
     }
 }

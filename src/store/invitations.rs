@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{LoadedRows, StoreError};
 use crate::ids::InvitationId;
 use crate::model::{Invitation, TokenDigest};
 
@@ -16,7 +16,7 @@ pub trait InvitationStore: Send + Sync + 'static {
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError>;
 
     /// All unused invitations, oldest first.
-    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError>;
+    async fn invitations(&self) -> Result<LoadedRows<Invitation>, StoreError>;
 
     /// Removes an invitation. Returns whether there was one.
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError>;

@@ -31,6 +31,11 @@ impl<T> Default for LoadedRows<T> {
 }
 
 impl<T> LoadedRows<T> {
+    /// Which rows cannot be read, and why, for people.
+    pub fn unreadable_names(&self) -> Vec<String> {
+        self.unreadable.iter().map(|row| row.error.reason()).collect()
+    }
+
     /// Returns all rows; fails if one of them is unreadable.
     pub fn require_sound(self) -> Result<Vec<T>, StoreError> {
         match self.unreadable.into_iter().next() {

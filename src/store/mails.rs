@@ -29,10 +29,21 @@ pub trait MailStore: Send + Sync + 'static {
     async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
 
     /// Up to `limit` queued or failed mails, in order of enqueueing, starting after `after`.
-    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError>;
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<MailBatch, StoreError>;
 
     /// Counts the waiting mails, leased ones included, up to `at_most`.
     async fn count_waiting_mails(&self, at_most: usize) -> Result<usize, StoreError>;
+}
+
+/// Mails that were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailBatch {
+    /// The mails, in the order they were enqueued.
+    pub mails: Vec<QueuedMail>,
+    /// Which of the batch cannot be read, and why: they stand in no other's way (S49).
+    pub unreadable: Vec<(MailId, String)>,
+    /// After what there may be more; none at the end.
+    pub next: Option<MailId>,
 }
 
 /// What is recorded when a mail is claimed.

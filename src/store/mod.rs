@@ -37,7 +37,7 @@ pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
 pub use invitations::InvitationStore;
 pub use loaded_rows::{LoadedRows, UnreadableRow};
-pub use mails::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore};
+pub use mails::{ClaimMail, ClaimToken, MailAllowance, MailBatch, MailClaim, MailOutcome, MailStore};
 pub use portable::{
     AddressMails, Counts, DamagedStore, Export, ExportFile, Header, Import, KeptFailures, KeptLock, Losses,
     NamesKey, PortableStore, PutError, ReadError, Record, RecordReader, Salvage, SpentSignature, Summary,

@@ -215,6 +215,53 @@ async fn what_an_administrator_is_refused_is_recorded_too() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_names_an_act_is_recorded_once_and_no_other() {
+    let gateway = Running::start(|config| config.login.iam = true).await;
+    let admin = gateway.administrator("root1").await;
+    let ann = gateway.person("ann").await;
+    gateway.signer(&admin.email, Timestamp::UNIX_EPOCH).await;
+    let keys = gateway.command(Command::ListKeys(None)).await;
+    let key = &keys["access_keys"][0]["access_key"];
+
+    // Another site, in an administrator's session.
+    let act = [("account", "ann"), ("action", "disable")];
+    let post = || {
+        let post = gateway.client().post(gateway.url(ACCOUNT));
+        post.header("cookie", &admin.cookie)
+    };
+    let crossing = form(post(), &act).header("sec-fetch-site", "cross-site");
+    assert_eq!(soon(crossing.send()).await.unwrap().status(), 403);
+    // What is no act: a malformed body, an unknown action.
+    let malformed = post().header("content-type", "application/json").body("{");
+    assert_eq!(soon(malformed.send()).await.unwrap().status(), 400);
+    assert_eq!(self::act(&admin, "ann", "nonsense").await.0, 422);
+    // A key that is another's.
+    for change in ["revoke", "enable"] {
+        let document = json!({ "access_key": key, "change": change });
+        assert_eq!(ann.post_json("/.auth/account/keys", document).await.status, 404);
+    }
+
+    let path = "/.auth/admin/audit?outcome=failure";
+    let events = admin.get_json(path).await.document["events"].take();
+    let recorded: Vec<_> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|event| ["event", "who", "reason"].map(|name| event[name].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        recorded,
+        [
+            ["admin-denied", "root1@example.com", "cross-origin"],
+            ["access-key-revoke", "ann@example.com", "not-found"],
+            ["access-key-enable", "ann@example.com", "not-found"],
+        ]
+    );
+    assert!(ann.is_signed_in().await);
+}
+
+#[tokio::test]
 async fn every_act_is_recorded_with_who_and_why() {
     let gateway = Running::start(|_| {}).await;
     let admin = gateway.administrator("root1").await;

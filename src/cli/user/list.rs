@@ -5,7 +5,7 @@ use clap::Args;
 use super::joined;
 use crate::api::AccountList;
 use crate::cli::admin_client::AdminClient;
-use crate::cli::output::{CommandOutput, Failure, mention};
+use crate::cli::output::{CommandOutput, Failure, mention_unreadable};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{AccountQuery, Command, USERS_A_PAGE};
@@ -38,9 +38,7 @@ impl List {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         let list = self.find(client).await?;
         let accounts = &list.accounts;
-        for which in &list.unreadable {
-            mention(format_args!("cannot be read: {which}"));
-        }
+        mention_unreadable(&list.unreadable);
         let now = Clock::system().now();
         let rows = accounts.iter().map(|account| {
             [

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{done, find_account, place, too_often};
 use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys};
-use crate::model::{AccessKeyId, KeyScope};
+use crate::model::{AccessKeyId, AuditDetail, DetailKey, KeyScope};
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
@@ -19,7 +19,9 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::request::parse_decimal;
 use crate::route::AccountPage;
-use crate::services::{AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, NewAccessKey};
+use crate::services::{
+    AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, Event, LoadedRows, NewAccessKey,
+};
 
 /// The lifetimes of a new key that are offered, in days; 0: until it is revoked.
 const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
@@ -27,6 +29,7 @@ const DAYS: [u64; 5] = [30, 90, 180, 365, 0];
 #[derive(Serialize)]
 struct KeysView<'a> {
     keys: Vec<AccessKeyView>,
+    unreadable: Vec<String>,
     made: Option<CreatedAccessKey>,
     name: &'a str,
     days: [u64; 5],
@@ -71,7 +74,11 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
         }
         KeyAction::Change(id, change) => {
             let owner = Some(cx.user.principal.account);
-            let key = keys.change(id, owner, change, &by, &origin).await?;
+            let changed = keys.change(id, owner, change, &by, &origin).await;
+            if let Err(AccessKeyError::NotFound(_)) = &changed {
+                note_refused(cx, id, change);
+            }
+            let key = changed?;
             let to = done(
                 AccountPage::Keys,
                 match change {
@@ -84,6 +91,15 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
             Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
         }
     }
+}
+
+/// Records that an owner asked for the change of a key that is another's, or none.
+fn note_refused(cx: &SignedInContext<'_>, id: AccessKeyId, change: AccessKeyChange) {
+    let who = cx.user.principal;
+    let event = Event::failure(change.kind(), who.email.as_str(), Problem::NotFound.slug())
+        .account(who.account)
+        .detail(AuditDetail::of(DetailKey::AccessKey, &id));
+    cx.services.audit.note(&cx.origin(), &event);
 }
 
 async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
@@ -127,7 +143,7 @@ async fn show(
 /// `refused`: the name that was typed, and why no key was created.
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
-    keys: Vec<AccessKeyInfo>,
+    keys: LoadedRows<AccessKeyInfo>,
     created: Option<CreatedAccessKey>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> Response<Bytes> {
@@ -137,6 +153,7 @@ pub(in crate::portal) fn page(
     }
     let mut view = KeysView {
         keys: list.access_keys,
+        unreadable: list.unreadable,
         made: created,
         name: "",
         days: DAYS,

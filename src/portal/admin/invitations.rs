@@ -21,7 +21,7 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::request::parse_decimal;
 use crate::route::AdminPage;
-use crate::services::{Actor, InvitationError, Invitees};
+use crate::services::{Actor, InvitationError, Invitees, LoadedRows};
 
 #[derive(Serialize)]
 struct InvitationsDocument<'a> {
@@ -130,7 +130,7 @@ async fn show(
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     outcome: impl Into<ResponseOutcome>,
-    invitations: Vec<Invitation>,
+    invitations: LoadedRows<Invitation>,
     form: &InvitationsView,
 ) -> Response<Bytes> {
     let listed = InvitationList::from(invitations);

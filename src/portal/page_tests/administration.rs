@@ -19,7 +19,9 @@ use crate::portal::admin::overview::Overview;
 use crate::portal::signed_in::{SignedInRequest, SignedInUser};
 use crate::route::AdminPage;
 use crate::secret::Secret;
-use crate::services::{AccountPage, AuditPage, LocksInForce, MailPage, SignInError};
+use crate::services::{
+    AccountPage, AuditPage, LoadedRows, LocksInForce, MailPage, SignInError, StoreError, UnreadableRow,
+};
 
 fn at() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -87,6 +89,7 @@ fn events() -> AuditPage {
             event(1, AuditKind::SignIn, AuditOutcome::Failure),
             (place_of_key, key),
         ],
+        unreadable: vec!["event 7 of the audit log: unknown version 9".to_owned()],
         next: Some(AuditCursor::at(at())),
     }
 }
@@ -114,11 +117,12 @@ fn mails() -> MailPage {
             mail(MailKind::Approved, MailState::Due(at())),
             mail(MailKind::Reset, MailState::Failed(at())),
         ],
+        unreadable: vec!["mail 0190: unknown version 9".to_owned()],
         next: None,
     }
 }
 
-fn invitations() -> Vec<Invitation> {
+fn invitations() -> LoadedRows<Invitation> {
     let invitation = |n: u8, kind, email: Option<&str>| Invitation {
         id: InvitationId::new(at(), &Random::seeded(n.into())),
         digest: TokenDigest::from_bytes([n; 32]),
@@ -128,10 +132,16 @@ fn invitations() -> Vec<Invitation> {
         created_at: at(),
         expires_at: at(),
     };
-    vec![
-        invitation(1, InvitationKind::FirstAdministrator, None),
-        invitation(2, InvitationKind::Signup, Some("mina@harbour.example")),
-    ]
+    LoadedRows {
+        sound: vec![
+            invitation(1, InvitationKind::FirstAdministrator, None),
+            invitation(2, InvitationKind::Signup, Some("mina@harbour.example")),
+        ],
+        unreadable: vec![UnreadableRow {
+            account: None,
+            error: StoreError::Corrupt("invitation 0190: unknown version 9".to_owned()),
+        }],
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "a list")]
@@ -191,6 +201,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         accounts: vec![(account(), Duration::from_secs(1199))],
         access_keys: Vec::new(),
         unknown: 3,
+        unreadable: vec!["the failures of account 0190: unknown version 9".to_owned()],
     };
     let place = admin::place(AdminPage::Accounts);
     let sent: Fields =
@@ -253,7 +264,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ),
         (
             "admin-invitations-refused",
-            admin::invitations::page(cx, invalid.problem, Vec::new(), &refused),
+            admin::invitations::page(cx, invalid.problem, LoadedRows::default(), &refused),
         ),
         (
             "admin-audit",

@@ -11,7 +11,8 @@ use crate::portal::account::sessions as sessions_page;
 use crate::portal::account::{delete, email, form_refusal, keys, language, password, profile, username};
 use crate::portal::signed_in::{SignedInRequest, SignedInUser};
 use crate::services::{
-    AccessKeyError, AccessKeyInfo, AccountSettingsError, ActiveSession, FieldError, SessionInfo, SignUpField,
+    AccessKeyError, AccessKeyInfo, AccountSettingsError, ActiveSession, FieldError, LoadedRows, SessionInfo,
+    SignUpField,
 };
 
 pub(super) fn account() -> Account {
@@ -116,6 +117,13 @@ fn key_list() -> Vec<AccessKeyInfo> {
     keys
 }
 
+fn listed(sound: Vec<AccessKeyInfo>) -> LoadedRows<AccessKeyInfo> {
+    LoadedRows {
+        sound,
+        unreadable: Vec::new(),
+    }
+}
+
 fn older_keys() -> Vec<AccessKeyInfo> {
     key_list().into_iter().take(2).collect()
 }
@@ -172,14 +180,14 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ("account-password", password::get(cx)),
         ("account-password-refused", password::refused(cx, wrong())),
         ("account-sessions", sessions_page::page(cx, &sessions())),
-        ("account-keys", keys::page(cx, key_list(), None, None)),
+        ("account-keys", keys::page(cx, listed(key_list()), None, None)),
         (
             "account-keys-made",
-            keys::page(cx, key_list()[..1].to_vec(), Some(created), None),
+            keys::page(cx, listed(key_list()[..1].to_vec()), Some(created), None),
         ),
         (
             "account-keys-refused",
-            keys::page(cx, Vec::new(), None, Some(many)),
+            keys::page(cx, listed(Vec::new()), None, Some(many)),
         ),
         ("account-language", language::page(cx, Some("ko"))),
         ("account-delete", delete::get(cx)),

@@ -8,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::AccessKeys;
 use crate::ids::AccountId;
+use crate::model::AccessKeyId;
 use crate::services::active_session::DualTime;
-use crate::store::SessionsToEnd;
+use crate::services::deferred_revocations::ABANDONED;
+use crate::store::{SessionsToEnd, StoreError};
 
 /// How often expired keys are ended, and what the store failed at is tried again.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -44,31 +46,41 @@ impl AccessKeys {
 
     /// Retries in the store the revocations that only memory holds.
     pub(super) async fn store_revocations(&self) {
-        for (id, shut_out) in self.revocations.all_keys() {
+        for (id, _) in self.revocations.all_keys() {
             let _turn = self.revocations.turn.lock().await;
-            if !self.revocations.has_key(&id) {
-                continue;
-            }
-            let told = if shut_out.is_revoked {
-                self.store.revoke_access_key(id).await
-            } else {
-                self.store.set_access_key_disabled(id, true).await
-            };
-            match told {
-                Ok(changed) => {
-                    tracing::warn!(key = %id, "the store knows now that an access key was shut out");
-                    self.revocations.remove_key(&id);
-                    // A key that is gone was revoked, or deleted with its account.
-                    if let Some(key) = changed {
-                        self.audit.note(&shut_out.origin, &shut_out.event);
-                        self.refresh(key.account).await;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, key = %id, "an access key is shut out in memory alone; trying again soon");
-                }
+            if let Err(error) = self.settle(id).await {
+                tracing::warn!(%error, key = %id, "an access key is shut out in memory alone; trying again soon");
             }
         }
+    }
+
+    /// Tells the store of a key that is shut out in memory alone, if this one is. The caller has the turn.
+    pub(super) async fn settle(&self, id: AccessKeyId) -> Result<(), StoreError> {
+        let Some(shut_out) = self.revocations.key(&id) else {
+            return Ok(());
+        };
+        let told = if shut_out.is_revoked {
+            self.store.revoke_access_key(id).await
+        } else {
+            self.store.set_access_key_disabled(id, true).await
+        };
+        let changed = match told {
+            Err(error) if !error.may_pass() => {
+                tracing::error!(%error, key = %id, event = shut_out.event.kind.as_str(), "{ABANDONED}");
+                self.revocations.remove_key(&id);
+                return Err(error);
+            }
+            told => told?,
+        };
+        tracing::warn!(key = %id, "the store knows now that an access key was shut out");
+        self.revocations.remove_key(&id);
+        // One that is gone was revoked, or went with its account.
+        if let Some(key) = changed {
+            self.audit.note(&shut_out.origin, &shut_out.event);
+            self.sessions.forget(SessionsToEnd::AccessKey(key.account, id));
+            self.refresh(key.account).await;
+        }
+        Ok(())
     }
 
     pub(super) async fn sweep(&self) {

@@ -116,7 +116,16 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
         .delete(EMAIL, &tester(), &Origin::default())
         .await
         .unwrap();
-    assert!(world.services.access_keys.list(None).await.unwrap().is_empty());
+    assert!(
+        world
+            .services
+            .access_keys
+            .list(None)
+            .await
+            .unwrap()
+            .sound
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -142,7 +151,7 @@ async fn the_last_use_is_listed_at_once_and_stored_in_time() {
     keys.used(&live, Some([192, 0, 2, 7].into()), &"x".repeat(300));
     // Within a second no other use is noted.
     keys.used(&live, None, "other");
-    let listed = keys.list(None).await.unwrap().remove(0);
+    let listed = keys.list(None).await.unwrap().sound.remove(0);
     let last_use = listed.key.last_use.unwrap();
     assert_eq!(last_use.client, "x".repeat(256));
     assert_eq!(last_use.at, world.clock.now());
@@ -258,7 +267,7 @@ async fn a_clock_that_is_set_makes_no_key_last_longer_and_ends_none_for_good() {
     assert!(is_live(&world.services, key.id) && is_live(&world.services, ahead.id));
     let restarted = world.restarted(4).await;
     assert!(!is_live(&restarted, ahead.id), "nobody knows how old it is");
-    let listed = restarted.access_keys.list(None).await.unwrap();
+    let listed = restarted.access_keys.list(None).await.unwrap().sound;
     let is_off = |info: &&AccessKeyInfo| info.key.id == ahead.id && info.key.disabled;
     assert!(listed.iter().any(|info| is_off(&info)), "its owner sees why");
     world.hand.advance(hour / 2);
@@ -317,4 +326,55 @@ async fn s28_a_session_ends_with_a_key_whose_end_the_store_could_not_keep() {
     keys.store_revocations().await;
     assert_eq!(world.store.sessions().await.unwrap(), []);
     assert!(world.store.access_keys(None).await.unwrap()[0].disabled);
+}
+
+#[tokio::test]
+async fn s49_no_weaker_change_takes_back_a_revocation_that_memory_holds() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let ann = world.account(EMAIL).await;
+    let keys = &world.services.access_keys;
+    let hold = async |id, kind| {
+        let error = StoreError::Unavailable("the database is gone".to_owned());
+        keys.shut_out(id, kind, &error, &tester(), &client()).await;
+    };
+    let change = async |id, owner, change| keys.change(id, owner, change, &tester(), &client()).await;
+    for (owner, weaker) in [
+        (Some(ann.id), AccessKeyChange::Disable),
+        (Some(ann.id), AccessKeyChange::Enable),
+        (None, AccessKeyChange::Disable),
+        (None, AccessKeyChange::Enable),
+    ] {
+        let (key, _) = create(&world, NewAccessKey::default()).await;
+        hold(key.id, Kind::AccessKeyRevoke).await;
+        // What came later is less, and is held by what came before.
+        hold(key.id, Kind::AccessKeyDisable).await;
+        let done = change(key.id, owner, weaker).await;
+        assert!(matches!(done, Err(AccessKeyError::NotFound(_))), "{done:?}");
+        let again = change(key.id, owner, AccessKeyChange::Enable).await;
+        assert!(matches!(again, Err(AccessKeyError::NotFound(_))), "{again:?}");
+        assert!(!is_live(&world.services, key.id));
+        assert_eq!(world.store.access_keys(None).await.unwrap(), []);
+        let newest = world.events().await.remove(0);
+        assert_eq!(newest.event, Kind::AccessKeyRevoke, "{newest:?}");
+    }
+}
+
+#[tokio::test]
+async fn s49_a_key_that_is_enabled_again_is_so_after_what_memory_held() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let (key, _) = create(&world, NewAccessKey::default()).await;
+    let ann = world.account(EMAIL).await;
+    let keys = &world.services.access_keys;
+    let error = StoreError::Unavailable("the database is gone".to_owned());
+    keys.shut_out(key.id, Kind::AccessKeyDisable, &error, &tester(), &client())
+        .await;
+    let (owner, by, origin) = (Some(ann.id), tester(), client());
+    let enable = keys.change(key.id, owner, AccessKeyChange::Enable, &by, &origin);
+    assert!(!enable.await.unwrap().disabled);
+    keys.store_revocations().await;
+    assert!(!world.store.access_keys(None).await.unwrap()[0].disabled);
+    assert!(is_live(&world.services, key.id));
+    let events = world.events().await;
+    let kinds: Vec<_> = events.iter().take(2).map(|event| event.event).collect();
+    assert_eq!(kinds, [Kind::AccessKeyEnable, Kind::AccessKeyDisable]);
 }

@@ -59,6 +59,6 @@ impl Accounts {
     }
 }
 
-fn not_held(error: StoreError) -> AccountError {
+pub(super) fn not_held(error: StoreError) -> AccountError {
     error.with_note(NOT_HELD).into()
 }

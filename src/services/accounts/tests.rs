@@ -445,3 +445,120 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_erro
     assert!(matches!(rest, Err(AccountError::Unrecorded(_))), "{rest:?}");
     assert!(sessions[2].ended().is_cancelled());
 }
+
+impl TestEnv {
+    /// Has memory hold an act that the store could not keep.
+    async fn hold(&self, account: &Account, act: AccountAct) {
+        let error = StoreError::Unavailable("the database is gone".to_owned());
+        let (revocations, by, origin) = (&self.services.revocations, tester(), client());
+        let held = revocations.hold(account.into(), act, "gateway-admin", error, &by, &origin);
+        held.await;
+    }
+
+    fn disabling(&self) -> AccountAct {
+        AccountAct::Disable(self.services.accounts.approval.decision(&tester()))
+    }
+
+    async fn kinds(&self, count: usize) -> Vec<Kind> {
+        let events = self.events().await;
+        events.iter().take(count).map(|event| event.event).collect()
+    }
+}
+
+#[tokio::test]
+async fn s49_nothing_but_enabling_takes_back_a_disabling_that_memory_holds() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let ann = world.account(EMAIL).await;
+    let stands = async || world.account(EMAIL).await.status;
+    for change in [
+        AccountChange::Approve,
+        AccountChange::SetGroups(group_set(&["ops"])),
+        AccountChange::SetPassword(hash()),
+        AccountChange::Disable,
+    ] {
+        let approves = matches!(change, AccountChange::Approve);
+        world.hold(&ann, world.disabling()).await;
+        let changed = world.try_change(change).await;
+        if approves {
+            assert!(
+                matches!(changed, Err(AccountError::Status(_, AccountStatus::Disabled))),
+                "{changed:?}"
+            );
+            assert_eq!(world.kinds(1).await, [Kind::Disable]);
+        } else {
+            assert_eq!(changed.unwrap().status, AccountStatus::Disabled);
+        }
+        assert_eq!(stands().await, AccountStatus::Disabled);
+        world.change(AccountChange::Enable).await;
+    }
+
+    // Enabled before the store was told: both are in the audit log, in their order.
+    world.hold(&ann, world.disabling()).await;
+    world.change(AccountChange::Enable).await;
+    world.services.revocations.try_again().await;
+    assert_eq!(stands().await, AccountStatus::Active);
+    assert_eq!(world.kinds(2).await, [Kind::Enable, Kind::Disable]);
+}
+
+#[tokio::test]
+async fn s49_an_act_is_judged_by_what_memory_held_before_it() {
+    let world = TestEnv::with_ann(|config| config.admin.group = "gateway-admin".to_owned()).await;
+    // A new password voids only a deletion that it comes before.
+    let ann = world.account(EMAIL).await;
+    let left = AccountAct::Delete(Some(ann.password_changed_at));
+    world.hold(&ann, left).await;
+    let changed = world.try_change(AccountChange::SetPassword(hash())).await;
+    assert!(matches!(changed, Err(AccountError::NotFound(_))), "{changed:?}");
+    assert_eq!(world.kinds(1).await, [Kind::AccountDelete]);
+
+    // The last administrator is whoever is left by what was done to the others.
+    let bob = world.add("bob@example.com", &["gateway-admin"]).await;
+    world.add("cat@example.com", &["gateway-admin"]).await;
+    world.hold(&bob, world.disabling()).await;
+    let accounts = &world.services.accounts;
+    let nobody = AccountChange::SetGroups(BTreeSet::new());
+    let left = accounts
+        .change("cat@example.com", nobody, &tester(), &client())
+        .await;
+    assert!(matches!(left, Err(AccountError::LastAdministrator)), "{left:?}");
+    let deleted = accounts.delete("cat@example.com", &tester(), &client()).await;
+    assert!(
+        matches!(deleted, Err(AccountError::LastAdministrator)),
+        "{deleted:?}"
+    );
+    assert_eq!(
+        world.account("bob@example.com").await.status,
+        AccountStatus::Disabled
+    );
+
+    // A link that was handed over before moves no account that is deleted.
+    let dan = world.add("dan@example.com", &[]).await;
+    let links = &world.services.email_tokens;
+    let (link, _) = links.reset_link(&dan, &tester(), &client()).await.unwrap();
+    let (_, token) = link.expose().split_once("token=").unwrap();
+    world.hold(&dan, AccountAct::Delete(None)).await;
+    let password = Secret::new(PASSWORD.to_owned());
+    let reset = links.reset(token, &password, &password, &client()).await;
+    assert!(
+        matches!(reset, Err(crate::services::LinkError::Void)),
+        "{reset:?}"
+    );
+}
+
+#[tokio::test]
+async fn s49_an_account_that_cannot_be_read_is_not_deleted_later() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let ann = world.account(EMAIL).await;
+    let damaged = || StoreError::Corrupt("account: unknown version".to_owned());
+    let (revocations, by, origin) = (&world.services.revocations, tester(), client());
+    for act in [
+        AccountAct::Delete(None),
+        AccountAct::Delete(Some(ann.password_changed_at)),
+    ] {
+        let refused = revocations.hold((&ann).into(), act, "", damaged(), &by, &origin);
+        let refused = refused.await.to_string();
+        assert!(refused.contains("it is not deleted"), "{refused}");
+    }
+    revocations.try_again().await;
+    assert_eq!(world.account(EMAIL).await.status, AccountStatus::Active);
+}

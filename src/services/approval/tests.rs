@@ -25,7 +25,7 @@ impl TestEnv {
     async fn mails_after(&self, count: usize) -> Vec<(String, MailKind)> {
         // Mails of one moment are in no particular order.
         self.hand.advance(Duration::from_secs(1));
-        let mails = self.store.mails(None, 100).await.unwrap();
+        let mails = self.store.mails(None, 100).await.unwrap().mails;
         mails
             .into_iter()
             .skip(count)
@@ -95,7 +95,7 @@ async fn s15_nobody_is_asked_to_approve_what_is_not_verified() {
             .iter()
             .any(|mail| mail.topic == MailKind::AwaitingApproval(account.id))
     };
-    let kept = world.store.mails(None, 100).await.unwrap();
+    let kept = world.store.mails(None, 100).await.unwrap().mails;
     assert!(!kept.iter().any(|kept| asked(std::slice::from_ref(&kept.mail))));
     // Nor is mail sent to an unverified address.
     let written = kept.len();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::quota::{AT_ONCE as FLOOD, SUMMED_UP_EVERY};
 use super::*;
-use crate::model::AuditOutcome;
+use crate::model::{AuditOutcome, terminal_json};
 use crate::services::Actor;
 use crate::services::test_support::{EMAIL, TestEnv, client, unwritable_audit_log};
 use crate::store::AuditSubject;
@@ -65,7 +65,7 @@ async fn s51_one_line_an_event_whatever_is_in_it() {
         .recorded(AuditFilter::default())
         .await
         .iter()
-        .map(|event| serde_json::to_string(event).unwrap())
+        .map(|event| terminal_json(&serde_json::to_string(event).unwrap()).into_owned())
         .collect();
     assert_eq!(recorded, lines, "the store has what the lines say");
 }

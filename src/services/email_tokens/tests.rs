@@ -48,7 +48,7 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
 impl TestEnv {
     /// The queued mails.
     async fn mails(&self) -> Vec<Mail> {
-        let kept = self.store.mails(None, 100).await.unwrap();
+        let kept = self.store.mails(None, 100).await.unwrap().mails;
         kept.into_iter().map(|kept| kept.mail).collect()
     }
 }

@@ -152,7 +152,7 @@ async fn nobody_is_written_to_who_has_no_use_for_it() {
         .await;
     assert_eq!(world.deliver().await, vec![DeliveryStep::Settled; 7]);
     assert!(world.outbox().is_empty());
-    assert!(world.store.mails(None, 10).await.unwrap().is_empty());
+    assert!(world.store.mails(None, 10).await.unwrap().mails.is_empty());
 }
 
 #[tokio::test]

@@ -322,7 +322,10 @@ impl Mailer {
             }
             MailKind::Invitation(id) => {
                 let invitations = self.store.invitations().await?;
-                let invitation = invitations.into_iter().find(|invitation| invitation.id == id);
+                let invitation = invitations
+                    .sound
+                    .into_iter()
+                    .find(|invitation| invitation.id == id);
                 invitation
                     .and_then(|invitation| Some((self.now_for(&invitation)?, invitation)))
                     .map(|(now, invitation)| {

@@ -239,7 +239,7 @@ async fn s16_void_invitations() {
             .await,
         void
     );
-    assert!(world.services.invitations.list().await.unwrap().is_empty());
+    assert!(world.services.invitations.list().await.unwrap().sound.is_empty());
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn a_revoked_invitation_is_void() {
     let world = TestEnv::with(by_invitation).await;
     let token = world.invite(InvitationKind::Signup, None).await;
     let invitations = &world.services.invitations;
-    let id = invitations.list().await.unwrap()[0].id;
+    let id = invitations.list().await.unwrap().sound[0].id;
     assert!(invitations.revoke(id, &tester(), &client()).await.unwrap());
     assert!(!invitations.revoke(id, &tester(), &client()).await.unwrap());
     world.errors(with_invitation(EMAIL, "ann", &token)).await;
@@ -401,12 +401,15 @@ async fn s18_an_address_that_has_an_account_costs_one_hash_and_one_mail_like_a_n
     })
     .await;
     for (username, password) in [("ann", PASSWORD), ("ann2", PASSWORD), ("ann3", "0ther-Horizon")] {
-        let (hashes, mails) = (world.hashes(), world.store.mails(None, 10).await.unwrap().len());
+        let (hashes, mails) = (
+            world.hashes(),
+            world.store.mails(None, 10).await.unwrap().mails.len(),
+        );
         let next = world.sign_up(form(EMAIL, username, password)).await.unwrap();
         assert_eq!(next, SignUpNext::Verify, "{username}");
         assert_eq!(world.hashes(), hashes + 1, "{username}");
         assert_eq!(
-            world.store.mails(None, 10).await.unwrap().len(),
+            world.store.mails(None, 10).await.unwrap().mails.len(),
             mails + 1,
             "{username}"
         );
@@ -433,16 +436,16 @@ async fn s18_an_address_that_has_an_account_costs_one_write_when_the_share_of_ma
             .await
             .unwrap();
     }
-    let waiting = world.store.mails(None, 200).await.unwrap().len();
+    let waiting = world.store.mails(None, 200).await.unwrap().mails.len();
     world
         .services
         .email_tokens
         .send_again(EMAIL, &client())
         .await
         .unwrap();
-    assert_eq!(world.store.mails(None, 200).await.unwrap().len(), waiting);
+    assert_eq!(world.store.mails(None, 200).await.unwrap().mails.len(), waiting);
     world.sign_up(form(EMAIL, "ann2", PASSWORD)).await.unwrap();
-    let mails = world.store.mails(None, 200).await.unwrap();
+    let mails = world.store.mails(None, 200).await.unwrap().mails;
     assert_eq!(mails.len(), waiting + 1);
     let to_ann = mails.iter().filter(|kept| kept.mail.to.as_str() == EMAIL).count();
     assert_eq!(to_ann, waiting);
@@ -455,7 +458,7 @@ async fn s16_an_invitation_serves_its_time_whatever_the_clock_is_set_to() {
     let invite = async |world: &TestEnv| world.invite(InvitationKind::Signup, None).await;
     let serves = async |world: &TestEnv, token: &str| {
         let found = world.services.sign_up.invitation(token).await.unwrap();
-        let listed = world.services.invitations.list().await.unwrap();
+        let listed = world.services.invitations.list().await.unwrap().sound;
         found.is_some_and(|found| listed.contains(&found))
     };
     let early = invite(&world).await;

@@ -137,7 +137,7 @@ async fn list(
 ) -> Result<LoadedRows<AccessKey>, OperationError> {
     let sql = "SELECT id, account, version, record FROM access_key WHERE $1::uuid IS NULL OR account = $1";
     let rows = query(client, sql, &[&of.map(|of| uuid(of.as_bytes()))]).await?;
-    let mut loaded = load(&rows, read)?;
+    let mut loaded = load(&rows, Some("account"), read)?;
     loaded
         .sound
         .sort_by_key(|access_key| (access_key.created_at, access_key.id));

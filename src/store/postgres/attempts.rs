@@ -13,7 +13,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::error::OperationError;
-use super::row::{account_of, decode, encode, execute, query, query_opt, uuid};
+use super::row::{account_of, decode, encode, execute, query, query_opt, readable, uuid};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, WAYS};
@@ -173,25 +173,44 @@ impl Attempts {
         let sql = "SELECT account, version, record FROM account_failures ORDER BY account";
         for row in query(client, sql, &[]).await? {
             let id = account_of(&row, "account")?;
-            let failures: Failures = decode(&row, || format!("the failures of account {id}"))?;
-            let left = self.counting.left(&failures, policy);
-            locks.accounts.extend(left.map(|left| (id, left)));
+            match readable(decode::<Failures>(&row, || {
+                format!("the failures of account {id}")
+            }))? {
+                Ok(failures) => {
+                    let left = self.counting.left(&failures, policy);
+                    locks.accounts.extend(left.map(|left| (id, left)));
+                }
+                Err(error) => locks.unreadable.push(error.reason()),
+            }
         }
         let sql = "SELECT access_key, version, record FROM access_key_failures ORDER BY access_key";
         for row in query(client, sql, &[]).await? {
-            let id: &str = row.try_get("access_key")?;
-            let failures: Failures = decode(&row, || format!("the failures of access key {id}"))?;
-            if let (Some(left), Ok(id)) = (
-                self.counting.left(&failures, policy),
-                AccessKeyId::parse(id.as_bytes()),
-            ) {
-                locks.access_keys.push((id, left));
+            let id: String = row.try_get("access_key")?;
+            let read = readable(decode::<Failures>(&row, || {
+                format!("the failures of access key {id}")
+            }))?;
+            match (read, AccessKeyId::parse(id.as_bytes())) {
+                (Ok(failures), Ok(id)) => {
+                    let left = self.counting.left(&failures, policy);
+                    locks.access_keys.extend(left.map(|left| (id, left)));
+                }
+                (Ok(_), Err(_)) => {}
+                (Err(error), _) => locks.unreadable.push(error.reason()),
             }
         }
+        let (mut unreadable, mut why) = (0, String::new());
         for row in query(client, "SELECT version, record FROM name_failures", &[]).await? {
-            let name = name_failures(&row)?;
-            locks.unknown += usize::from(self.counting.left(&name.failures, policy).is_some());
+            match readable(name_failures(&row))? {
+                Ok(name) => {
+                    locks.unknown += usize::from(self.counting.left(&name.failures, policy).is_some());
+                }
+                Err(error) => {
+                    unreadable += 1;
+                    why = error.reason();
+                }
+            }
         }
+        locks.add_unreadable_names(unreadable, &why);
         Ok(locks)
     }
 
@@ -265,7 +284,10 @@ pub(super) async fn make_room(
     }
     let mut names: Vec<(Vec<u8>, UnknownFailures)> = Vec::with_capacity(rows.len());
     for row in &rows {
-        names.push((row.try_get("digest")?, name_failures(row)?));
+        // One that cannot be read stays, and is no matter of another name's.
+        if let Ok(name) = readable(name_failures(row))? {
+            names.push((row.try_get("digest")?, name));
+        }
     }
     let names = names.iter().map(|(digest, name)| (digest, name));
     if let Some(digest) = counting.first_to_go(names, policy) {

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::error::OperationError;
-use super::row::{Json, decode, encode, execute, query, query_value};
+use super::row::{Json, decode, encode, execute, query, query_value, readable};
 use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
@@ -149,12 +149,13 @@ async fn read(
         let is_last = piece.len() < PIECE;
         for row in piece {
             let place = place(&row)?;
-            let event: AuditEvent = decode(&row, || cursor_name(place))?;
             page.next = Some(place);
-            if filter.passes(&event) {
-                page.events.push((place, event));
+            match readable(decode::<AuditEvent>(&row, || cursor_name(place)))? {
+                Ok(event) if filter.passes(&event) => page.events.push((place, event)),
+                Ok(_) => {}
+                Err(error) => page.unreadable.push(error.reason()),
             }
-            if page.events.len() == limit {
+            if page.is_full(limit) {
                 return Ok(page);
             }
         }

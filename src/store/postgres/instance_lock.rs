@@ -93,12 +93,15 @@ impl InstanceLock {
 
     /// Fails unless this process holds the lock.
     pub(super) fn require(&self) -> Result<(), StoreError> {
-        let why = match self.0.state.load(Ordering::Acquire) {
+        Err(match self.0.state.load(Ordering::Acquire) {
             OURS => return Ok(()),
-            UNKNOWN => "the connection that holds its lock is broken",
-            _ => "another gateway has used it meanwhile; start this one anew",
-        };
-        Err(StoreError::Unavailable(why.to_owned()))
+            UNKNOWN => StoreError::Unavailable("the connection that holds its lock is broken".to_owned()),
+            _ => StoreError::Superseded(
+                "another gateway or command has used it meanwhile; this gateway serves nobody any more: \
+                 start it anew once the other has ended"
+                    .to_owned(),
+            ),
+        })
     }
 }
 
@@ -126,7 +129,8 @@ impl LockKeeper {
             let Some(again) = self.begin_again().await else {
                 self.state.store(OVER, Ordering::Release);
                 tracing::error!(
-                    "another gateway has used the store meanwhile: this one answers nothing more; start it anew"
+                    "another gateway or command has used the store meanwhile: this one answers nothing more and keeps nothing that \
+                     is done here; start it anew"
                 );
                 return;
             };
@@ -153,15 +157,22 @@ impl LockKeeper {
 
     /// Takes the lock again. `None` if another process had it meanwhile.
     async fn begin_again(&self) -> Option<LockConnection> {
+        let mut is_told = false;
         loop {
             sleep(RETRY).await;
             // While another process has the lock this retries; the count then tells that it had it.
             if let Ok(line) = dial(&self.connector).await
-                && let Ok(true) = try_lock(&line.client).await
+                && let Ok(is_held) = try_lock(&line.client).await
                 && let Ok(row) = line.client.query_one("SELECT tenure FROM store", &[]).await
             {
                 let is_ours = row.try_get::<_, i64>(0).is_ok_and(|number| number == self.number);
-                return is_ours.then_some(line);
+                if !is_ours || is_held {
+                    return is_ours.then_some(line);
+                }
+                if !is_told && let Ok(holder) = holder(&line.client).await {
+                    tracing::warn!(%holder, "the store's database answers, and another connection holds its lock");
+                    is_told = true;
+                }
             }
         }
     }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::error::OperationError;
-use super::row::{bytes, decode, encode, execute, micros, query, query_opt, uuid};
+use super::row::{bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
 use super::{PostgresStore, accounts};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
-use crate::store::{InvitationStore, StoreError, rules};
+use crate::store::{InvitationStore, LoadedRows, StoreError, rules};
 
 #[async_trait]
 impl InvitationStore for PostgresStore {
@@ -26,7 +26,7 @@ impl InvitationStore for PostgresStore {
             .await
     }
 
-    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
+    async fn invitations(&self) -> Result<LoadedRows<Invitation>, StoreError> {
         self.database.with_all(async |client| all(client).await).await
     }
 
@@ -96,11 +96,13 @@ pub(super) async fn lock_if_it_serves(
 }
 
 /// All invitations, oldest first.
-async fn all(client: &impl GenericClient) -> Result<Vec<Invitation>, OperationError> {
+async fn all(client: &impl GenericClient) -> Result<LoadedRows<Invitation>, OperationError> {
     let rows = query(client, "SELECT id, version, record FROM invitation", &[]).await?;
-    let mut invitations: Vec<Invitation> = rows.iter().map(read).collect::<Result<_, _>>()?;
-    invitations.sort_by_key(|invitation| (invitation.created_at, invitation.id));
-    Ok(invitations)
+    let mut loaded = load(&rows, None, read)?;
+    loaded
+        .sound
+        .sort_by_key(|invitation| (invitation.created_at, invitation.id));
+    Ok(loaded)
 }
 
 pub(super) async fn remove(tx: &Transaction<'_>, digest: &TokenDigest) -> Result<(), OperationError> {

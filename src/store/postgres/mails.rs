@@ -9,13 +9,15 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::error::OperationError;
-use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
+use super::row::{decode, encode, execute, micros, query, query_opt, query_value, readable, uuid};
 use super::{accounts, invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Email, Mail, MailState, QueuedMail};
 use crate::store::record::MailQuota;
 use crate::store::rules::mails::{self as rules, CompletedMail};
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError};
+use crate::store::{
+    ClaimMail, ClaimToken, MailAllowance, MailBatch, MailClaim, MailOutcome, MailStore, StoreError,
+};
 
 #[async_trait]
 impl MailStore for PostgresStore {
@@ -54,7 +56,7 @@ impl MailStore for PostgresStore {
             .await
     }
 
-    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<MailBatch, StoreError> {
         self.database
             .with(async |client| list(client, after, limit).await)
             .await
@@ -225,11 +227,21 @@ async fn list(
     client: &impl GenericClient,
     after: Option<MailId>,
     limit: usize,
-) -> Result<Vec<QueuedMail>, OperationError> {
+) -> Result<MailBatch, OperationError> {
     let sql = "SELECT id, version, record FROM mail WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
     let after = after.map(|id| uuid(id.as_bytes()));
     let rows = query(client, sql, &[&after, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
-    rows.iter().map(read).collect()
+    let mut batch = MailBatch::default();
+    for row in &rows {
+        let id: uuid::Uuid = row.try_get("id")?;
+        let id = MailId::from_bytes(id.into_bytes());
+        match readable(read(row))? {
+            Ok(mail) => batch.mails.push(mail),
+            Err(error) => batch.unreadable.push((id, error.reason())),
+        }
+        batch.next = Some(id).filter(|_| rows.len() == limit);
+    }
+    Ok(batch)
 }
 
 pub(super) async fn by_id(

@@ -105,22 +105,29 @@ pub(super) fn decode<T: StoredRecord>(row: &Row, name: impl FnOnce() -> String) 
 /// Decodes rows that have a column `account`; unreadable rows are collected apart.
 pub(super) fn load<T>(
     rows: &[Row],
+    account: Option<&str>,
     read: impl Fn(&Row) -> Result<T, OperationError>,
 ) -> Result<LoadedRows<T>, OperationError> {
     let mut loaded = LoadedRows::default();
     for row in rows {
-        match read(row) {
+        match readable(read(row))? {
             Ok(sound) => loaded.sound.push(sound),
-            Err(OperationError::Store(error @ StoreError::Corrupt(_))) => {
-                loaded.unreadable.push(UnreadableRow {
-                    account: Some(account_of(row, "account")?),
-                    error,
-                });
-            }
-            Err(fault) => return Err(fault),
+            Err(error) => loaded.unreadable.push(UnreadableRow {
+                account: account.map(|column| account_of(row, column)).transpose()?,
+                error,
+            }),
         }
     }
     Ok(loaded)
+}
+
+/// What a row holds, or why it cannot be read; any other fault is an error.
+pub(super) fn readable<T>(read: Result<T, OperationError>) -> Result<Result<T, StoreError>, OperationError> {
+    match read {
+        Ok(sound) => Ok(Ok(sound)),
+        Err(OperationError::Store(error @ StoreError::Corrupt(_))) => Ok(Err(error)),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Converts an id to a `uuid`.

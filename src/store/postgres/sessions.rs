@@ -110,7 +110,7 @@ pub(super) async fn insert(client: &impl GenericClient, session: &Session) -> Re
 
 async fn all(client: &impl GenericClient) -> Result<LoadedRows<Session>, OperationError> {
     let rows = query(client, "SELECT id, account, version, record FROM session", &[]).await?;
-    load(&rows, read)
+    load(&rows, Some("account"), read)
 }
 
 /// Loads a session and locks it against removal until the transaction ends.

@@ -224,29 +224,41 @@ fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<
     let mut locks = Locks::default();
     engine.pieces(&RowKind::Attempts.prefix(), None, |_, rows| {
         for (key, value) in rows {
-            let failures: Failures = record::decode(key, value)?;
-            if let (Some(left), Some(id)) = (attempts.left(&failures, policy), key::trailing_account(key)) {
-                locks.accounts.push((id, left));
+            match record::decode::<Failures>(key, value) {
+                Ok(failures) => {
+                    let left = attempts.left(&failures, policy);
+                    locks.accounts.extend(key::trailing_account(key).zip(left));
+                }
+                Err(error) => locks.unreadable.push(error.reason()),
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
     engine.pieces(&RowKind::KeyAttempts.prefix(), None, |_, rows| {
         for (key, value) in rows {
-            let failures: Failures = record::decode(key, value)?;
-            if let (Some(left), Some(id)) = (attempts.left(&failures, policy), key::trailing_access_key(key))
-            {
-                locks.access_keys.push((id, left));
+            match record::decode::<Failures>(key, value) {
+                Ok(failures) => {
+                    let left = attempts.left(&failures, policy);
+                    locks.access_keys.extend(key::trailing_access_key(key).zip(left));
+                }
+                Err(error) => locks.unreadable.push(error.reason()),
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
+    let (mut unreadable, mut why) = (0, String::new());
     engine.pieces(&RowKind::Unknown.prefix(), None, |_, rows| {
         for (key, value) in rows {
-            let name: UnknownFailures = record::decode(key, value)?;
-            locks.unknown += usize::from(attempts.left(&name.failures, policy).is_some());
+            match record::decode::<UnknownFailures>(key, value) {
+                Ok(name) => locks.unknown += usize::from(attempts.left(&name.failures, policy).is_some()),
+                Err(error) => {
+                    unreadable += 1;
+                    why = error.reason();
+                }
+            }
         }
         Ok(ControlFlow::Continue(()))
     })?;
+    locks.add_unreadable_names(unreadable, &why);
     Ok(locks)
 }

@@ -172,7 +172,10 @@ impl Attempts {
         }
         let mut names = Vec::with_capacity(rows.len());
         for (key, value) in &rows {
-            names.push((key, record::decode::<UnknownFailures>(key, value)?));
+            // One that cannot be read stays, and is no matter of another name's.
+            if let Ok(name) = record::decode::<UnknownFailures>(key, value) {
+                names.push((key, name));
+            }
         }
         let names = names.iter().map(|(key, name)| (*key, name));
         if let Some(key) = self.counting.first_to_go(names, policy) {

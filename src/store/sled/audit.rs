@@ -161,22 +161,25 @@ fn read(
             let piece = EventChunk::next(tree, &spans, order)?;
             looks += piece.looks;
             for (place, (key, value)) in piece.in_order(order) {
-                let event: AuditEvent = if subjects.is_empty() {
-                    record::decode(key, value)?
+                let event: Result<AuditEvent, _> = if subjects.is_empty() {
+                    record::decode(key, value)
                 } else {
-                    tree.indexed(key, &key::audit(*place))?
+                    tree.indexed(key, &key::audit(*place))
                 };
                 page.next = Some(*place);
-                if filter.passes(&event) {
-                    page.events.push((*place, event));
+                match event {
+                    Ok(event) if filter.passes(&event) => page.events.push((*place, event)),
+                    Ok(_) => {}
+                    Err(error @ StoreError::Corrupt(_)) => page.unreadable.push(error.reason()),
+                    Err(error) => return Err(error),
                 }
-                if page.events.len() == limit {
+                if page.is_full(limit) {
                     return Ok(true);
                 }
             }
             Ok(piece.until.is_some())
         })?;
-        if page.events.len() == limit {
+        if page.is_full(limit) {
             return Ok(page);
         }
         let Some(place) = page.next.filter(|_| more) else {

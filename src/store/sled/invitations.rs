@@ -12,7 +12,7 @@ use super::rows::{Rows, WriteBatch};
 use super::{SledStore, accounts};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, TokenDigest};
-use crate::store::{InvitationStore, StoreError, rules};
+use crate::store::{InvitationStore, LoadedRows, StoreError, UnreadableRow, rules};
 
 #[async_trait]
 impl InvitationStore for SledStore {
@@ -24,7 +24,7 @@ impl InvitationStore for SledStore {
         self.open.engine.with(|tree| tree.read(&key::invitation(&digest)))
     }
 
-    async fn invitations(&self) -> Result<Vec<Invitation>, StoreError> {
+    async fn invitations(&self) -> Result<LoadedRows<Invitation>, StoreError> {
         self.read_all(all).await
     }
 
@@ -59,16 +59,21 @@ pub(super) fn serves(
 }
 
 /// All invitations, oldest first.
-fn all(engine: &Engine) -> Result<Vec<Invitation>, StoreError> {
-    let mut invitations: Vec<Invitation> = Vec::new();
+fn all(engine: &Engine) -> Result<LoadedRows<Invitation>, StoreError> {
+    let mut loaded: LoadedRows<Invitation> = LoadedRows::default();
     engine.pieces(&RowKind::Invitation.prefix(), None, |_, rows| {
         for (key, value) in rows {
-            invitations.push(record::decode(key, value)?);
+            match record::decode(key, value) {
+                Ok(invitation) => loaded.sound.push(invitation),
+                Err(error) => loaded.unreadable.push(UnreadableRow { account: None, error }),
+            }
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    invitations.sort_by_key(|invitation| (invitation.created_at, invitation.id));
-    Ok(invitations)
+    loaded
+        .sound
+        .sort_by_key(|invitation| (invitation.created_at, invitation.id));
+    Ok(loaded)
 }
 
 /// The digests of the invitations that match. Unreadable ones are left for `verify` to report.

@@ -16,7 +16,9 @@ use super::{invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Account, Email, Mail, MailState, QueuedMail};
 use crate::store::rules::mails::{self as rules, CompletedMail};
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, MailStore, StoreError};
+use crate::store::{
+    ClaimMail, ClaimToken, MailAllowance, MailBatch, MailClaim, MailOutcome, MailStore, StoreError,
+};
 
 #[async_trait]
 impl MailStore for SledStore {
@@ -42,7 +44,7 @@ impl MailStore for SledStore {
         self.change(move |group| complete(group, id, outcome)).await
     }
 
-    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
+    async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<MailBatch, StoreError> {
         let after = after.map(|id| key::mail(id).into());
         self.read_all(move |engine| list(engine, after, limit)).await
     }
@@ -205,19 +207,26 @@ fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Res
 }
 
 /// Up to `limit` mails ordered by id, starting after the key `after`.
-fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Vec<QueuedMail>, StoreError> {
-    let mut mails = Vec::new();
+fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<MailBatch, StoreError> {
+    let (mut batch, mut read) = (MailBatch::default(), 0);
     engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
-        for (key, value) in rows.iter().take(limit - mails.len()) {
-            mails.push(record::decode(key, value)?);
+        for (key, value) in rows.iter().take(limit - read) {
+            read += 1;
+            let id = key::trailing_mail(key);
+            match (record::decode(key, value), id) {
+                (Ok(mail), _) => batch.mails.push(mail),
+                (Err(error), Some(id)) => batch.unreadable.push((id, error.reason())),
+                (Err(error), None) => return Err(error),
+            }
+            batch.next = id.filter(|_| read == limit);
         }
-        Ok(if mails.len() < limit {
+        Ok(if read < limit {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
         })
     })?;
-    Ok(mails)
+    Ok(batch)
 }
 
 /// Counts the mails that wait, up to `at_most`.

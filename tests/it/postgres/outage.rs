@@ -106,3 +106,49 @@ async fn s49_whoever_was_shut_out_while_the_database_was_gone_stays_it_when_it_i
     until(|| site.ask(&["user", "show", "hal"])["status"] == "disabled").await;
     program.stop();
 }
+
+#[tokio::test]
+async fn s49_what_is_done_where_another_has_the_database_is_not_said_to_hold() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let site = Site::new(&config(&cluster.url(&database), &app.url()));
+    add(&site, "ann@example.com");
+    let (program, _) = Program::start(&site);
+    let cookie = cookie(&sign_in_as(&program, &site, "ann@example.com").await);
+    let key = site.ask(&["key", "create", "ann"])["access_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    // Another one has the lock, and keeps it.
+    let other = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory';
+        SELECT pg_advisory_lock(1986360180, 1); SELECT pg_sleep(20)";
+    cluster.sql(&database, "UPDATE store SET tenure = tenure + 1");
+    let held = {
+        let (cluster, database) = (cluster.clone(), database.clone());
+        std::thread::spawn(move || cluster.sql(&database, other))
+    };
+    until(|| program.said().contains("start it anew")).await;
+    assert!(!held.is_finished(), "while the other has it");
+    for arguments in [
+        &["user", "disable", "ann@example.com"][..],
+        &["user", "delete", "ann@example.com"],
+        &["key", "revoke", &key],
+        &["session", "revoke", "--user", "ann@example.com"],
+    ] {
+        let error = site.run(&[arguments, &["--json"]].concat()).error(1);
+        assert!(error.contains("it is not kept here"), "{arguments:?}: {error}");
+        assert!(!error.contains("in memory"), "{arguments:?}: {error}");
+    }
+    assert_eq!(
+        post(&program, &site, "/.auth/logout", &cookie, &json!({})).await,
+        503
+    );
+    let said = site.run(&["doctor", "--json"]).stdout;
+    assert!(said.contains("has used it meanwhile"), "{said}");
+    let (_, log) = program.stop();
+    assert!(
+        !log.contains("the store is told again"),
+        "nothing is promised: {log}"
+    );
+}

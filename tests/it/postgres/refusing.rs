@@ -206,3 +206,154 @@ async fn s49_a_row_that_cannot_be_read_hides_no_other_account_from_administrator
     assert!(page["unreadable"][0].as_str().unwrap().contains(&bob), "{page}");
     program.stop();
 }
+
+#[tokio::test]
+async fn s49_no_owner_undoes_a_revocation_that_the_database_refused() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    let key = site.ask(&["key", "create", "ann@example.com"]);
+    let key = key["access_key"].as_str().unwrap();
+    let cookie = cookie(&sign_in(&program, &site).await);
+    let change = async |change: &str| {
+        let post = program
+            .client(&site)
+            .post(program.url("/.auth/account/keys"))
+            .header("accept", "application/json")
+            .header("cookie", &cookie)
+            .json(&json!({ "access_key": key, "change": change }));
+        crate::harness::soon(post.send()).await.unwrap().status()
+    };
+
+    refuse(&cluster, &database);
+    let error = site.run(&["key", "revoke", key, "--json"]).error(1);
+    assert!(error.contains("it holds in memory"), "{error}");
+    for weaker in ["disable", "enable"] {
+        assert_eq!(change(weaker).await, 503, "{weaker}");
+    }
+    relent(&cluster, &database);
+    for weaker in ["disable", "enable"] {
+        assert_eq!(change(weaker).await, 404, "{weaker}");
+    }
+    assert_eq!(site.list(&["key", "list"]), json!([]));
+    for (event, times) in [
+        ("access-key-revoke", 1),
+        ("access-key-disable", 0),
+        ("access-key-enable", 0),
+    ] {
+        let events = site.list(&["audit", "--event", event]);
+        let done = events.as_array().unwrap().iter();
+        let done = done.filter(|event| event["outcome"] == "success");
+        assert_eq!(done.count(), times, "{events}");
+    }
+    program.stop();
+}
+
+#[tokio::test]
+async fn s49_an_account_that_cannot_be_read_is_shut_out_and_not_deleted() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    sign_in(&program, &site).await;
+    cluster.sql(
+        &database,
+        "CREATE TABLE kept AS SELECT id, record FROM account; UPDATE account SET record = '{}'",
+    );
+    let refused = site
+        .run(&["user", "delete", "ann@example.com", "--json"])
+        .error(1);
+    assert!(refused.contains("it is not deleted"), "{refused}");
+    let held = site
+        .run(&["user", "disable", "ann@example.com", "--json"])
+        .error(1);
+    assert!(held.contains("it holds in memory"), "{held}");
+    cluster.sql(
+        &database,
+        "UPDATE account SET record = kept.record FROM kept WHERE kept.id = account.id",
+    );
+    until(|| site.ask(&["user", "show", "ann"])["status"] == "disabled").await;
+    site.ask(&["user", "enable", "ann@example.com"]);
+    assert_eq!(sign_in(&program, &site).await.status(), 200);
+    program.stop();
+}
+
+#[tokio::test]
+async fn s49_a_row_that_cannot_be_read_stops_no_list() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    site.ask(&["user", "set-groups", "ann", "gateway-admin"]);
+    for _ in 0..2 {
+        site.ask(&["invite", "create"]);
+        site.ask(&["key", "create", "ann@example.com"]);
+    }
+    for name in ["known@example.com", "other@example.com"] {
+        assert_eq!(super::sign_in_as(&program, &site, name).await.status(), 401);
+    }
+    let admin = cookie(&sign_in(&program, &site).await);
+    site.ask(&["audit"]);
+    for damage in [
+        "UPDATE invitation SET record = '{}' WHERE id = (SELECT min(id::text)::uuid FROM invitation)",
+        "UPDATE access_key SET record = '{}' WHERE id = (SELECT min(id) FROM access_key)",
+        "UPDATE audit_event SET record = '{}' WHERE number = (SELECT min(number) FROM audit_event)",
+        "UPDATE name_failures SET record = '{}' WHERE digest = (SELECT max(digest) FROM name_failures)",
+        "INSERT INTO mail (id, failed_at, version, record) VALUES (gen_random_uuid(), 9000000000000000, 1, '{}')",
+    ] {
+        cluster.sql(&database, damage);
+    }
+
+    for (list, rows, sound) in [
+        (&["invite", "list"][..], "invitations", 1),
+        (&["key", "list"][..], "access_keys", 1),
+        (
+            &["key", "list", "--user", "ann@example.com"][..],
+            "access_keys",
+            1,
+        ),
+        (&["mail", "list"][..], "mails", 0),
+        (&["lock", "list"][..], "accounts", 0),
+        (&["audit", "--event", "account-add"][..], "events", 0),
+    ] {
+        let listed = site.run(&[list, &["--json"]].concat());
+        let document = listed.document(0);
+        // The oldest event is how Ann's account was made.
+        assert_eq!(document[rows].as_array().unwrap().len(), sound, "{document}");
+        assert_eq!(document["unreadable"].as_array().unwrap().len(), 1, "{document}");
+        assert!(listed.stderr.contains("cannot be read: "), "{}", listed.stderr);
+    }
+    for (page, unreadable) in [
+        ("/.auth/admin", 0),
+        ("/.auth/admin/invitations", 1),
+        ("/.auth/admin/mails", 1),
+        ("/.auth/admin/locks", 1),
+        ("/.auth/admin/audit?event=account-add", 1),
+        ("/.auth/account/keys", 1),
+        ("/.auth/account", 0),
+    ] {
+        let asked = program.client(&site).get(program.url(page));
+        let asked = asked
+            .header("cookie", &admin)
+            .header("accept", "application/json");
+        let answer = crate::harness::soon(asked.send()).await.unwrap();
+        assert_eq!(answer.status(), 200, "{page}");
+        let document: serde_json::Value = answer.json().await.unwrap();
+        let named = document["unreadable"].as_array().map_or(0, Vec::len);
+        assert_eq!(named, unreadable, "{page}: {document}");
+    }
+
+    // The name alone is locked whose failures cannot be read.
+    let mut statuses = Vec::new();
+    for name in ["known@example.com", "other@example.com", "third@example.com"] {
+        statuses.push(super::sign_in_as(&program, &site, name).await.status().as_u16());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [401, 401, 429]);
+    let (_, log) = program.stop();
+    assert!(log.contains("failed attempts cannot be read"), "{log}");
+    let left = "SELECT (SELECT count(*) FROM invitation WHERE record::text = '{}')
+        + (SELECT count(*) FROM access_key WHERE record::text = '{}')
+        + (SELECT count(*) FROM audit_event WHERE record::text = '{}')
+        + (SELECT count(*) FROM name_failures WHERE record::text = '{}')
+        + (SELECT count(*) FROM mail WHERE record::text = '{}')";
+    assert_eq!(cluster.sql(&database, left).trim(), "5", "nothing is deleted");
+}

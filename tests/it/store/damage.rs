@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, Invitation, LockoutSubject, Mail, MailKind, Session};
-use vestibule::store::{SessionsToEnd, StoreError, Verification};
+use vestibule::model::{
+    Account, AuditEvent, AuditKind, AuditOutcome, Invitation, LockoutSubject, Mail, MailKind, Session,
+};
+use vestibule::store::{AuditFilter, AuditOrder, SessionsToEnd, StoreError, Verification};
 
 use super::conformance::Harness;
 use super::samples::{
@@ -78,6 +80,23 @@ fn damaged(harness: Sled, damage: impl FnOnce(&::sled::Tree)) -> Sled {
     Sled::open(folder, noon(), random)
 }
 
+fn event() -> AuditEvent {
+    AuditEvent {
+        time: noon(),
+        event: AuditKind::SignIn,
+        outcome: AuditOutcome::Success,
+        reason: None,
+        who: "ann".to_owned(),
+        account: None,
+        by: None,
+        why: None,
+        address: None,
+        request_id: None,
+        user_agent: String::new(),
+        detail: None,
+    }
+}
+
 fn key(kind: u8, rest: &[u8]) -> Vec<u8> {
     [&[kind], rest].concat()
 }
@@ -146,7 +165,8 @@ async fn other_damaged_rows_are_errors() {
         );
         assert_corrupt(&store.end_sessions(SessionsToEnd::Token(session.digest)).await);
         assert_corrupt(&store.invitation(invitation.digest).await);
-        assert_corrupt(&store.invitations().await);
+        let listed = store.invitations().await.unwrap();
+        assert_eq!((listed.sound.len(), listed.unreadable.len()), (0, 1));
         let bob = account("bob", harness.random());
         assert_corrupt(
             &store
@@ -389,4 +409,59 @@ async fn rows_that_disagree_are_found() {
             .any(|fault| fault.contains("it holds another session")),
         "{misplaced:?}"
     );
+}
+
+#[tokio::test]
+async fn s49_a_row_that_cannot_be_read_stops_no_list() {
+    for garbage in GARBAGE {
+        let harness = Sled::new();
+        let Samples { ann, .. } = fill(&harness).await;
+        {
+            let (store, random) = (harness.store(), harness.random());
+            store.create_invitation(invitation(7, random)).await.unwrap();
+            store.enqueue_mails(vec![mail(&ann, random)]).await.unwrap();
+            let locked = LockoutSubject::unknown("locked@example.com");
+            for _ in 0..=POLICY.max_failures {
+                store.record_attempt(locked, POLICY).await.unwrap();
+            }
+            store.append_audit(vec![event(), event()], 100).await.unwrap();
+            let locks = store.locks(POLICY).await.unwrap();
+            assert_eq!((locks.unknown, locks.unreadable.len()), (1, 0));
+        }
+        let harness = damaged(harness, |tree| {
+            // The first of each kind; all failures but those of the name that is locked.
+            for kind in b"iql" {
+                let (key, _) = tree.scan_prefix([*kind]).next().unwrap().unwrap();
+                tree.insert(key, garbage).unwrap();
+            }
+            for kind in b"fwu" {
+                for row in tree.scan_prefix([*kind]) {
+                    let (key, value) = row.unwrap();
+                    if !String::from_utf8_lossy(&value).contains("\"until\"") {
+                        tree.insert(key, garbage).unwrap();
+                    }
+                }
+            }
+        });
+        let store = harness.store();
+        let invitations = store.invitations().await.unwrap();
+        assert_eq!((invitations.sound.len(), invitations.unreadable.len()), (1, 1));
+        let mails = store.mails(None, 9).await.unwrap();
+        assert_eq!(
+            (mails.mails.len(), mails.unreadable.len(), mails.next),
+            (1, 1, None)
+        );
+        let first = store.mails(None, 1).await.unwrap();
+        assert_eq!((first.mails.len(), first.unreadable.len()), (0, 1));
+        assert_eq!(store.mails(first.next, 9).await.unwrap().mails, mails.mails);
+        for order in [AuditOrder::OldestFirst, AuditOrder::NewestFirst] {
+            let page = store
+                .read_audit(AuditFilter::default(), order, None, 9)
+                .await
+                .unwrap();
+            assert_eq!((page.events.len(), page.unreadable.len()), (1, 1));
+        }
+        let locks = store.locks(POLICY).await.unwrap();
+        assert_eq!((locks.unknown, locks.unreadable.len()), (1, 3), "{locks:?}");
+    }
 }

@@ -50,7 +50,11 @@ pub(crate) async fn an_access_key_is_kept_listed_and_revoked<H: Harness>() {
     let one_more = access_key(ann.id, harness.random());
     let created = store.create_access_key(one_more, 2, told).await.unwrap();
     assert_eq!(created, CreateAccessKey::TooMany);
-    assert_eq!(store.mails(None, 9).await.unwrap().len(), 3, "no key, no mail");
+    assert_eq!(
+        store.mails(None, 9).await.unwrap().mails.len(),
+        3,
+        "no key, no mail"
+    );
     assert_eq!(
         store.access_keys(Some(ann.id)).await.unwrap(),
         [first.clone(), later_one.clone()]

@@ -68,12 +68,12 @@ pub(crate) async fn mails_are_taken_in_their_order_when_they_are_due<H: Harness>
     assert_eq!(take(&store, minutes(1)).await, None);
     assert_eq!(store.count_waiting_mails(9).await.unwrap(), 3);
     assert_eq!(store.count_waiting_mails(2).await.unwrap(), 2);
-    let kept = store.mails(None, 2).await.unwrap();
+    let kept = store.mails(None, 2).await.unwrap().mails;
     assert_eq!(
         kept.iter().map(|kept| &kept.mail).collect::<Vec<_>>(),
         [&mails[0], &mails[1]]
     );
-    let rest = store.mails(Some(mails[1].id), 9).await.unwrap();
+    let rest = store.mails(Some(mails[1].id), 9).await.unwrap().mails;
     assert_eq!(rest[0].mail, mails[2]);
     assert_eq!(rest.len(), 1);
     assert_sound(&store).await;
@@ -120,7 +120,7 @@ pub(crate) async fn a_mail_is_sent_postponed_or_fails_for_good<H: Harness>() {
         reason: Some(reason()),
     };
     assert_eq!(
-        store.mails(None, 9).await.unwrap(),
+        store.mails(None, 9).await.unwrap().mails,
         [
             kept(1, MailState::Due(minutes(5))),
             kept(2, MailState::Failed(minutes(1)))
@@ -320,7 +320,7 @@ pub(crate) async fn mails_come_with_what_brings_them_about<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
     let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
-    let waiting = || async { store.mails(None, 9).await.unwrap().len() };
+    let waiting = || async { store.mails(None, 9).await.unwrap().mails.len() };
     let create = |account: &Account| {
         let mails = vec![mail(account, harness.random())];
         store.create_account_and_mail(account.clone(), None, mails, noon())
@@ -359,9 +359,13 @@ pub(crate) async fn mails_survive_a_restart_and_failed_ones_a_month<H: Harness>(
     let store = harness.store();
     let days = |n: u64| later(noon(), Duration::from_hours(24 * n));
     store.sweep(days(29), noon()).await.unwrap();
-    assert_eq!(store.mails(None, 9).await.unwrap().len(), 2);
+    assert_eq!(store.mails(None, 9).await.unwrap().mails.len(), 2);
     store.sweep(days(30), noon()).await.unwrap();
-    assert_eq!(store.mails(None, 9).await.unwrap().len(), 1, "what waits stays");
+    assert_eq!(
+        store.mails(None, 9).await.unwrap().mails.len(),
+        1,
+        "what waits stays"
+    );
     assert_eq!(take(&store, minutes(1)).await, Some(mails[1].clone()));
     assert_sound(&store).await;
 }
@@ -501,7 +505,7 @@ pub(crate) async fn s77_links_for_the_password_are_withdrawn_whatever_became_of_
     };
     store.complete_mail(failed.id, outcome).await.unwrap();
     set_password(&store, &ann, minutes(1)).await;
-    let kept = store.mails(None, 9).await.unwrap();
+    let kept = store.mails(None, 9).await.unwrap().mails;
     let kept: BTreeSet<MailId> = kept.iter().map(|kept| kept.mail.id).collect();
     assert_eq!(kept, [of_bob.id, told.id].into());
     let again = MailOutcome::Again { at: minutes(2) };

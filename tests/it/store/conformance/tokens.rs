@@ -191,7 +191,7 @@ pub(crate) async fn a_reset_ends_sessions_lifts_the_lock_and_proves_a_mailed_add
             None,
             "the other tokens are void"
         );
-        assert_eq!(store.mails(None, 9).await.unwrap()[0].mail, told);
+        assert_eq!(store.mails(None, 9).await.unwrap().mails[0].mail, told);
         assert_sound(&store).await;
     }
 }
@@ -220,7 +220,7 @@ pub(crate) async fn an_account_moves_to_the_address_of_the_token_if_it_is_free<H
         if n == 1 {
             assert_eq!(outcome, ConsumeToken::EmailTaken);
             assert!(store.token(digest(1)).await.unwrap().is_some(), "not used up");
-            assert_eq!(store.mails(None, 9).await.unwrap(), []);
+            assert_eq!(store.mails(None, 9).await.unwrap().mails, []);
             let holder = store.account_by_email(&holder.email).await.unwrap().unwrap();
             store.delete_account(holder.id, ADMINS).await.unwrap();
         } else {
@@ -235,7 +235,7 @@ pub(crate) async fn an_account_moves_to_the_address_of_the_token_if_it_is_free<H
     assert_eq!(moved.id, ann.id);
     assert!(moved.email_verified);
     assert_eq!(store.account_by_email(&ann.email).await.unwrap(), None);
-    assert_eq!(store.mails(None, 9).await.unwrap().len(), 1);
+    assert_eq!(store.mails(None, 9).await.unwrap().mails.len(), 1);
     assert_sound(&store).await;
 }
 
