@@ -4,6 +4,7 @@ mod admin_client;
 mod audit;
 pub mod check;
 mod config_file;
+mod confirm;
 mod doctor;
 mod explain;
 mod invite;

@@ -43,6 +43,8 @@ fn every_documented_form_is_understood() {
         "user enable a@example.com",
         "user unlock a@example.com",
         "user delete a@example.com",
+        "user delete a@example.com --yes --reason why",
+        "key revoke AKIAIOSFODNN7EXAMPLE --yes",
         "user set-password a@example.com --password-stdin",
         "user set-password a@example.com --password-hash $2y$10$x",
         "user set-groups a@example.com",

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::admin_client::{AdminClient, ReasonArg};
+use super::confirm::{Confirmation, ask};
 use super::output::{CommandOutput, Failure};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
@@ -53,8 +54,13 @@ pub(super) enum User {
     Enable(AccountChangeArgs),
     /// Unlock an account that is locked after failed attempts.
     Unlock(AccountChangeArgs),
-    /// Delete an account; its username is never given to another account.
-    Delete(AccountChangeArgs),
+    /// Delete an account; its username is never given to another account. Asks on a terminal.
+    Delete {
+        #[command(flatten)]
+        user: AccountChangeArgs,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Set a new password for an account and end its sessions.
     SetPassword {
         #[command(flatten)]
@@ -128,12 +134,7 @@ impl User {
                 let text = described(&details);
                 CommandOutput::new(&details, text)
             }
-            Self::Delete(AccountChangeArgs { account, reason: why }) => {
-                let command = Command::DeleteUser(account.user);
-                let deleted: AccountView = client.send_with_reason(command, why).await?;
-                let text = format!("{} is deleted; its username stays taken", deleted.email);
-                CommandOutput::new(&deleted, text)
-            }
+            Self::Delete { user, confirmation } => delete(client, user, confirmation).await,
             Self::Approve(user) => change(client, user, AccountChange::Approve, "is approved").await,
             Self::Decline(user) => change(client, user, AccountChange::Decline, "is declined").await,
             Self::Disable(user) => {
@@ -168,6 +169,29 @@ impl User {
             Self::Import(import) => import.run(client, json).await,
         }
     }
+}
+
+async fn delete(
+    client: &AdminClient,
+    AccountChangeArgs { account, reason: why }: AccountChangeArgs,
+    confirmation: Confirmation,
+) -> Result<CommandOutput, Failure> {
+    let user = account.user;
+    if confirmation.must_ask("the deletion of an account")? {
+        let shown = client.send(Command::ShowUser(user.clone())).await;
+        let details: AccountDetails = shown
+            .map_err(|failure| failure.after("nothing was deleted; with --yes it is not shown first"))?;
+        let (account, count) = (&details.account, details.session_count);
+        ask(&printable(&format!(
+            "Delete {} (username {}, {count} session{})? This cannot be undone, and the username stays taken.",
+            account.email,
+            account.username,
+            if count == 1 { "" } else { "s" },
+        )))?;
+    }
+    let deleted: AccountView = client.send_with_reason(Command::DeleteUser(user), why).await?;
+    let text = format!("{} is deleted; its username stays taken", deleted.email);
+    CommandOutput::new(&deleted, text)
 }
 
 async fn change(

@@ -192,9 +192,9 @@ fn an_account_is_changed_and_deleted() {
     site.ask(&["user", "unlock", ann]);
     site.ask(&["user", "set-password", ann, "--password-hash", HASH]);
 
-    let last = site.run(&["user", "delete", "chief", "--json"]).error(1);
+    let last = site.run(&["user", "delete", "chief", "--yes", "--json"]).error(1);
     assert!(last.contains("last active member"), "{last}");
-    assert_eq!(site.ask(&["user", "delete", ann])["email"], ann);
+    assert_eq!(site.ask(&["user", "delete", ann, "--yes"])["email"], ann);
     assert_eq!(site.list(&["user", "list"]).as_array().unwrap().len(), 1);
 }
 

@@ -28,7 +28,7 @@ fn the_audit_log_is_shown_filtered_and_exported() {
     add(&site, "ann@example.com", &[]);
     add(&site, "bob@example.com", &[]);
     site.ask(&["user", "disable", "bob", "--reason", "left"]);
-    site.ask(&["user", "delete", "bob"]);
+    site.ask(&["user", "delete", "bob", "--yes"]);
 
     let ann = "ann@example.com".to_owned();
     let bob = "bob@example.com".to_owned();
@@ -191,7 +191,7 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
     )
     .unwrap();
     let refused: &[&[&str]] = &[
-        &["user", "delete", "root1@example.com"],
+        &["user", "delete", "root1@example.com", "--yes"],
         &["user", "set-groups", "root1"],
         &["user", "disable", "root1", "--reason", "by mistake"],
         &["user", "decline", "ann"],

@@ -43,7 +43,7 @@ fn what_one_store_exports_another_imports() {
     let from = site();
     add(&from, "ann@example.com", &["--group", "ops"]);
     add(&from, "bob@example.com", &[]);
-    from.ask(&["user", "delete", "bob"]);
+    from.ask(&["user", "delete", "bob", "--yes"]);
     from.ask(&["key", "create", "ann@example.com"]);
     from.ask(&["invite", "create"]);
 
