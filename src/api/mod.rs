@@ -8,6 +8,7 @@
 mod access_key;
 mod account;
 mod audit;
+mod group;
 mod invitation;
 mod lock;
 mod mail;
@@ -19,6 +20,7 @@ pub use account::{
     AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, RefusedLine, ResetLink,
 };
 pub use audit::{AuditEventList, AuditEventView};
+pub use group::{GroupList, GroupView};
 pub use invitation::{CreatedInvitations, InvitationList, InvitationView};
 pub use lock::{LockedAccessKey, LockedAccount, LocksView};
 pub use mail::{MailList, MailView, ResentMails};

@@ -7,6 +7,7 @@ mod config_file;
 mod confirm;
 mod doctor;
 mod explain;
+mod group;
 mod invite;
 mod key;
 mod lock;
@@ -83,6 +84,9 @@ enum Command {
     /// Manage accounts.
     #[command(subcommand)]
     User(user::User),
+    /// List groups.
+    #[command(subcommand)]
+    Group(group::Group),
     /// Manage invitations.
     #[command(subcommand)]
     Invite(invite::Invite),
@@ -146,6 +150,7 @@ impl Cli {
             }
             Some(Command::Explain(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway, json).await),
+            Some(Command::Group(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),

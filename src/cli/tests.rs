@@ -51,6 +51,8 @@ fn every_documented_form_is_understood() {
         "user set-groups a@example.com ops dev",
         "user set-groups a@example.com --group ops --group dev",
         "user import --htpasswd f --reason why",
+        "user set-groups a@example.com --add ops --remove dev --reason why",
+        "group list",
         "key rotate-master --reason why",
         "reload --reason why",
         "invite create",

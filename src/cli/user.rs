@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::admin_client::{AdminClient, ReasonArg};
 use super::confirm::{Confirmation, ask};
+use super::group::mention_unnamed;
 use super::output::{CommandOutput, Failure};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
@@ -70,16 +71,22 @@ pub(super) enum User {
     },
     /// Print a link that lets the account's owner set a new password; it is shown only once and works for one hour.
     ResetLink(AccountChangeArgs),
-    /// Replace the groups of an account; without groups, remove it from all.
+    /// Add an account to groups and remove it from groups, or replace all its groups; without groups, remove it from all.
     SetGroups {
         #[command(flatten)]
         user: AccountChangeArgs,
-        /// The new groups.
-        #[arg(value_name = "GROUP")]
+        /// The new groups, in place of those that it has.
+        #[arg(value_name = "GROUP", conflicts_with_all = ["add", "remove"])]
         groups: Vec<String>,
-        /// A group; may be repeated.
-        #[arg(long = "group", value_name = "GROUP")]
+        /// One of the new groups; may be repeated.
+        #[arg(long = "group", value_name = "GROUP", conflicts_with_all = ["add", "remove"])]
         more: Vec<String>,
+        /// Add it to this group and keep the others; may be repeated.
+        #[arg(long, value_name = "GROUP")]
+        add: Vec<String>,
+        /// Remove it from this group and keep the others; may be repeated.
+        #[arg(long, value_name = "GROUP")]
+        remove: Vec<String>,
     },
     /// Import accounts from an Apache htpasswd file with bcrypt hashes.
     Import(import::UserImport),
@@ -117,11 +124,13 @@ impl User {
                 let username = username
                     .map(|name| name.parse::<Username>().map_err(|error| invalid(&name, error)))
                     .transpose()?;
+                let groups: BTreeSet<String> = groups.into_iter().collect();
+                mention_unnamed(client.config(), &groups);
                 let new = NewAccount {
                     email,
                     username,
                     name,
-                    groups: groups.into_iter().collect(),
+                    groups,
                     password: password.read()?,
                 };
                 let added: AccountView = client.send_with_reason(Command::AddUser(new), why).await?;
@@ -153,10 +162,24 @@ impl User {
                 let link = made.link.clone();
                 CommandOutput::new(&made, link)
             }
-            Self::SetGroups { user, groups, more } => {
-                let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();
+            Self::SetGroups {
+                user,
+                groups,
+                more,
+                add,
+                remove,
+            } => {
+                let change = if add.is_empty() && remove.is_empty() {
+                    AccountChange::SetGroups(groups.into_iter().chain(more).collect())
+                } else {
+                    edit_of_groups(add, remove)?
+                };
+                if let AccountChange::SetGroups(given) | AccountChange::EditGroups { add: given, .. } =
+                    &change
+                {
+                    mention_unnamed(client.config(), given);
+                }
                 let AccountChangeArgs { account, reason: why } = user;
-                let change = AccountChange::SetGroups(groups);
                 let user = account.user;
                 let command = Command::ChangeUser { user, change };
                 let changed: AccountView = client.send_with_reason(command, why).await?;
@@ -169,6 +192,16 @@ impl User {
             Self::Import(import) => import.run(client, json).await,
         }
     }
+}
+
+fn edit_of_groups(add: Vec<String>, remove: Vec<String>) -> Result<AccountChange, Failure> {
+    if let Some(both) = add.iter().find(|group| remove.contains(group)) {
+        return Err(Failure::usage(format!("{both} is both added and removed")));
+    }
+    Ok(AccountChange::EditGroups {
+        add: add.into_iter().collect(),
+        remove: remove.into_iter().collect(),
+    })
 }
 
 async fn delete(

@@ -132,6 +132,26 @@ impl Config {
     pub fn public_host(&self) -> Option<Host> {
         self.public_url.host_str()?.parse().ok()
     }
+
+    /// The groups that routes ask for, each with the labels of its routes.
+    pub fn groups_of_routes(&self) -> BTreeMap<String, Vec<String>> {
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let public = self.public_host();
+        for route in &self.route {
+            let (Allow::Groups(names), Some(public)) = (&route.allow, &public) else {
+                continue;
+            };
+            let Ok(label) = route.label(public) else { continue };
+            for name in names {
+                let routes = groups.entry(name.clone()).or_default();
+                // Routes of several methods at one place have one label.
+                if !routes.contains(&label) {
+                    routes.push(label.clone());
+                }
+            }
+        }
+        groups
+    }
 }
 
 impl Default for Config {

@@ -30,6 +30,9 @@ pub enum Command {
     ImportLines(HtpasswdLines),
     /// Accounts among many, or all. Answers an [`AccountList`](crate::api::AccountList).
     FindUsers(AccountQuery),
+    /// The groups, with their members counted and the routes that name them. Answers a
+    /// [`GroupList`](crate::api::GroupList).
+    ListGroups,
     /// Up to 1000 mails that wait or failed for good, in the order they were enqueued, from the one after this.
     /// Answers a [`MailList`](crate::api::MailList).
     ListMails(Option<MailId>),
@@ -120,6 +123,7 @@ impl Command {
     pub fn only_reads(&self) -> bool {
         match self {
             Self::FindUsers(_)
+            | Self::ListGroups
             | Self::ListMails(_)
             | Self::ListLocks
             | Self::ShowUser(_)

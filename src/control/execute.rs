@@ -10,8 +10,8 @@ use super::refusal_audit::AuditedCommand;
 use super::{Administration, CommandError};
 use crate::api::{
     AccessKeyList, AccessKeyView, AccountDetails, AccountList, AccountView, AuditEventList, CreatedAccessKey,
-    CreatedInvitations, EndedSessions, ImportReport, InvitationList, LocksView, MailList, RefusedLine,
-    ResentMails, ResetLink, RotatedMaster, SessionList,
+    CreatedInvitations, EndedSessions, GroupList, ImportReport, InvitationList, LocksView, MailList,
+    RefusedLine, ResentMails, ResetLink, RotatedMaster, SessionList,
 };
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
@@ -43,6 +43,7 @@ impl Administration {
             }
             Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
             Command::FindUsers(query) => to_value(self.find_accounts(query).await?)?,
+            Command::ListGroups => to_value(GroupList::from(services.admin_queries.groups().await?))?,
             Command::ShowUser(user) => to_value(self.show_account(&user).await?)?,
             Command::ChangeUser { user, change } => {
                 let changed = services.accounts.change(&user, change, by, origin).await?;

@@ -43,6 +43,7 @@ impl AuditedCommand {
             // Of lines of a file each is an act.
             Command::ImportLines(_)
             | Command::FindUsers(_)
+            | Command::ListGroups
             | Command::ListMails(_)
             | Command::ListLocks
             | Command::ShowUser(_)

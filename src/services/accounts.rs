@@ -90,6 +90,13 @@ pub enum AccountChange {
     Unlock,
     /// Replaces its groups.
     SetGroups(BTreeSet<String>),
+    /// Adds it to groups and removes it from others, whatever else it is in.
+    EditGroups {
+        /// The groups that it joins.
+        add: BTreeSet<String>,
+        /// The groups that it leaves. One that it is not in changes nothing.
+        remove: BTreeSet<String>,
+    },
     /// Replaces its password and ends its sessions.
     SetPassword(NewPassword),
 }
@@ -107,7 +114,7 @@ impl AccountChange {
             Self::Disable => Kind::Disable,
             Self::Enable => Kind::Enable,
             Self::Unlock => Kind::Unlock,
-            Self::SetGroups(_) => Kind::GroupsChange,
+            Self::SetGroups(_) | Self::EditGroups { .. } => Kind::GroupsChange,
             Self::SetPassword(_) => Kind::PasswordChange,
         }
     }
@@ -293,6 +300,10 @@ impl Accounts {
             AccountChange::Disable => Edit::Status(StatusChange::Disable),
             AccountChange::Enable => Edit::Status(StatusChange::Enable),
             AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
+            AccountChange::EditGroups { add, remove } => Edit::Membership {
+                add: Self::group_names(&add)?,
+                remove: Self::group_names(&remove)?,
+            },
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
                 Edit::Password(hash, self.clock.now())
@@ -300,6 +311,7 @@ impl Accounts {
         };
         let decides = matches!(edit, Edit::Status(_));
         let disables = matches!(edit, Edit::Status(StatusChange::Disable));
+        let edits_groups = matches!(edit, Edit::Membership { .. });
         let keeps_sessions = edit.keeps_sessions();
         let act = PendingChange {
             edit,
@@ -325,7 +337,8 @@ impl Accounts {
             self.revocations.pending.remove_disabled(changed.id);
         }
         drop(turn);
-        let held = decides && changed.status == before.status;
+        let held =
+            (decides && changed.status == before.status) || (edits_groups && changed.groups == before.groups);
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         let ended = if keeps_sessions {
@@ -480,6 +493,7 @@ impl Accounts {
             EditError::LastAdministrator => AccountError::LastAdministrator,
             // No administrator names anybody anew.
             EditError::TooManyUsernames => AccountError::FormerUsernames,
+            EditError::TooManyGroups => AccountError::TooManyGroups,
             EditError::Store(error) => AccountError::Store(error),
         })
     }
@@ -533,6 +547,10 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
 enum Edit {
     Status(StatusChange),
     Groups(BTreeSet<String>),
+    Membership {
+        add: BTreeSet<String>,
+        remove: BTreeSet<String>,
+    },
     Password(String, Timestamp),
 }
 
@@ -540,7 +558,7 @@ impl Edit {
     fn keeps_sessions(&self) -> bool {
         match self {
             Self::Status(ruling) => ruling.lets_in(),
-            Self::Groups(_) => true,
+            Self::Groups(_) | Self::Membership { .. } => true,
             Self::Password(..) => false,
         }
     }
@@ -579,6 +597,13 @@ impl PendingChange {
                 return self.approval.decide(*ruling, account, &self.by, &self.origin);
             }
             Edit::Groups(groups) => account.groups.clone_from(groups),
+            Edit::Membership { add, remove } => {
+                account.groups.retain(|group| !remove.contains(group));
+                account.groups.extend(add.iter().cloned());
+                if account.groups.len() > MOST_GROUPS {
+                    return Err(EditError::TooManyGroups);
+                }
+            }
             Edit::Password(hash, at) => {
                 account.password_hash.clone_from(hash);
                 account.password_changed_at = *at;

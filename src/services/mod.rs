@@ -76,7 +76,7 @@ pub use accounts::{
 pub use active_key::ActiveKey;
 pub use active_session::ActiveSession;
 pub use actor::Actor;
-pub use admin_queries::{AdminQueries, LocksInForce, MailFilter, MailPage};
+pub use admin_queries::{AdminQueries, GroupSummary, LocksInForce, MailFilter, MailPage};
 pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin};
 pub use change_rate_limiter::TooManyChanges;
 pub use deferred_revocations::DeferredRevocations;
@@ -326,6 +326,8 @@ impl Services {
                 store: store.clone(),
                 approval: approval.clone(),
                 lockout: lockout_policy,
+                groups_of_routes: config.groups_of_routes(),
+                administrators: administrators.clone(),
             }),
             failed_mails: Arc::new(FailedMails::new(&shared)),
             invitations: Arc::new(Invitations::new(&shared, config)),

@@ -1,5 +1,6 @@
 //! What administrators look for: accounts among many, a mail, and locks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +25,9 @@ pub trait AdminQueryStore: Send + Sync + 'static {
     ) -> Result<AccountPage, StoreError>;
 
     /// A mail that waits, or failed for good.
+    /// The groups that accounts are in, and how many accounts are in each.
+    async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError>;
+
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError>;
 
     /// The locks that are in force.

@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod forged;
+mod groups;
 mod import;
 mod invitations;
 mod keys;

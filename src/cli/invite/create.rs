@@ -1,5 +1,6 @@
 //! `vestibule invite create`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::Args;
 use super::{addresses, lifetime};
 use crate::api::{CreatedInvitations, InvitationView};
 use crate::cli::admin_client::{AdminClient, ReasonArg};
+use crate::cli::group::mention_unnamed;
 use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::config::SignupMode;
 use crate::control::Command;
@@ -62,9 +64,11 @@ impl Create {
             (false, false) => Invitees::Only(emails),
             (false, true) => Invitees::Mailed(emails),
         };
+        let groups: BTreeSet<String> = self.groups.into_iter().collect();
+        mention_unnamed(client.config(), &groups);
         let invitations = NewInvitations {
             invitees,
-            groups: self.groups.into_iter().collect(),
+            groups,
             ttl: self.ttl,
         };
         let language = self.lang;

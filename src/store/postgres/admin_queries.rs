@@ -1,5 +1,7 @@
 //! Looking for accounts and locks.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,6 +29,10 @@ impl AdminQueryStore for PostgresStore {
         self.database
             .with(async |client| find(client, &filter, after, limit).await)
             .await
+    }
+
+    async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError> {
+        self.database.with_all(async |client| groups(client).await).await
     }
 
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError> {
@@ -114,5 +120,15 @@ fn place(row: &Row) -> Result<AccountCursor, OperationError> {
     Ok(AccountCursor {
         term: row.try_get("term")?,
         account: row.try_get("id")?,
+async fn groups(client: &impl GenericClient) -> Result<BTreeMap<String, usize>, OperationError> {
+    let sql = "SELECT name, count(*) FROM account, unnest(groups) AS name GROUP BY name";
+    let rows = query(client, sql, &[]).await?;
+    let group = |row: &Row| {
+        let count: i64 = row.try_get(1)?;
+        Ok((row.try_get(0)?, usize::try_from(count).unwrap_or(usize::MAX)))
+    };
+    rows.iter().map(group).collect()
+}
+
     })
 }

@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use crate::store::record::Meta;
 
 /// Each takes the tables from one version to the next. One that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
 
 /// Which of them were done.
 const VERSIONS: &str =
