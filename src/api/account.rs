@@ -42,6 +42,8 @@ pub struct AccountView {
     pub agreements: Vec<Agreement>,
     /// The language of their mails, if one is known.
     pub language: Option<String>,
+    /// When its owner last signed in, if ever.
+    pub last_sign_in_at: Option<Timestamp>,
 }
 
 /// An address that is not confirmed.
@@ -83,6 +85,7 @@ impl From<Account> for AccountView {
             password_changed_at: account.password_changed_at,
             agreements: account.agreements,
             language: account.language,
+            last_sign_in_at: account.last_sign_in_at,
         }
     }
 }
@@ -207,7 +210,7 @@ mod tests {
         let theirs = serde_json::to_value(AccountView::for_owner(&account)).unwrap();
         let of_administrators = serde_json::to_value(AccountView::from(account)).unwrap();
         assert_eq!(of_administrators["decision"]["reason"], "not one of us");
-        for absent in ["decision", "name", "pending_email", "language"] {
+        for absent in ["decision", "name", "pending_email", "language", "last_sign_in_at"] {
             assert!(
                 theirs.get(absent).is_some_and(serde_json::Value::is_null),
                 "{theirs}"

@@ -137,7 +137,7 @@ impl User {
                 let text = format!("{} is added, username {}", added.email, added.username);
                 CommandOutput::new(&added, text)
             }
-            Self::List(list) => list.run(client).await,
+            Self::List(list) => list.run(client, json).await,
             Self::Show(AccountArg { user }) => {
                 let details: AccountDetails = client.send(Command::ShowUser(user)).await?;
                 let text = described(&details);
@@ -265,10 +265,15 @@ fn described(details: &AccountDetails) -> String {
         ("decided", decision),
         ("locked", locked.unwrap_or_else(|| "no".to_owned())),
         ("sessions", details.session_count.to_string()),
+        ("last sign-in", seen(account.last_sign_in_at, now)),
         ("created", moment(account.created_at, now)),
         ("password set", moment(account.password_changed_at, now)),
         ("id", account.id.to_string()),
     ])
+}
+
+fn seen(last_sign_in_at: Option<Timestamp>, now: Timestamp) -> String {
+    last_sign_in_at.map_or("never".to_owned(), |at| moment(at, now))
 }
 
 fn decided(decision: &Decision, now: Timestamp) -> String {

@@ -43,6 +43,8 @@ pub struct Account {
     pub agreements: Vec<Agreement>,
     /// The language to write to them in (BCP 47): that of their signup, or the one they chose. Pages go by the browser.
     pub language: Option<String>,
+    /// When its owner last signed in, if ever. The store keeps it, with the session that begins.
+    pub last_sign_in_at: Option<Timestamp>,
 }
 
 impl Account {
@@ -70,7 +72,13 @@ impl Account {
             password_changed_at: created_at,
             agreements: Vec::new(),
             language: None,
+            last_sign_in_at: None,
         }
+    }
+
+    /// When its owner last signed in; when it was made, if they never did.
+    pub fn last_active_at(&self) -> Timestamp {
+        self.last_sign_in_at.unwrap_or(self.created_at)
     }
 
     /// Whether they are in the group.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -24,10 +25,10 @@ pub trait AdminQueryStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<AccountPage, StoreError>;
 
-    /// A mail that waits, or failed for good.
     /// The groups that accounts are in, and how many accounts are in each.
     async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError>;
 
+    /// A mail that waits, or failed for good.
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError>;
 
     /// The locks that are in force.
@@ -43,6 +44,9 @@ pub struct AccountFilter {
     pub status: Option<AccountStatus>,
     /// Is in this group.
     pub group: Option<String>,
+    /// Was made before this moment, and its owner has not signed in since.
+    #[serde(default)]
+    pub inactive_since: Option<Timestamp>,
 }
 
 impl AccountFilter {
@@ -60,6 +64,9 @@ impl AccountFilter {
     pub fn passes(&self, account: &Account) -> bool {
         self.status.is_none_or(|status| status == account.status)
             && self.group.as_deref().is_none_or(|group| account.is_in(group))
+            && self
+                .inactive_since
+                .is_none_or(|since| account.last_active_at() < since)
     }
 
     /// All that an account is found by, each once and in order.

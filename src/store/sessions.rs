@@ -10,7 +10,8 @@ use crate::model::{AccessKeyId, Session, TokenDigest};
 /// Sessions: a part of every [`Store`](super::Store).
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
-    /// Keeps a session, and ends the one that the sign-in replaces.
+    /// Keeps a session, ends the one that the sign-in replaces, and notes the sign-in on the account
+    /// ([`last_sign_in_at`](crate::model::Account::last_sign_in_at), never back in time), in one step.
     ///
     /// Not if the account is gone or not active, or the access key that it was begun with is gone or switched off: that
     /// came about while somebody signed in, and those sessions were ended then.

@@ -182,6 +182,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authorize", "route", "a route has a policy"),
     ("authorize", "services", "a permit ends with its session"),
     ("cli", "api", "what commands print"),
+    ("cli", "csv", "lists go to spreadsheets and come from them"),
     ("cli", "app", "serve runs it"),
     ("cli", "clock", "a program begins with the machine's clock"),
     ("cli", "config", "every command reads it"),

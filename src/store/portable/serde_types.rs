@@ -36,6 +36,8 @@ pub(super) struct AccountForm {
     password_changed_at: Timestamp,
     agreements: Vec<Agreement>,
     language: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_sign_in_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::error::{OperationError, unavailable};
-use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
+use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
@@ -196,6 +196,10 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), Op
     let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
     let statuses: Vec<_> = accounts.iter().map(|account| account.status.as_str()).collect();
+    let active: Vec<_> = accounts
+        .iter()
+        .map(|account| micros(account.last_active_at()))
+        .collect();
     let (mut versions, mut records) = (Vec::new(), Vec::new());
     let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
     let (mut found, mut terms_of) = (Vec::new(), Vec::new());
@@ -218,17 +222,17 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), Op
              SELECT id, array_agg(name ORDER BY place) AS groups
              FROM unnest($7::uuid[], $8::text[]) WITH ORDINALITY AS given (id, name, place) GROUP BY id
          ), made AS (
-             INSERT INTO account (id, email, status, groups, version, record)
-             SELECT id, email, status, coalesce(groups, '{}'), version, record
-             FROM unnest($1::uuid[], $2::text[], $4::text[], $5::smallint[], $6::json[])
-                 AS given (id, email, status, version, record) LEFT JOIN grouped USING (id)
+             INSERT INTO account (id, email, status, groups, last_active_at, version, record)
+             SELECT id, email, status, coalesce(groups, '{}'), last_active_at, version, record
+             FROM unnest($1::uuid[], $2::text[], $4::text[], $11::bigint[], $5::smallint[], $6::json[])
+                 AS given (id, email, status, last_active_at, version, record) LEFT JOIN grouped USING (id)
          ), named AS (
              INSERT INTO username (username, account) SELECT * FROM unnest($3::text[], $1)
          )
          INSERT INTO account_term (term, account) SELECT * FROM unnest($10::text[], $9::uuid[])",
         &[
             &ids, &emails, &usernames, &statuses, &versions, &records, &grouped, &groups_of, &found,
-            &terms_of,
+            &terms_of, &active,
         ],
     )
     .await?;
@@ -242,7 +246,8 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
     execute(
         client,
         "WITH made AS (
-             INSERT INTO account (id, email, status, groups, version, record) VALUES ($1, $2, $3, $4, $5, $6)
+             INSERT INTO account (id, email, status, groups, version, record, last_active_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $9)
          ), named AS (
              INSERT INTO username (username, account) SELECT unnest($7::text[]), $1
          )
@@ -256,6 +261,7 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
             &record,
             &usernames.map(Username::as_str).collect::<Vec<_>>(),
             &terms(account),
+            &micros(account.last_active_at()),
         ],
     )
     .await?;
@@ -379,7 +385,8 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountChange) -> Res
     let (id, (version, record)) = (uuid(after.id.as_bytes()), encode(after)?);
     execute(
         tx,
-        "UPDATE account SET email = $2, status = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
+        "UPDATE account SET email = $2, status = $3, groups = $4, version = $5, record = $6, last_active_at = $7
+         WHERE id = $1",
         &[
             &id,
             &after.email.key(),
@@ -387,6 +394,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountChange) -> Res
             &groups(after),
             &version,
             &record,
+            &micros(after.last_active_at()),
         ],
     )
     .await?;
@@ -411,6 +419,15 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountChange) -> Res
     } else if change.replaces_pending_email() {
         tokens::void(tx, after.id, Purpose::ChangeEmail).await?;
     }
+    Ok(())
+}
+
+/// Writes an account, which is locked, that differs by its last sign-in alone.
+pub(super) async fn note_sign_in(tx: &Transaction<'_>, account: &Account) -> Result<(), OperationError> {
+    let (version, record) = encode(account)?;
+    let sql = "UPDATE account SET version = $2, record = $3, last_active_at = $4 WHERE id = $1";
+    let at = micros(account.last_active_at());
+    execute(tx, sql, &[&uuid(account.id.as_bytes()), &version, &record, &at]).await?;
     Ok(())
 }
 

@@ -9,12 +9,24 @@ use jiff::Timestamp;
 pub(super) use account_change::AccountChange;
 
 use crate::clock;
-use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose};
+use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose, Session};
 
 /// Whether a use is noted in place of the one that is known: never an earlier one, unless that was noted by a clock that
 /// was ahead.
 pub(super) fn is_later_use(used: Timestamp, known: Timestamp) -> bool {
     known < used || clock::is_ahead(known, used)
+}
+
+/// Notes on an account that its owner signs in with this session, never back in time. Whether it says something else now.
+pub(super) fn note_sign_in(account: &mut Account, session: &Session) -> bool {
+    let at = session.created_at;
+    let is_later = account
+        .last_sign_in_at
+        .is_none_or(|known| is_later_use(at, known));
+    if is_later {
+        account.last_sign_in_at = Some(at);
+    }
+    is_later
 }
 
 /// Whether a token serves at `now`, as far as it does not depend on others' accounts. Nobody who may not sign in moves
@@ -100,6 +112,7 @@ mod samples {
             password_changed_at: now,
             agreements: Vec::new(),
             language: None,
+            last_sign_in_at: None,
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn ann(random: &Random) -> Account {
             at: noon(),
         }],
         language: Some("ko".to_owned()),
+        last_sign_in_at: Some(later(noon(), Duration::from_nanos(7))),
         ..account("ann", random)
     }
 }
