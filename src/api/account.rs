@@ -164,13 +164,39 @@ pub struct ResetLink {
     pub expires_at: Timestamp,
 }
 
-/// What became of the lines of an htpasswd file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What became of the lines of an htpasswd file, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     /// The accounts that were added.
     pub added: Vec<AccountView>,
+    /// Where nothing is to be added: the accounts that would be.
+    pub planned: Option<Vec<PlannedAccount>>,
+    /// The lines that were passed over, since their addresses have accounts.
+    pub skipped: Vec<SkippedLine>,
     /// The lines that added none.
     pub refused: Vec<RefusedLine>,
+}
+
+/// An account that a line of a file would add.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAccount {
+    /// The number of the line, from 1.
+    pub line: usize,
+    /// The address.
+    pub email: Email,
+    /// The username.
+    pub username: Username,
+    /// The groups.
+    pub groups: BTreeSet<String>,
+}
+
+/// A line of a file whose address has an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The address.
+    pub email: Email,
 }
 
 /// A line of a file that added no account.

@@ -17,7 +17,8 @@ mod session;
 
 pub use access_key::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys, RotatedMaster};
 pub use account::{
-    AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, RefusedLine, ResetLink,
+    AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, PlannedAccount, RefusedLine,
+    ResetLink, SkippedLine,
 };
 pub use audit::{AuditEventList, AuditEventView};
 pub use group::{GroupList, GroupView};

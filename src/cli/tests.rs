@@ -54,6 +54,7 @@ fn every_documented_form_is_understood() {
         "user set-groups a@example.com --add ops --remove dev --reason why",
         "group list",
         "user import --htpasswd f --reason why",
+        "user import --htpasswd f --domain example.com --group ops --group dev --skip-existing --dry-run",
         "key rotate-master --reason why",
         "reload --reason why",
         "invite create",

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{InvitationId, MailId, SessionId};
 use crate::model::{AccessKeyId, AuditCursor};
 use crate::services::{
-    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, NewAccessKey, NewAccount,
-    NewInvitations,
+    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, HtpasswdDefaults,
+    NewAccessKey, NewAccount, NewInvitations,
 };
 
 /// How many accounts [`Command::FindUsers`] answers at one time.
@@ -26,7 +26,7 @@ pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 pub enum Command {
     /// Adds an account, verified and approved. Answers an [`AccountView`](crate::api::AccountView).
     AddUser(NewAccount),
-    /// Adds the accounts of some lines of an htpasswd file. Answers an [`ImportReport`](crate::api::ImportReport).
+    /// Adds the accounts of some lines of an htpasswd file, or says what it would add. Answers an [`ImportReport`](crate::api::ImportReport).
     ImportLines(HtpasswdLines),
     /// Accounts among many, or all. Answers an [`AccountList`](crate::api::AccountList).
     FindUsers(AccountQuery),
@@ -122,6 +122,7 @@ impl Command {
     /// Whether it changes nothing but the record, which an export of the audit log is on.
     pub fn only_reads(&self) -> bool {
         match self {
+            Self::ImportLines(lines) => matches!(lines.step, ImportStep::DryRun),
             Self::FindUsers(_)
             | Self::ListGroups
             | Self::ListMails(_)
@@ -137,7 +138,6 @@ impl Command {
             | Self::Recall(_)
             | Self::VerifyStore => true,
             Self::AddUser(_)
-            | Self::ImportLines(_)
             | Self::SendAgain(_)
             | Self::ChangeUser { .. }
             | Self::DeleteUser(_)
@@ -219,6 +219,24 @@ pub struct HtpasswdLines {
     pub first: usize,
     /// The lines.
     pub text: String,
+    /// What their accounts have besides.
+    pub defaults: HtpasswdDefaults,
+    /// Whether a line whose address has an account is passed over; otherwise it is refused.
+    pub skip_existing: bool,
+    /// What is done with them.
+    pub step: ImportStep,
+}
+
+/// What is done with the lines of an htpasswd file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportStep {
+    /// Reports what would become of them. Changes and records nothing.
+    DryRun,
+    /// Reports what would become of them, before they are added, and records refusals in the audit log.
+    Check,
+    /// They are added.
+    Add,
 }
 
 /// Which sessions to end.

@@ -3,15 +3,15 @@
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, MAILS_A_PAGE, SessionSelector,
-    USERS_A_PAGE,
+    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, ImportStep, MAILS_A_PAGE,
+    SessionSelector, USERS_A_PAGE,
 };
 use super::refusal_audit::AuditedCommand;
 use super::{Administration, CommandError};
 use crate::api::{
     AccessKeyList, AccessKeyView, AccountDetails, AccountList, AccountView, AuditEventList, CreatedAccessKey,
     CreatedInvitations, EndedSessions, GroupList, ImportReport, InvitationList, LocksView, MailList,
-    RefusedLine, ResentMails, ResetLink, RotatedMaster, SessionList,
+    PlannedAccount, RefusedLine, ResentMails, ResetLink, RotatedMaster, SessionList, SkippedLine,
 };
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
@@ -104,20 +104,41 @@ impl Administration {
     }
 
     async fn import_lines(&self, lines: &HtpasswdLines, by: &Actor) -> ImportReport {
-        let mut report = ImportReport {
-            added: Vec::new(),
-            refused: Vec::new(),
-        };
+        let HtpasswdLines {
+            first,
+            text,
+            defaults,
+            skip_existing,
+            step,
+        } = lines;
         let (accounts, origin) = (&self.services.accounts, Origin::default());
-        for line in accounts
-            .import_htpasswd(&lines.text, lines.first, by, &origin)
-            .await
-        {
-            match line.result {
-                Ok(added) => report.added.push(added.into()),
-                Err(error) => {
+        let (results, mut planned) = match step {
+            ImportStep::DryRun | ImportStep::Check => (
+                accounts.preview_htpasswd(text, *first, defaults).await,
+                Some(Vec::new()),
+            ),
+            ImportStep::Add => {
+                let imported = accounts.import_htpasswd(text, *first, defaults, by, &origin);
+                (imported.await, None)
+            }
+        };
+        let mut report = ImportReport::default();
+        for line in results {
+            match (line.result, &mut planned) {
+                (Ok(account), Some(planned)) => planned.push(PlannedAccount {
+                    line: line.number,
+                    email: account.email,
+                    username: account.username,
+                    groups: account.groups,
+                }),
+                (Ok(added), None) => report.added.push(added.into()),
+                (Err(AccountError::EmailTaken(email)), _) if *skip_existing => {
+                    let line = line.number;
+                    report.skipped.push(SkippedLine { line, email });
+                }
+                (Err(error), _) => {
                     let error = CommandError::from(error);
-                    if let Some(problem) = error.problem {
+                    if let Some(problem) = error.problem.filter(|_| *step != ImportStep::DryRun) {
                         let act = AuditedCommand::on(Kind::AccountAdd, &line.name);
                         self.note_refused(act, problem, by).await;
                     }
@@ -129,7 +150,7 @@ impl Administration {
                 }
             }
         }
-        report
+        ImportReport { planned, ..report }
     }
 
     async fn find_accounts(&self, query: AccountQuery) -> Result<AccountList, CommandError> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use url::Url;
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
@@ -37,7 +36,7 @@ mod status;
 mod version;
 
 pub use error::AccountError;
-pub use htpasswd::{HtpasswdLine, ImportedLine};
+pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
 pub(super) use status::StatusChange;
 pub use version::{AccountPart, AccountVersion};
 
@@ -60,6 +59,13 @@ pub struct NewAccount {
     pub groups: BTreeSet<String>,
     /// The password.
     pub password: NewPassword,
+}
+
+impl NewAccount {
+    /// The username that it gets: the one that is asked for, or what can be made of the address, if anything.
+    pub fn effective_username(&self) -> Option<Username> {
+        self.username.clone().or_else(|| default_username(&self.email))
+    }
 }
 
 /// Where a new password comes from.
@@ -135,7 +141,6 @@ pub struct Accounts {
     clock: Clock,
     random: Random,
     signup: SignupConfig,
-    public_url: Url,
     /// `admin.group`
     administrators: String,
 }
@@ -160,7 +165,6 @@ impl Accounts {
             clock: shared.clock.clone(),
             random: shared.random.clone(),
             signup: config.signup.clone(),
-            public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
         }
     }
@@ -184,13 +188,7 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Vec<Result<Account, AccountError>> {
-        let mut prepared = Vec::with_capacity(wanted.len());
-        for new in wanted {
-            prepared.push(match new {
-                Ok(new) => self.prepare(new).await,
-                Err(error) => Err(error),
-            });
-        }
+        let prepared = self.prepare_all(wanted).await;
         let accounts = prepared.iter().flatten().cloned().collect();
         let mut created = match by.act_on(&self.store).create_accounts(accounts).await {
             Ok(created) => Ok(created.into_iter()),
@@ -212,14 +210,45 @@ impl Accounts {
         results
     }
 
+    /// What [`add_all`](Self::add_all) would come to now. Nothing is added.
+    pub(super) async fn preview_all(
+        &self,
+        wanted: Vec<Result<NewAccount, AccountError>>,
+    ) -> Vec<Result<Account, AccountError>> {
+        let prepared = self.prepare_all(wanted).await;
+        let accounts = prepared.iter().flatten().cloned().collect();
+        let mut previewed = match self.store.preview_accounts(accounts).await {
+            Ok(previewed) => Ok(previewed.into_iter()),
+            Err(error) => Err(error),
+        };
+        let result = |account: Result<Account, AccountError>| {
+            account.and_then(|account| match &mut previewed {
+                Ok(previewed) => made(account, previewed.next().unwrap_or(CreateAccount::InvitationVoid)),
+                Err(error) => Err(error.clone().into()),
+            })
+        };
+        prepared.into_iter().map(result).collect()
+    }
+
+    async fn prepare_all(
+        &self,
+        wanted: Vec<Result<NewAccount, AccountError>>,
+    ) -> Vec<Result<Account, AccountError>> {
+        let mut prepared = Vec::with_capacity(wanted.len());
+        for new in wanted {
+            prepared.push(match new {
+                Ok(new) => self.prepare(new).await,
+                Err(error) => Err(error),
+            });
+        }
+        prepared
+    }
+
     /// The account as it will be kept.
     async fn prepare(&self, new: NewAccount) -> Result<Account, AccountError> {
-        let username = match new.username {
-            Some(username) => username,
-            None => {
-                default_username(&new.email).ok_or_else(|| AccountError::NoUsername(new.email.clone()))?
-            }
-        };
+        let username = new
+            .effective_username()
+            .ok_or_else(|| AccountError::NoUsername(new.email.clone()))?;
         if is_reserved(&self.signup, &username) {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }

@@ -204,11 +204,18 @@ fn accounts_are_imported_once() {
     let site = site();
     let file = format!("# people\nann:{HASH}\nbob@example.com:{HASH}\n");
     fs::write(site.path("htpasswd"), file).unwrap();
-    let import = ["user", "import", "--htpasswd", "htpasswd"];
+    let import = [
+        "user",
+        "import",
+        "--htpasswd",
+        "htpasswd",
+        "--domain",
+        "example.org",
+    ];
 
     let report = site.ask(&import);
     let added = report["added"].as_array().unwrap();
-    assert_eq!(added[0]["email"], "ann@localhost");
+    assert_eq!(added[0]["email"], "ann@example.org");
     assert_eq!(added[1]["username"], "bob");
 
     let again = site.run(&[&import[..], &["--json"]].concat());

@@ -13,7 +13,7 @@ use super::row::{decode, encode, execute, micros, query, query_opt, query_value,
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::rules::{AccountChange, GuardedGroup};
+use crate::store::rules::{AccountChange, GuardedGroup, TakenNames};
 use crate::store::{
     AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
     StoreError, rules,
@@ -41,6 +41,15 @@ impl AccountStore for PostgresStore {
     async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
         self.database
             .transact(accounts, |tx, accounts| Box::pin(create_all(tx, accounts)))
+            .await
+    }
+
+    async fn preview_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.database
+            .with(async |client| {
+                let mut taken = taken_names(client, &accounts).await?;
+                Ok(accounts.iter().map(|account| taken.take(account)).collect())
+            })
             .await
     }
 
@@ -149,37 +158,40 @@ async fn create_all(
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, OperationError> {
     // As above: somebody who takes one of them at this moment makes the insertion fail.
-    let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
-    let sql = "SELECT email FROM account WHERE email = ANY($1)";
-    let mut taken_addresses = column_of(tx, sql, &addresses).await?;
-    let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
-    let sql = "SELECT username FROM username WHERE username = ANY($1)";
-    let mut taken_names = column_of(tx, sql, &names).await?;
+    let mut taken = taken_names(tx, accounts).await?;
     let mut created = Vec::with_capacity(accounts.len());
     let outcomes = accounts.iter().map(|account| {
-        let (address, name) = (account.email.key(), account.username.as_str());
-        if taken_addresses.contains(address) {
-            CreateAccount::EmailTaken
-        } else if taken_names.contains(name) {
-            CreateAccount::UsernameTaken
-        } else {
-            taken_addresses.insert(address.to_owned());
-            taken_names.insert(name.to_owned());
+        let outcome = taken.take(account);
+        if outcome == CreateAccount::Created {
             created.push(rules::new_account(account));
-            CreateAccount::Created
         }
+        outcome
     });
     let outcomes = outcomes.collect();
     insert_all(tx, &created).await?;
     Ok(outcomes)
 }
 
+/// Those of their addresses and usernames that others have.
+async fn taken_names(
+    client: &impl GenericClient,
+    accounts: &[Account],
+) -> Result<TakenNames, OperationError> {
+    let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
+    let sql = "SELECT email FROM account WHERE email = ANY($1)";
+    let addresses = column_of(client, sql, &addresses).await?;
+    let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
+    let sql = "SELECT username FROM username WHERE username = ANY($1)";
+    let usernames = column_of(client, sql, &names).await?;
+    Ok(TakenNames { addresses, usernames })
+}
+
 async fn column_of(
-    tx: &Transaction<'_>,
+    client: &impl GenericClient,
     sql: &str,
     wanted: &[&str],
 ) -> Result<HashSet<String>, OperationError> {
-    let rows = query(tx, sql, &[&wanted]).await?;
+    let rows = query(client, sql, &[&wanted]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 

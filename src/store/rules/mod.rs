@@ -4,12 +4,17 @@ mod account_change;
 pub(super) mod import;
 pub(super) mod mails;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 pub(super) use account_change::AccountChange;
 
 use crate::clock;
-use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose, Session};
+use crate::model::{
+    Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose, Session, Username,
+};
+use crate::store::CreateAccount;
 
 /// Whether a use is noted in place of the one that is known: never an earlier one, unless that was noted by a clock that
 /// was ahead.
@@ -41,6 +46,36 @@ pub(super) fn new_account(account: &Account) -> Account {
     Account {
         former_usernames: Vec::new(),
         ..account.clone()
+    }
+}
+
+/// Addresses, by their keys, and usernames that new accounts cannot have.
+#[derive(Debug, Default)]
+pub(super) struct TakenNames {
+    pub(super) addresses: HashSet<String>,
+    pub(super) usernames: HashSet<String>,
+}
+
+impl TakenNames {
+    pub(super) fn add_address(&mut self, email: &Email) {
+        self.addresses.insert(email.key().to_owned());
+    }
+
+    pub(super) fn add_username(&mut self, username: &Username) {
+        self.usernames.insert(username.as_str().to_owned());
+    }
+
+    /// What becomes of a new account; if it is made, its names are taken from then on.
+    pub(super) fn take(&mut self, account: &Account) -> CreateAccount {
+        if self.addresses.contains(account.email.key()) {
+            CreateAccount::EmailTaken
+        } else if self.usernames.contains(account.username.as_str()) {
+            CreateAccount::UsernameTaken
+        } else {
+            self.add_address(&account.email);
+            self.add_username(&account.username);
+            CreateAccount::Created
+        }
     }
 }
 
