@@ -22,7 +22,7 @@ pub use account::{
 };
 pub use audit::{AuditEventList, AuditEventView};
 pub use group::{GroupList, GroupView};
-pub use invitation::{CreatedInvitations, InvitationList, InvitationView};
+pub use invitation::{CreatedInvitations, InvitationList, InvitationView, PlannedInvitation};
 pub use lock::{LockedAccessKey, LockedAccount, LocksView};
 pub use mail::{MailList, MailView, ResentMails};
 pub use server::{ReloadReport, ServerInfo};

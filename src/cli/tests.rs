@@ -61,6 +61,7 @@ fn every_documented_form_is_understood() {
         "invite create --email a@example.com --group ops --ttl 7d --count 3",
         "invite list",
         "invite revoke 0190b5a0-0000-7000-8000-000000000000",
+        "invite create --csv f --send --resend --lang ko --skip-existing --dry-run --needs-approval",
         "session list",
         "session list --user a@example.com",
         "session revoke --user a@example.com",

@@ -60,6 +60,13 @@ pub enum Command {
         language: Option<String>,
     },
     /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](crate::api::ResetLink).
+    /// Says which invitations would be made, and makes none. Answers [`CreatedInvitations`](crate::api::CreatedInvitations).
+    PlanInvitations {
+        /// The invitations.
+        invitations: NewInvitations,
+        /// The language of their mails (BCP 47).
+        language: Option<String>,
+    },
     CreateResetLink(String),
     /// Invitations that are good for something, oldest first. Answers an [`InvitationList`](crate::api::InvitationList).
     ListInvitations,
@@ -136,6 +143,7 @@ impl Command {
             | Self::Explain { .. }
             | Self::ExplainRequest(_)
             | Self::Recall(_)
+            | Self::PlanInvitations { .. }
             | Self::VerifyStore => true,
             Self::AddUser(_)
             | Self::SendAgain(_)

@@ -15,9 +15,7 @@ use crate::api::{
 };
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
-use crate::services::{
-    AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, NewInvitations, Origin,
-};
+use crate::services::{AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, Origin};
 
 impl Administration {
     /// Does what is asked, by whom and why is for the record, which has what is refused too. The answer is what [`Command`]
@@ -57,7 +55,19 @@ impl Administration {
             Command::Invite {
                 invitations,
                 language,
-            } => to_value(self.invite(invitations, language, by).await?)?,
+            } => {
+                let origin = in_language(language);
+                let invited = services.invitations.invite(invitations, by, &origin).await?;
+                to_value(CreatedInvitations::from(invited))?
+            }
+            Command::PlanInvitations {
+                invitations,
+                language,
+            } => {
+                let origin = in_language(language);
+                let planned = services.invitations.plan(invitations, by, &origin).await?;
+                to_value(CreatedInvitations::planned(planned))?
+            }
             Command::ListInvitations => {
                 let invitations = services.invitations.list().await?;
                 to_value(InvitationList::from(invitations))?
@@ -179,20 +189,6 @@ impl Administration {
             email: account.email,
             expires_at,
         })
-    }
-
-    async fn invite(
-        &self,
-        new: NewInvitations,
-        language: Option<String>,
-        by: &Actor,
-    ) -> Result<CreatedInvitations, CommandError> {
-        // The gateway's own machine, in the language that was asked for.
-        let origin = Origin {
-            language,
-            ..Origin::default()
-        };
-        Ok(self.services.invitations.invite(new, by, &origin).await?.into())
     }
 
     async fn revoke_invitation(&self, id: InvitationId, by: &Actor) -> Result<InvitationId, CommandError> {
@@ -317,5 +313,13 @@ impl Administration {
             Some(user) => Ok(Some(self.services.accounts.find(user).await?.id)),
             None => Ok(None),
         }
+    }
+}
+
+/// The gateway's own machine, in the language that was asked for.
+fn in_language(language: Option<String>) -> Origin {
+    Origin {
+        language,
+        ..Origin::default()
     }
 }

@@ -47,6 +47,7 @@ impl AuditedCommand {
             | Command::ListMails(_)
             | Command::ListLocks
             | Command::ShowUser(_)
+            | Command::PlanInvitations { .. }
             | Command::ListInvitations
             | Command::ListSessions(_)
             | Command::Reload
@@ -100,7 +101,7 @@ impl Administration {
     }
 }
 
-fn listed(emails: &[Email]) -> String {
-    let names: Vec<&str> = emails.iter().map(Email::as_str).collect();
+fn listed<'e>(emails: impl Iterator<Item = &'e Email>) -> String {
+    let names: Vec<&str> = emails.map(Email::as_str).collect();
     names.join(", ")
 }

@@ -85,7 +85,9 @@ pub use email_tokens::{Confirmation, EmailTokens, LinkError};
 pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
-pub use invitations::{InvitationError, Invitations, Invitees, IssuedInvitation, NewInvitations};
+pub use invitations::{
+    InvitationError, InvitationOutcome, Invitations, Invitee, Invitees, IssuedInvitation, NewInvitations,
+};
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
 pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
 pub use master_keys::MasterKeyError;

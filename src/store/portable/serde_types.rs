@@ -100,6 +100,16 @@ pub(super) struct InvitationForm {
     groups: BTreeSet<String>,
     created_at: Timestamp,
     expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    approves: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    mailed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

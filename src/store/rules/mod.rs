@@ -4,7 +4,7 @@ mod account_change;
 pub(super) mod import;
 pub(super) mod mails;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -82,6 +82,31 @@ impl TakenNames {
 /// Whether an invitation is good for an account with this address, as far as it does not depend on other accounts.
 pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timestamp) -> bool {
     now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
+}
+
+/// The invitations that replace earlier ones, found by what they are bound to.
+pub(super) struct Replacing<'i>(HashMap<&'i str, &'i Invitation>);
+
+impl<'i> Replacing<'i> {
+    pub(super) fn new(invitations: &'i [Invitation]) -> Self {
+        let bound = invitations.iter();
+        Self(
+            bound
+                .filter_map(|new| Some((new.email.as_ref()?.key(), new)))
+                .collect(),
+        )
+    }
+
+    /// Whether none of them is bound to an address, and so none replaces another.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them takes the place of this one.
+    pub(super) fn replaces(&self, earlier: &Invitation) -> bool {
+        let new = earlier.email.as_ref().and_then(|email| self.0.get(email.key()));
+        new.is_some_and(|new| new.kind == earlier.kind && new.id != earlier.id)
+    }
 }
 
 /// A group that somebody has to stay in who may sign in, such as the administrators'.

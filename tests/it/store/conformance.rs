@@ -73,6 +73,7 @@ macro_rules! conformance {
                 accounts_survive_a_restart
             }
             invitations {
+                an_invitation_takes_the_place_of_another_for_its_address
                 an_invitation_is_used_up_with_the_account_it_makes
                 an_invitation_is_kept_if_no_account_is_made
                 an_invitation_is_void_to_the_second
