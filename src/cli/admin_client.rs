@@ -117,7 +117,7 @@ impl AdminClient {
             self.writable().await?
         };
         let outcome = match command {
-            Command::Explain { .. } | Command::ExplainRequest(_) => {
+            Command::Explain { .. } | Command::ExplainRequest(_) | Command::ExplainRefusals { .. } => {
                 // On the heap: it makes a whole gateway.
                 Box::pin(explain_offline(&self.config, administration, command)).await
             }

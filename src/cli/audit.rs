@@ -203,7 +203,7 @@ fn kind_parser() -> impl TypedValueParser<Value = AuditKind> {
 }
 
 /// A moment, or how long ago.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);
     }

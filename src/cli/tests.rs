@@ -30,6 +30,7 @@ fn every_documented_form_is_understood() {
         "explain --url /a",
         "explain --method POST --url https://a.example.com/b --as a@example.com",
         "explain --request 0123",
+        "explain --as a@example.com --since 1h",
         "doctor",
         "doctor --mail a@example.com --json",
         "user add a@example.com",

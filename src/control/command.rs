@@ -1,5 +1,6 @@
 //! What can be asked.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InvitationId, MailId, SessionId};
@@ -115,6 +116,13 @@ pub enum Command {
     },
     /// Says what became of the request with this id. Answers a `RequestReport`.
     ExplainRequest(String),
+    /// Says what an account was refused since a moment. Answers a `RefusalReport`.
+    ExplainRefusals {
+        /// Its address, username or id.
+        user: String,
+        /// The moment.
+        since: Timestamp,
+    },
     /// Says what the running gateway remembers of the request with this id, at once. Answers a `RecentRequest` or null.
     Recall(String),
     /// Checks the store. Answers a [`Verification`](crate::store::Verification) without faults.
@@ -143,6 +151,7 @@ impl Command {
             | Self::Explain { .. }
             | Self::ExplainRequest(_)
             | Self::Recall(_)
+            | Self::ExplainRefusals { .. }
             | Self::PlanInvitations { .. }
             | Self::VerifyStore => true,
             Self::AddUser(_)

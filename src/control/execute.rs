@@ -106,6 +106,7 @@ impl Administration {
             // The stages explain it, and whoever puts them together.
             Command::Explain { .. }
             | Command::ExplainRequest(_)
+            | Command::ExplainRefusals { .. }
             | Command::Recall(_)
             | Command::Whereabouts => {
                 return Err(CommandError::new("there is no gateway to ask"));

@@ -56,6 +56,7 @@ impl AuditedCommand {
             | Command::Whereabouts
             | Command::Explain { .. }
             | Command::ExplainRequest(_)
+            | Command::ExplainRefusals { .. }
             | Command::Recall(_)
             | Command::VerifyStore
             | Command::ExportStore(_)

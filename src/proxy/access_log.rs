@@ -21,7 +21,7 @@ use crate::log_writer::LogWriter;
 use crate::metrics::{Counter, Metrics};
 use crate::request::{ClientAddress, RequestHead, RequestId};
 
-pub use search::{LoggedRequest, find_request};
+pub use search::{LoggedRequest, find_refusals, find_request};
 
 /// The status of a request whose client left before it was answered. No answer has it; logs elsewhere use it too.
 const CLIENT_LEFT: u16 = 499;
