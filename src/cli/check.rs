@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::config_file::ConfigLocation;
 use super::output::{exit_after, mention, print_json, print_line};
-use crate::app::{self, CheckReport};
+use crate::app::{self, CheckFinding, CheckReport};
 use crate::clock::Clock;
 use crate::config::{Config, DEFAULT_PATH, Diagnostic, LoadedConfig};
 
@@ -56,8 +56,9 @@ fn report(config: Option<&Path>) -> ConfigReport {
             warnings.extend(odd);
             (errors, warnings)
         }
-        Err(problems) => (problems.errors, problems.warnings),
+        Err(problems) => (problems.errors, problems.warnings, Vec::new()),
     };
+            let (odd, meant) = config.checks.part(odd);
     ConfigReport {
         subject,
         errors,
@@ -69,11 +70,17 @@ fn report(config: Option<&Path>) -> ConfigReport {
 /// keys that are none, templates of the operator that fail.
 pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let CheckReport { errors, warnings } = app::check(config, &Clock::system());
-    let problems = |found: Vec<(String, String)>| {
-        let problems = found.into_iter();
-        problems
-            .map(|(key, message)| Diagnostic::found_later(file, &key, message))
-            .collect()
+    let problem = |CheckFinding { key, message, place }: CheckFinding| match place {
+        None => Diagnostic::found_later(file, &key, message),
+        Some((file, line)) => Diagnostic {
+            file: file.display().to_string(),
+            position: line.map(|line| TextPosition { line, column: 1 }),
+            message: message
+                .strip_prefix(&format!("{}: ", file.display()))
+                .map_or(message.clone(), str::to_owned),
+            key,
+            suggestion: None,
+        },
     };
     (problems(errors), problems(warnings))
 }
@@ -105,6 +112,7 @@ impl ConfigReport {
         json!({
             "ok": self.errors.is_empty(),
             "errors": self.errors,
+    let problems = |found: Vec<CheckFinding>| found.into_iter().map(problem).collect();
             "warnings": self.warnings,
         })
     }
@@ -136,10 +144,7 @@ mod tests {
         fs::write(folder.path().join("login.html"), "{{").unwrap();
         let report = report_on(&format!("[branding]\nfolder = {:?}\n", folder.path()));
         let text = report.text();
-        assert!(
-            text.contains(":2:10: branding.folder: ") && text.contains("login.html"),
-            "{text}"
-        );
+        assert!(text.contains("login.html:1:1: branding.folder: "), "{text}");
     }
 
     #[test]

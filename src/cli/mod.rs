@@ -14,6 +14,7 @@ mod lock;
 mod logging;
 mod mail;
 mod output;
+mod pages;
 mod password;
 mod progress;
 mod reload;
@@ -81,6 +82,9 @@ enum Command {
     Explain(explain::Explain),
     /// Check the installation from outside: listeners, certificates, applications, mail, files.
     Doctor(doctor::Doctor),
+    /// Export the texts and templates of pages.
+    #[command(subcommand)]
+    Pages(pages::Pages),
     /// Manage accounts.
     #[command(subcommand)]
     User(user::User),
@@ -144,6 +148,7 @@ impl Cli {
                     json,
                 );
             }
+            Some(Command::Pages(pages)) => pages.run().map(Some),
             // It asks nothing of a gateway, and is wanted where there is none.
             Some(Command::Store(store::Store::Verify { file: Some(file) })) => {
                 store::verify_file(&file, json).map(Some)

@@ -33,6 +33,7 @@ fn every_documented_form_is_understood() {
         "explain --as a@example.com --since 1h",
         "doctor",
         "doctor --mail a@example.com --json",
+        "pages export folder",
         "user add a@example.com",
         "user add a@example.com --username ann --name Ann --group ops --group dev --password-stdin",
         "user add a@example.com --password-hash $2y$10$x",

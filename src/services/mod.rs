@@ -89,7 +89,7 @@ pub use invitations::{
     InvitationError, InvitationOutcome, Invitations, Invitee, Invitees, IssuedInvitation, NewInvitations,
 };
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
-pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
+pub use mail::{LETTER, LETTER_TEMPLATE, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
 pub use master_keys::MasterKeyError;
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};

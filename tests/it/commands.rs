@@ -10,6 +10,7 @@ mod invitations;
 mod keys;
 mod lists;
 mod mail;
+mod pages;
 mod place;
 mod salvage;
 mod standard_stream;

@@ -187,6 +187,12 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authorize", "route", "a route has a policy"),
     ("authorize", "services", "a permit ends with its session"),
     ("cli", "api", "what commands print"),
+    (
+        "cli::pages",
+        "portal",
+        "the built-in templates are written out to start from",
+    ),
+    ("cli::pages", "text", "and so are the built-in texts"),
     ("cli", "csv", "lists go to spreadsheets and come from them"),
     ("cli", "app", "serve runs it"),
     ("cli", "clock", "a program begins with the machine's clock"),

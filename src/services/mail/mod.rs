@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 pub use self::probe::{MailProbe, ProbeError};
-pub use self::templates::LETTER;
 use self::templates::MailTemplates;
+pub use self::templates::{LETTER, LETTER_TEMPLATE};
 #[cfg(test)]
 pub(super) use self::throttle::ANNOUNCED;
 use self::throttle::AnnouncementThrottle;
@@ -74,8 +74,13 @@ pub enum MailError {
     #[error(transparent)]
     Text(#[from] TextError),
     /// How it is written cannot be read.
-    #[error("the template of mails: {0}")]
-    Template(String),
+    #[error("the template of mails: {message}")]
+    Template {
+        /// What is wrong.
+        message: String,
+        /// The line of the template, from 1.
+        line: Option<usize>,
+    },
 }
 
 /// The service.
