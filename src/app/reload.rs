@@ -204,7 +204,9 @@ impl Next {
         store: Option<&StoreLocation>,
         shared: SharedState,
     ) -> Result<Self, ReloadError> {
-        let LoadedConfig { mut config, warnings } = (source.0)()?;
+        let LoadedConfig {
+            mut config, warnings, ..
+        } = (source.0)()?;
         if config.route.is_empty() && !running.route.is_empty() {
             return Err(ReloadError::NoRoute(running.route.len()));
         }

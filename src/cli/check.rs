@@ -9,7 +9,7 @@ use super::config_file::ConfigLocation;
 use super::output::{exit_after, mention, print_json, print_line};
 use crate::app::{self, CheckFinding, CheckReport};
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_PATH, Diagnostic, LoadedConfig};
+use crate::config::{ChecksConfig, Config, DEFAULT_PATH, Diagnostic, LoadedConfig, TextPosition};
 
 /// Reads the configuration and reports on it: 0 if it can be run, 1 if not.
 ///
@@ -35,6 +35,7 @@ struct ConfigReport {
     subject: String,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    accepted: Vec<Diagnostic>,
 }
 
 fn report(config: Option<&Path>) -> ConfigReport {
@@ -50,20 +51,49 @@ fn report(config: Option<&Path>) -> ConfigReport {
     if let Some(adoption) = adoption {
         mention(adoption);
     }
-    let (errors, warnings) = match loaded {
-        Ok(LoadedConfig { config, mut warnings }) => {
+    let (errors, warnings, accepted) = match loaded {
+        Ok(LoadedConfig {
+            config,
+            mut warnings,
+            mut accepted,
+        }) => {
             let (errors, odd) = try_out(file, &config);
+            let (odd, meant) = config.checks.part(odd);
             warnings.extend(odd);
-            (errors, warnings)
+            accepted.extend(meant);
+            warnings.extend(unused(file, &config, &accepted));
+            (errors, warnings, accepted)
         }
         Err(problems) => (problems.errors, problems.warnings, Vec::new()),
     };
-            let (odd, meant) = config.checks.part(odd);
     ConfigReport {
         subject,
         errors,
         warnings,
+        accepted,
     }
+}
+
+/// What is accepted and warned of no more: it would hide the warning that comes next by that name.
+fn unused(file: &Path, config: &Config, accepted: &[Diagnostic]) -> Vec<Diagnostic> {
+    let accepts = config.checks.accept.iter().enumerate();
+    let is_unused = |key: &String| {
+        let alone = ChecksConfig {
+            accept: vec![key.clone()],
+        };
+        alone.part(accepted.to_vec()).1.is_empty()
+    };
+    accepts
+        .filter(|(_, key)| is_unused(key))
+        .map(|(index, _)| Diagnostic {
+            suggestion: Some("remove it".to_owned()),
+            ..Diagnostic::found_later(
+                file,
+                &format!("checks.accept[{index}]"),
+                "accepts nothing: there is no warning about this key".to_owned(),
+            )
+        })
+        .collect()
 }
 
 /// What a start would refuse, and warn of, that the configuration's own rules cannot see: certificates that do not fit,
@@ -82,6 +112,7 @@ pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Diagnostic>, Vec<Dia
             suggestion: None,
         },
     };
+    let problems = |found: Vec<CheckFinding>| found.into_iter().map(problem).collect();
     (problems(errors), problems(warnings))
 }
 
@@ -92,11 +123,26 @@ impl ConfigReport {
             .warnings
             .iter()
             .map(|problem| format!("warning: {problem}\n"));
-        errors.chain(warnings).chain([self.summary()]).collect()
+        let hint = self
+            .warnings
+            .iter()
+            .map(|warning| &warning.key)
+            .find(|key| !key.starts_with("checks."));
+        let hint = hint.map(|key| {
+            format!("A warning that is meant is accepted by its key: [checks] accept = [{key:?}]\n")
+        });
+        errors
+            .chain(warnings)
+            .chain(hint)
+            .chain([self.summary()])
+            .collect()
     }
 
     fn summary(&self) -> String {
-        let warnings = counted(self.warnings.len(), "warning");
+        let mut warnings = counted(self.warnings.len(), "warning");
+        if !self.accepted.is_empty() {
+            warnings = format!("{warnings}, {} accepted", self.accepted.len());
+        }
         if self.errors.is_empty() {
             format!("ok: {}, {warnings}", self.subject)
         } else {
@@ -112,8 +158,8 @@ impl ConfigReport {
         json!({
             "ok": self.errors.is_empty(),
             "errors": self.errors,
-    let problems = |found: Vec<CheckFinding>| found.into_iter().map(problem).collect();
             "warnings": self.warnings,
+            "accepted": self.accepted,
         })
     }
 }

@@ -82,7 +82,8 @@ impl Key {
                 reason: why,
             } => {
                 let scope = scope(client.config(), routes, methods)?;
-                if !client.config().login.iam {
+                let config = client.config();
+                if !config.login.iam && !config.checks.accepts("login.iam") {
                     mention("warning: login.iam is off: access keys are not accepted until it is on");
                 }
                 let command = Command::CreateKey {

@@ -6,6 +6,7 @@ mod admin;
 mod audit;
 mod branding;
 mod check;
+mod checks;
 mod dev_config;
 mod diagnostic;
 mod diff;
@@ -49,6 +50,7 @@ use crate::request::Host;
 pub use admin::AdminConfig;
 pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
+pub use checks::ChecksConfig;
 pub use diagnostic::{Diagnostic, TextPosition};
 pub use header_template::{HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
 pub use host_pattern::HostPattern;
@@ -120,6 +122,8 @@ pub struct Config {
     pub timeouts: TimeoutsConfig,
     /// What is written about requests and about the gateway itself.
     pub log: LogConfig,
+    /// Warnings that are known and meant.
+    pub checks: ChecksConfig,
     /// Certificates from an authority on the Internet. Not built yet.
     pub acme: Option<Reserved>,
     /// The folder that paths were relative to: see [`Config::base_of`].
@@ -177,6 +181,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             log: LogConfig::default(),
+            checks: ChecksConfig::default(),
             acme: None,
             base: PathBuf::new(),
         }

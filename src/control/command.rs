@@ -60,7 +60,6 @@ pub enum Command {
         /// The language of their mails (BCP 47).
         language: Option<String>,
     },
-    /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](crate::api::ResetLink).
     /// Says which invitations would be made, and makes none. Answers [`CreatedInvitations`](crate::api::CreatedInvitations).
     PlanInvitations {
         /// The invitations.
@@ -68,6 +67,7 @@ pub enum Command {
         /// The language of their mails (BCP 47).
         language: Option<String>,
     },
+    /// Makes a link that sets a new password, whatever `login.reset` says. Answers a [`ResetLink`](crate::api::ResetLink).
     CreateResetLink(String),
     /// Invitations that are good for something, oldest first. Answers an [`InvitationList`](crate::api::InvitationList).
     ListInvitations,
@@ -143,6 +143,7 @@ impl Command {
             | Self::ListMails(_)
             | Self::ListLocks
             | Self::ShowUser(_)
+            | Self::PlanInvitations { .. }
             | Self::ListInvitations
             | Self::ListSessions(_)
             | Self::ListKeys(_)
@@ -150,9 +151,8 @@ impl Command {
             | Self::Whereabouts
             | Self::Explain { .. }
             | Self::ExplainRequest(_)
-            | Self::Recall(_)
             | Self::ExplainRefusals { .. }
-            | Self::PlanInvitations { .. }
+            | Self::Recall(_)
             | Self::VerifyStore => true,
             Self::AddUser(_)
             | Self::SendAgain(_)

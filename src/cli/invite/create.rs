@@ -19,6 +19,7 @@ use crate::model::Email;
 use crate::services::{Invitee, Invitees, NewInvitations};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(in crate::cli) struct Create {
     /// The only e-mail address that can use the invitation.
     #[arg(long)]
@@ -33,10 +34,10 @@ pub(in crate::cli) struct Create {
     /// Mail those again who have an invitation already.
     #[arg(long, requires = "send")]
     resend: bool,
-    /// Pass over addresses that have an account instead of inviting nobody because of them.
+    /// Skip addresses that have an account; otherwise one of them refuses the command.
     #[arg(long)]
     skip_existing: bool,
-    /// Say who would be invited, and invite nobody.
+    /// Print what would be created, and create nothing.
     #[arg(long)]
     dry_run: bool,
     /// Have accounts wait for approval, where signup.approval asks for it, even though their addresses are invited.
@@ -69,7 +70,8 @@ impl Create {
                 "one address needs only one invitation: leave out --count",
             ));
         }
-        if client.config().signup.mode == SignupMode::Closed {
+        let config = client.config();
+        if config.signup.mode == SignupMode::Closed && !config.checks.accepts("signup.mode") {
             mention(
                 "warning: signup.mode is \"closed\": invitations serve nobody until it is \"invite\" or \"open\"",
             );
