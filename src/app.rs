@@ -29,8 +29,8 @@ use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
 use crate::upstream::ConnectionLimit;
 
-pub use check::{CheckReport, check};
-pub use explain::{ExplainReport, RequestReport, explain_offline};
+pub use check::{CheckFinding, CheckReport, check};
+pub use explain::{ExplainReport, RefusalReport, RefusedRequest, RequestReport, explain_offline};
 pub use reload::{ConfigSource, ReloadError, RunningGateway};
 
 /// What the application takes from the process.

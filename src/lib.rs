@@ -16,6 +16,7 @@ pub mod clock;
 mod colour;
 pub mod config;
 pub mod control;
+mod csv;
 pub mod descriptors;
 pub mod doctor;
 pub mod identity;

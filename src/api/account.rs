@@ -42,6 +42,8 @@ pub struct AccountView {
     pub agreements: Vec<Agreement>,
     /// The language of its mails (BCP 47), if it is known.
     pub language: Option<String>,
+    /// When its owner last signed in, if ever.
+    pub last_sign_in_at: Option<Timestamp>,
 }
 
 /// A new address that is not verified yet.
@@ -83,6 +85,7 @@ impl From<Account> for AccountView {
             password_changed_at: account.password_changed_at,
             agreements: account.agreements,
             language: account.language,
+            last_sign_in_at: account.last_sign_in_at,
         }
     }
 }
@@ -161,13 +164,39 @@ pub struct ResetLink {
     pub expires_at: Timestamp,
 }
 
-/// The result of importing lines of an htpasswd file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What became of the lines of an htpasswd file, or would.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     /// The accounts that were added.
     pub added: Vec<AccountView>,
+    /// Where nothing is to be added: the accounts that would be.
+    pub planned: Option<Vec<PlannedAccount>>,
+    /// The lines that were passed over, since their addresses have accounts.
+    pub skipped: Vec<SkippedLine>,
     /// The lines that added no account.
     pub refused: Vec<RefusedLine>,
+}
+
+/// An account that a line of a file would add.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAccount {
+    /// The number of the line, from 1.
+    pub line: usize,
+    /// The address.
+    pub email: Email,
+    /// The username.
+    pub username: Username,
+    /// The groups.
+    pub groups: BTreeSet<String>,
+}
+
+/// A line of a file whose address has an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedLine {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The address.
+    pub email: Email,
 }
 
 /// A refused line.
@@ -207,7 +236,7 @@ mod tests {
         let theirs = serde_json::to_value(AccountView::for_owner(&account)).unwrap();
         let of_administrators = serde_json::to_value(AccountView::from(account)).unwrap();
         assert_eq!(of_administrators["decision"]["reason"], "not one of us");
-        for absent in ["decision", "name", "pending_email", "language"] {
+        for absent in ["decision", "name", "pending_email", "language", "last_sign_in_at"] {
             assert!(
                 theirs.get(absent).is_some_and(serde_json::Value::is_null),
                 "{theirs}"

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind};
-use crate::services::{IssuedInvitation, LoadedRows};
+use crate::services::{InvitationOutcome, IssuedInvitation, LoadedRows};
 
 /// An invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,16 @@ pub struct InvitationView {
     pub created_at: Timestamp,
     /// When it expires.
     pub expires_at: Timestamp,
+    /// What to call the owner of the account that it makes.
+    pub name: Option<String>,
+    /// The language of its mail, if one was asked for.
+    pub language: Option<String>,
+    /// Whether it is the approval too.
+    pub approves: bool,
+    /// Whether it was mailed to its address.
+    pub mailed: bool,
+    /// Who made it, by the name that the audit log has for them.
+    pub created_by: Option<String>,
     /// The link, only of a new invitation that was not mailed.
     pub link: Option<String>,
 }
@@ -37,6 +47,11 @@ impl From<Invitation> for InvitationView {
             groups: invitation.groups,
             created_at: invitation.created_at,
             expires_at: invitation.expires_at,
+            name: invitation.name,
+            language: invitation.language,
+            approves: invitation.approves,
+            mailed: invitation.mailed,
+            created_by: invitation.created_by,
             link: None,
         }
     }
@@ -65,20 +80,75 @@ impl From<LoadedRows<Invitation>> for InvitationList {
 pub struct CreatedInvitations {
     /// The link of the first one.
     pub link: Option<String>,
-    /// The invitations.
+    /// The invitations that were made.
     pub invitations: Vec<InvitationView>,
+    /// Where none is to be made: those that would be.
+    pub planned: Option<Vec<PlannedInvitation>>,
+    /// The live invitations of addresses for which an identical one was asked for: they were not mailed again.
+    pub unchanged: Vec<InvitationView>,
+    /// The addresses that were passed over, since they have accounts.
+    pub skipped: Vec<Email>,
 }
 
-impl From<Vec<IssuedInvitation>> for CreatedInvitations {
-    fn from(issued: Vec<IssuedInvitation>) -> Self {
-        let view = |IssuedInvitation { invitation, link }| InvitationView {
-            link,
-            ..InvitationView::from(invitation)
+/// An invitation that would be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedInvitation {
+    /// The only address that it would serve, if it is bound to one.
+    pub email: Option<Email>,
+    /// What to call the owner of the account that it makes.
+    pub name: Option<String>,
+    /// The groups of that account.
+    pub groups: BTreeSet<String>,
+    /// The language of its mail, if one was asked for.
+    pub language: Option<String>,
+    /// Whether it would take the place of another one for its address.
+    pub replaces: bool,
+}
+
+impl From<IssuedInvitation> for PlannedInvitation {
+    fn from(
+        IssuedInvitation {
+            invitation, replaces, ..
+        }: IssuedInvitation,
+    ) -> Self {
+        Self {
+            email: invitation.email,
+            name: invitation.name,
+            groups: invitation.groups,
+            language: invitation.language,
+            replaces,
+        }
+    }
+}
+
+impl CreatedInvitations {
+    /// What would be made, with nothing that was.
+    pub fn planned(outcome: InvitationOutcome) -> Self {
+        let planned = outcome.issued.into_iter().map(PlannedInvitation::from);
+        Self {
+            planned: Some(planned.collect()),
+            ..Self::from(InvitationOutcome {
+                issued: Vec::new(),
+                unchanged: outcome.unchanged,
+                skipped: outcome.skipped,
+            })
+        }
+    }
+}
+
+impl From<InvitationOutcome> for CreatedInvitations {
+    fn from(outcome: InvitationOutcome) -> Self {
+        let view = |issued: IssuedInvitation| InvitationView {
+            link: issued.link,
+            ..InvitationView::from(issued.invitation)
         };
-        let invitations: Vec<InvitationView> = issued.into_iter().map(view).collect();
+        let invitations: Vec<InvitationView> = outcome.issued.into_iter().map(view).collect();
         Self {
             link: invitations.first().and_then(|first| first.link.clone()),
             invitations,
+            planned: None,
+            unchanged: outcome.unchanged.into_iter().map(InvitationView::from).collect(),
+            skipped: outcome.skipped,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod access_key;
 mod account;
 mod audit;
+mod group;
 mod invitation;
 mod lock;
 mod mail;
@@ -15,10 +16,12 @@ mod session;
 
 pub use access_key::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys, RotatedMaster};
 pub use account::{
-    AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, RefusedLine, ResetLink,
+    AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, PlannedAccount, RefusedLine,
+    ResetLink, SkippedLine,
 };
 pub use audit::{AuditEventList, AuditEventView};
-pub use invitation::{CreatedInvitations, InvitationList, InvitationView};
+pub use group::{GroupList, GroupView};
+pub use invitation::{CreatedInvitations, InvitationList, InvitationView, PlannedInvitation};
 pub use lock::{LockedAccessKey, LockedAccount, LocksView};
 pub use mail::{MailList, MailView, ResentMails};
 pub use server::{ReloadReport, ServerInfo};

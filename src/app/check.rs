@@ -3,29 +3,40 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, MailTransport, StoreLocation};
+use crate::config::{Config, StoreLocation};
 use crate::control::socket::check_place;
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls};
 use crate::log_file::{LogFile, Reopening};
-use crate::portal::Portal;
+use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;
 use crate::route::Routes;
-use crate::services::{Audit, MailError, Mailer, check_master_key};
+use crate::services::{Audit, LETTER, MailError, Mailer, check_master_key};
 
 /// Findings by key, such as `tls.certificates[0].key`.
 #[derive(Debug, Default)]
 pub struct CheckReport {
     /// What a start would refuse.
-    pub errors: Vec<(String, String)>,
-    /// What is probably not meant.
-    pub warnings: Vec<(String, String)>,
+    pub errors: Vec<CheckFinding>,
+    /// What the operator may not have meant.
+    pub warnings: Vec<CheckFinding>,
+}
+
+/// A finding.
+#[derive(Debug)]
+pub struct CheckFinding {
+    /// The key, `tls.certificates[0].key`.
+    pub key: String,
+    /// A sentence.
+    pub message: String,
+    /// The file that is at fault where the configuration itself is not, and the line in it, from 1.
+    pub place: Option<(PathBuf, Option<usize>)>,
 }
 
 /// Builds what a start builds, by the same code, but writes nothing and opens no connection. Blocks on files.
@@ -43,10 +54,19 @@ pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     }
     match Portal::check(config) {
         Ok(odd) => {
-            let odd = odd.into_iter().map(|odd| ("branding.folder".to_owned(), odd));
+            let odd = odd.into_iter().map(|odd| CheckFinding {
+                key: "branding.folder".to_owned(),
+                message: odd.message,
+                place: Some((odd.file, odd.line)),
+            });
             report.warnings.extend(odd);
         }
-        Err(error) => report.error("branding.folder", &error),
+        Err(error) => {
+            report.error("branding.folder", &error);
+            if let Some(finding) = report.errors.last_mut() {
+                finding.place = place(config, &error);
+            }
+        }
     }
     if let Err(error) = stages(config) {
         let key = match error {
@@ -70,6 +90,20 @@ fn stages(config: &Config) -> Result<(), BuildError> {
     Ok(Gateway::check(config, &routes)?)
 }
 
+/// Where in the operator's own files an error about pages, mails or texts is.
+fn place(config: &Config, error: &PortalError) -> Option<(PathBuf, Option<usize>)> {
+    match error {
+        PortalError::OwnTemplate { file, line, .. } => Some((file.clone(), *line)),
+        PortalError::Text(error) | PortalError::Mail(MailError::Text(error)) => {
+            Some((error.file().to_owned(), error.line()))
+        }
+        PortalError::Mail(MailError::Template { line, .. }) => {
+            Some((config.branding.folder.join(LETTER), *line))
+        }
+        _ => None,
+    }
+}
+
 impl CheckReport {
     /// Adds an error, without the key if the message begins with it.
     fn error(&mut self, key: &str, error: &dyn std::fmt::Display) {
@@ -78,7 +112,11 @@ impl CheckReport {
             .strip_prefix(key)
             .and_then(|message| message.strip_prefix(": "))
             .unwrap_or(&message);
-        self.errors.push((key.to_owned(), message.to_owned()));
+        self.errors.push(CheckFinding {
+            key: key.to_owned(),
+            message: message.to_owned(),
+            place: None,
+        });
     }
 
     fn certificates(&mut self, config: &Config, clock: &Clock) {
@@ -89,9 +127,11 @@ impl CheckReport {
             let key = format!("tls.certificates[{index}]");
             match loaded {
                 Ok(doubts) => {
-                    let doubts = doubts.into_iter().map(str::to_owned);
-                    self.warnings
-                        .extend(doubts.map(|doubt| (format!("{key}.cert"), doubt)));
+                    self.warnings.extend(doubts.into_iter().map(|doubt| CheckFinding {
+                        key: format!("{key}.cert"),
+                        message: doubt.to_owned(),
+                        place: None,
+                    }));
                 }
                 Err(error @ (CertificateError::Mismatch { .. } | CertificateError::NoKey(_))) => {
                     self.error(&format!("{key}.key"), &error);
@@ -125,11 +165,6 @@ impl CheckReport {
             self.error("listen.admin_socket", &error);
         } else if let Err(reason) = require_writable_folder(folder) {
             self.error("listen.admin_socket", &reason);
-        }
-        if let Ok(MailTransport::Folder(folder)) = config.mail.transport()
-            && let Some(file) = no_folder(&folder)
-        {
-            self.error("mail.url", &format!("{} is no folder", file.display()));
         }
         if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
             if let Some(file) = no_folder(&folder) {

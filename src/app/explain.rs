@@ -1,9 +1,12 @@
 //! Explains requests: what would happen to one, and what happened to a past one.
 
+use std::collections::HashSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
 use tokio::task::spawn_blocking;
@@ -16,10 +19,10 @@ use crate::config::{Config, LogConfig};
 use crate::control::{Administration, Command, CommandError};
 use crate::log_file::Reopening;
 use crate::metrics::Metrics;
-use crate::model::AuditEvent;
+use crate::model::{AuditEvent, AuditOutcome, Email};
 use crate::proxy::{
     ExplainError, ExplainRequest, Explanation, Gateway, LoggedRequest, RecentRequest, RequestHistory,
-    SharedState, find_request,
+    SharedState, find_refusals, find_request,
 };
 use crate::random::Random;
 use crate::route::Routes;
@@ -30,6 +33,9 @@ const LOOKS: usize = 100;
 
 /// The most events of a request.
 const EVENTS: usize = 50;
+
+/// Refusals of one account that are told.
+const REFUSALS: usize = 200;
 
 /// What would happen to a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,6 +58,86 @@ pub struct RequestReport {
     pub log_error: Option<String>,
     /// From the audit log.
     pub events: Vec<AuditEvent>,
+}
+
+/// What an account was refused.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RefusalReport {
+    /// Its address.
+    pub email: Email,
+    /// From this moment on.
+    pub since: Timestamp,
+    /// From when on the running gateway remembers the requests that were refused; none if none runs.
+    pub remembered_since: Option<Timestamp>,
+    /// The requests, the oldest first, at most 200.
+    pub requests: Vec<RefusedRequest>,
+    /// Why the access log could not be read.
+    pub log_error: Option<String>,
+    /// The sign-ins and acts that were refused, as the audit log has them, the oldest first, at most 200.
+    pub events: Vec<AuditEvent>,
+}
+
+/// A request that was refused, by the gateway or by the application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRequest {
+    /// Its name.
+    pub request_id: String,
+    /// When it came.
+    pub time: Timestamp,
+    /// From which address.
+    pub client: IpAddr,
+    /// Its method.
+    pub method: Option<String>,
+    /// Its host.
+    pub host: Option<String>,
+    /// Its path, without the query.
+    pub path: Option<String>,
+    /// The route, as host and path.
+    pub route: Option<String>,
+    /// The status of the response.
+    pub status: u16,
+    /// What was refused: the slug; none where only the access log has it, or the application refused.
+    pub slug: Option<String>,
+    /// Why, where the slug does not say all.
+    pub reason: Option<String>,
+    /// The server whose response it was, if it was the application's.
+    pub upstream: Option<String>,
+}
+
+impl From<RecentRequest> for RefusedRequest {
+    fn from(recent: RecentRequest) -> Self {
+        Self {
+            request_id: recent.request_id,
+            time: recent.time,
+            client: recent.client,
+            method: recent.method,
+            host: Some(recent.host),
+            path: Some(recent.path),
+            route: recent.route,
+            status: recent.status,
+            slug: recent.slug,
+            reason: recent.reason,
+            upstream: None,
+        }
+    }
+}
+
+impl From<LoggedRequest> for RefusedRequest {
+    fn from(logged: LoggedRequest) -> Self {
+        Self {
+            request_id: logged.request_id,
+            time: logged.time,
+            client: logged.client,
+            method: logged.method,
+            host: logged.host,
+            path: logged.path,
+            route: logged.route,
+            status: logged.status,
+            slug: None,
+            reason: None,
+            upstream: logged.upstream,
+        }
+    }
 }
 
 impl RunningGateway {
@@ -122,8 +208,77 @@ async fn execute(
         }
         Command::Recall(id) => Ok(to_value(history.and_then(|recent| recent.find(&id)))?),
         Command::ExplainRequest(id) => Ok(to_value(recall(&id, services, log, history).await?)?),
+        Command::ExplainRefusals { user, since } => Ok(to_value(
+            refusals_of(&user, since, services, log, history).await?,
+        )?),
         _ => Err(CommandError::new("that needs no explanation")),
     }
+}
+
+/// What the gateway remembers, what the access log has besides, and what the audit log has.
+async fn refusals_of(
+    user: &str,
+    since: Timestamp,
+    services: &Services,
+    log: &LogConfig,
+    history: Option<&RequestHistory>,
+) -> Result<RefusalReport, CommandError> {
+    let account = services.accounts.find(user).await?;
+    let remembered = history.map(|history| history.refusals_of(account.id, since));
+    let remembered = remembered.into_iter().flatten().map(RefusedRequest::from);
+    let mut requests: Vec<RefusedRequest> = remembered.collect();
+    let mut log_error = None;
+    if has_file(log) {
+        let (file, username) = (log.access_file.clone(), account.username.to_string());
+        let found = spawn_blocking(move || find_refusals(&file, &username, since, REFUSALS)).await;
+        match found.map_err(io::Error::from).flatten() {
+            Ok(logged) => {
+                let known: HashSet<String> = requests.iter().map(|one| one.request_id.clone()).collect();
+                let others = logged.into_iter().filter(|one| !known.contains(&one.request_id));
+                requests.extend(others.map(RefusedRequest::from));
+            }
+            Err(error) => log_error = Some(unreadable(log, &error)),
+        }
+    }
+    requests.sort_by_key(|request| request.time);
+    requests.drain(..requests.len().saturating_sub(REFUSALS));
+    let filter = AuditFilter {
+        about: services.audit.resolve_subjects(account.email.as_str()).await?,
+        outcome: Some(AuditOutcome::Failure),
+        from: Some(since),
+        ..AuditFilter::default()
+    };
+    let (mut events, mut after) = (Vec::new(), None);
+    for _ in 0..LOOKS {
+        let order = AuditOrder::NewestFirst;
+        let page = services
+            .audit
+            .read(filter.clone(), order, after, REFUSALS)
+            .await?;
+        events.extend(page.events.into_iter().map(|(_, event)| event));
+        after = page.next;
+        if after.is_none() || events.len() >= REFUSALS {
+            break;
+        }
+    }
+    events.truncate(REFUSALS);
+    events.reverse();
+    Ok(RefusalReport {
+        email: account.email,
+        since,
+        remembered_since: history.map(RequestHistory::refusals_since),
+        requests,
+        log_error,
+        events,
+    })
+}
+
+fn has_file(log: &LogConfig) -> bool {
+    log.access && !log.access_file.as_os_str().is_empty()
+}
+
+fn unreadable(log: &LogConfig, error: &io::Error) -> String {
+    format!("{} cannot be read: {error}", log.access_file.display())
 }
 
 async fn recall(
@@ -154,16 +309,12 @@ async fn recall(
         }
     }
     events.reverse();
-    let has_file = log.access && !log.access_file.as_os_str().is_empty();
-    let (logged, log_error) = if has_file {
+    let (logged, log_error) = if has_file(log) {
         let (file, id) = (log.access_file.clone(), id.to_owned());
         let found = spawn_blocking(move || find_request(&file, &id)).await;
         match found.map_err(io::Error::from).flatten() {
             Ok(logged) => (logged, None),
-            Err(error) => (
-                None,
-                Some(format!("{} cannot be read: {error}", log.access_file.display())),
-            ),
+            Err(error) => (None, Some(unreadable(log, &error))),
         }
     } else {
         (None, None)

@@ -132,9 +132,10 @@ impl RunningGateway {
         match command {
             Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
             Command::Whereabouts => Ok(to_value(self.server_info().await)?.into()),
-            Command::Explain { .. } | Command::ExplainRequest(_) | Command::Recall(_) => {
-                self.explain(command).await.map(CommandResult::from)
-            }
+            Command::Explain { .. }
+            | Command::ExplainRequest(_)
+            | Command::ExplainRefusals { .. }
+            | Command::Recall(_) => self.explain(command).await.map(CommandResult::from),
             command => self.administration.load_full().run(command, by).await,
         }
     }
@@ -203,7 +204,9 @@ impl Next {
         store: Option<&StoreLocation>,
         shared: SharedState,
     ) -> Result<Self, ReloadError> {
-        let LoadedConfig { mut config, warnings } = (source.0)()?;
+        let LoadedConfig {
+            mut config, warnings, ..
+        } = (source.0)()?;
         if config.route.is_empty() && !running.route.is_empty() {
             return Err(ReloadError::NoRoute(running.route.len()));
         }

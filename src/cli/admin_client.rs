@@ -119,7 +119,7 @@ impl AdminClient {
             self.writable().await?
         };
         let outcome = match command {
-            Command::Explain { .. } | Command::ExplainRequest(_) => {
+            Command::Explain { .. } | Command::ExplainRequest(_) | Command::ExplainRefusals { .. } => {
                 // Boxed: its future builds a whole gateway.
                 Box::pin(explain_offline(&self.config, administration, command)).await
             }

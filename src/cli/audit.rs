@@ -207,7 +207,7 @@ fn kind_parser() -> impl TypedValueParser<Value = AuditKind> {
 }
 
 /// Parses a time, or how long ago it was.
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);
     }

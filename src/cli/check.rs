@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::config_file::ConfigLocation;
 use super::output::{exit_after, mention, print_json, print_text};
-use crate::app::{self, CheckReport};
+use crate::app::{self, CheckFinding, CheckReport};
 use crate::clock::Clock;
-use crate::config::{Config, DEFAULT_PATH, Diagnostic, LoadedConfig};
+use crate::config::{ChecksConfig, Config, DEFAULT_PATH, Diagnostic, LoadedConfig, TextPosition};
 
 /// Checks the configuration; exit status 0 if a gateway can start with it, else 1.
 ///
@@ -35,6 +35,7 @@ struct ConfigReport {
     subject: String,
     errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
+    accepted: Vec<Diagnostic>,
 }
 
 fn report(config: Option<&Path>) -> ConfigReport {
@@ -50,31 +51,68 @@ fn report(config: Option<&Path>) -> ConfigReport {
     if let Some(adoption) = adoption {
         mention(adoption);
     }
-    let (errors, warnings) = match loaded {
-        Ok(LoadedConfig { config, mut warnings }) => {
+    let (errors, warnings, accepted) = match loaded {
+        Ok(LoadedConfig {
+            config,
+            mut warnings,
+            mut accepted,
+        }) => {
             let (errors, odd) = try_out(file, &config);
+            let (odd, meant) = config.checks.part(odd);
             warnings.extend(odd);
-            (errors, warnings)
+            accepted.extend(meant);
+            warnings.extend(unused(file, &config, &accepted));
+            (errors, warnings, accepted)
         }
-        Err(problems) => (problems.errors, problems.warnings),
+        Err(problems) => (problems.errors, problems.warnings, Vec::new()),
     };
     ConfigReport {
         subject,
         errors,
         warnings,
+        accepted,
     }
+}
+
+/// What is accepted and warned of no more: it would hide the warning that comes next by that name.
+fn unused(file: &Path, config: &Config, accepted: &[Diagnostic]) -> Vec<Diagnostic> {
+    let accepts = config.checks.accept.iter().enumerate();
+    let is_unused = |key: &String| {
+        let alone = ChecksConfig {
+            accept: vec![key.clone()],
+        };
+        alone.part(accepted.to_vec()).1.is_empty()
+    };
+    accepts
+        .filter(|(_, key)| is_unused(key))
+        .map(|(index, _)| Diagnostic {
+            suggestion: Some("remove it".to_owned()),
+            ..Diagnostic::found_later(
+                file,
+                &format!("checks.accept[{index}]"),
+                "accepts nothing: there is no warning about this key".to_owned(),
+            )
+        })
+        .collect()
 }
 
 /// Returns what a start would refuse, and what it would warn of, beyond the rules of the configuration
 /// itself: certificates, keys, the operator's templates.
 pub(super) fn try_out(file: &Path, config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let CheckReport { errors, warnings } = app::check(config, &Clock::system());
-    let problems = |found: Vec<(String, String)>| {
-        let problems = found.into_iter();
-        problems
-            .map(|(key, message)| Diagnostic::found_later(file, &key, message))
-            .collect()
+    let problem = |CheckFinding { key, message, place }: CheckFinding| match place {
+        None => Diagnostic::found_later(file, &key, message),
+        Some((file, line)) => Diagnostic {
+            file: file.display().to_string(),
+            position: line.map(|line| TextPosition { line, column: 1 }),
+            message: message
+                .strip_prefix(&format!("{}: ", file.display()))
+                .map_or(message.clone(), str::to_owned),
+            key,
+            suggestion: None,
+        },
     };
+    let problems = |found: Vec<CheckFinding>| found.into_iter().map(problem).collect();
     (problems(errors), problems(warnings))
 }
 
@@ -85,11 +123,26 @@ impl ConfigReport {
             .warnings
             .iter()
             .map(|problem| format!("warning: {problem}\n"));
-        errors.chain(warnings).chain([self.summary()]).collect()
+        let hint = self
+            .warnings
+            .iter()
+            .map(|warning| &warning.key)
+            .find(|key| !key.starts_with("checks."));
+        let hint = hint.map(|key| {
+            format!("A warning that is meant is accepted by its key: [checks] accept = [{key:?}]\n")
+        });
+        errors
+            .chain(warnings)
+            .chain(hint)
+            .chain([self.summary()])
+            .collect()
     }
 
     fn summary(&self) -> String {
-        let warnings = counted(self.warnings.len(), "warning");
+        let mut warnings = counted(self.warnings.len(), "warning");
+        if !self.accepted.is_empty() {
+            warnings = format!("{warnings}, {} accepted", self.accepted.len());
+        }
         if self.errors.is_empty() {
             format!("ok: {}, {warnings}", self.subject)
         } else {
@@ -106,6 +159,7 @@ impl ConfigReport {
             "ok": self.errors.is_empty(),
             "errors": self.errors,
             "warnings": self.warnings,
+            "accepted": self.accepted,
         })
     }
 }
@@ -136,10 +190,7 @@ mod tests {
         fs::write(folder.path().join("login.html"), "{{").unwrap();
         let report = report_on(&format!("[branding]\nfolder = {:?}\n", folder.path()));
         let text = report.text();
-        assert!(
-            text.contains(":2:10: branding.folder: ") && text.contains("login.html"),
-            "{text}"
-        );
+        assert!(text.contains("login.html:1:1: branding.folder: "), "{text}");
     }
 
     #[test]

@@ -47,9 +47,11 @@ impl Doctor {
         let mut elsewhere = Vec::new();
         let (loaded, adoption) = location.load_beside_gateway();
         let (config, errors, warnings) = match loaded {
-            Ok(LoadedConfig { config, mut warnings }) => {
+            Ok(LoadedConfig {
+                config, mut warnings, ..
+            }) => {
                 let (errors, odd) = try_out(file, &config);
-                warnings.extend(odd);
+                warnings.extend(config.checks.part(odd).0);
                 (Some(config), errors, warnings)
             }
             Err(problems) => match problems.elsewhere {

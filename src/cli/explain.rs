@@ -5,16 +5,18 @@ mod text;
 use std::convert::Infallible;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::admin_client::AdminClient;
+use super::audit;
 use super::output::{CommandOutput, Failure};
-use crate::app::{ExplainReport, RequestReport};
+use crate::app::{ExplainReport, RefusalReport, RequestReport};
 use crate::control::Command;
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The URL of a request, or a path at `public_url`.
-    #[arg(long, required_unless_present = "request")]
+    #[arg(long, required_unless_present_any = ["request", "since"])]
     url: Option<String>,
     /// The method of the request, in upper or lower case.
     #[arg(long, default_value = "GET", value_parser = method)]
@@ -25,6 +27,13 @@ pub(super) struct Explain {
     /// The `Destination` of a COPY or MOVE: a URL or a path.
     #[arg(long, value_name = "URL")]
     destination: Option<String>,
+    /// List what the account of `--as` was refused since this time, such as "2026-01-31T12:00:00Z", or since this long ago,
+    /// such as "1h".
+    #[arg(
+        long, value_name = "WHEN", value_parser = audit::moment, requires = "user",
+        conflicts_with_all = ["url", "method", "destination", "request"]
+    )]
+    since: Option<Timestamp>,
     /// Explain the past request with this X-Request-Id.
     #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user", "destination"])]
     request: Option<String>,
@@ -41,6 +50,11 @@ impl Explain {
         if let Some(id) = self.request {
             let recalled: RequestReport = client.send(Command::ExplainRequest(id)).await?;
             return CommandOutput::new(&recalled, text::recalled(&recalled));
+        }
+        if let (Some(user), Some(since)) = (&self.user, self.since) {
+            let user = user.clone();
+            let refusals: RefusalReport = client.send(Command::ExplainRefusals { user, since }).await?;
+            return CommandOutput::new(&refusals, text::refusals(&refusals));
         }
         let url = self
             .url

@@ -3,6 +3,7 @@
 mod addresses;
 mod create;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -60,7 +61,6 @@ fn listed(invitations: &[InvitationView]) -> String {
     }
     let now = Clock::system().now();
     let rows = invitations.iter().map(|invitation| {
-        let groups: Vec<&str> = invitation.groups.iter().map(String::as_str).collect();
         [
             invitation.id.to_string(),
             kind(invitation.kind).to_owned(),
@@ -68,11 +68,16 @@ fn listed(invitations: &[InvitationView]) -> String {
                 .email
                 .as_ref()
                 .map_or("anybody".to_owned(), Email::to_string),
-            groups.join(", "),
+            joined(&invitation.groups),
             moment(invitation.expires_at, now),
         ]
     });
     table(["ID", "FOR", "EMAIL", "GROUPS", "EXPIRES"], rows)
+}
+
+fn joined(groups: &BTreeSet<String>) -> String {
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    groups.join(", ")
 }
 
 fn kind(kind: InvitationKind) -> &'static str {

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::admin_client::{AdminClient, ReasonArg};
+use super::confirm::Confirmation;
 use super::output::{CommandOutput, Failure, mention, mention_unreadable};
 use super::table::{list, moment, table};
 use crate::api::{AccessKeyList, AccessKeyView, CreatedAccessKey, RotatedMaster};
@@ -56,10 +57,12 @@ pub(super) enum Key {
         #[command(flatten)]
         reason: ReasonArg,
     },
-    /// Revoke an access key permanently.
+    /// Revoke an access key permanently. Asks on a terminal.
     Revoke {
         /// The access key.
         access_key: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
         #[command(flatten)]
         reason: ReasonArg,
     },
@@ -79,7 +82,8 @@ impl Key {
                 reason: why,
             } => {
                 let scope = scope(client.config(), routes, methods)?;
-                if !client.config().login.iam {
+                let config = client.config();
+                if !config.login.iam && !config.checks.accepts("login.iam") {
                     mention("warning: login.iam is off: access keys are not accepted until it is on");
                 }
                 let command = Command::CreateKey {
@@ -108,9 +112,13 @@ impl Key {
             } => change(client, &access_key, AccessKeyChange::Enable, why, "enabled").await,
             Self::Revoke {
                 access_key,
+                confirmation,
                 reason: why,
             } => {
                 let key = parse(&access_key)?;
+                confirmation.ask_on_terminal(&format!(
+                    "Revoke {key}? This cannot be undone; `vestibule key disable` can."
+                ))?;
                 let change = AccessKeyChange::Revoke;
                 let command = Command::ChangeKey { key, change };
                 let revoked: AccessKeyView = client.send_with_reason(command, why).await?;

@@ -4,14 +4,17 @@ mod admin_client;
 mod audit;
 pub mod check;
 mod config_file;
+mod confirm;
 mod doctor;
 mod explain;
+mod group;
 mod invite;
 mod key;
 mod lock;
 mod logging;
 mod mail;
 mod output;
+mod pages;
 mod password;
 mod progress;
 mod reload;
@@ -79,9 +82,15 @@ enum Command {
     Explain(explain::Explain),
     /// Check the installation from outside: listeners, certificates, applications, mail, files.
     Doctor(doctor::Doctor),
+    /// Export the texts and templates of pages.
+    #[command(subcommand)]
+    Pages(pages::Pages),
     /// Manage accounts.
     #[command(subcommand)]
     User(user::User),
+    /// List groups.
+    #[command(subcommand)]
+    Group(group::Group),
     /// Manage invitations.
     #[command(subcommand)]
     Invite(invite::Invite),
@@ -139,12 +148,14 @@ impl Cli {
                     json,
                 );
             }
+            Some(Command::Pages(pages)) => pages.run().map(Some),
             // Needs no gateway, and is used where there is none.
             Some(Command::Store(store::Store::Verify { file: Some(file) })) => {
                 store::verify_file(&file, json).map(Some)
             }
             Some(Command::Explain(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway, json).await),
+            Some(Command::Group(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),

@@ -39,7 +39,7 @@ pub(super) struct Serve {
 /// Runs the gateway until a signal stops it.
 pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure> {
     let chosen = options.configuration(config)?;
-    let LoadedConfig { config, warnings } = chosen.read()?;
+    let LoadedConfig { config, warnings, .. } = chosen.read()?;
     let lost_messages = logging::start(&config.log.level)?;
     for warning in &warnings {
         tracing::warn!("{warning}");

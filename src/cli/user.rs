@@ -10,6 +10,8 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::admin_client::{AdminClient, ReasonArg};
+use super::confirm::{Confirmation, ask};
+use super::group::mention_unnamed;
 use super::output::{CommandOutput, Failure};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
@@ -53,8 +55,13 @@ pub(super) enum User {
     Enable(AccountChangeArgs),
     /// Unlock an account that is locked after failed attempts.
     Unlock(AccountChangeArgs),
-    /// Delete an account; its username is never given to another account.
-    Delete(AccountChangeArgs),
+    /// Delete an account; its username is never given to another account. Asks on a terminal.
+    Delete {
+        #[command(flatten)]
+        user: AccountChangeArgs,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
     /// Set a new password for an account and end its sessions.
     SetPassword {
         #[command(flatten)]
@@ -64,16 +71,22 @@ pub(super) enum User {
     },
     /// Print a link that lets the account's owner set a new password; it is shown only once and works for one hour.
     ResetLink(AccountChangeArgs),
-    /// Replace the groups of an account; without groups, remove it from all.
+    /// Add an account to groups and remove it from groups, or replace all its groups; without groups, remove it from all.
     SetGroups {
         #[command(flatten)]
         user: AccountChangeArgs,
-        /// The new groups.
-        #[arg(value_name = "GROUP")]
+        /// The new groups, in place of those that it has.
+        #[arg(value_name = "GROUP", conflicts_with_all = ["add", "remove"])]
         groups: Vec<String>,
-        /// A group; may be repeated.
-        #[arg(long = "group", value_name = "GROUP")]
+        /// One of the new groups; may be repeated.
+        #[arg(long = "group", value_name = "GROUP", conflicts_with_all = ["add", "remove"])]
         more: Vec<String>,
+        /// Add it to this group and keep the others; may be repeated.
+        #[arg(long, value_name = "GROUP")]
+        add: Vec<String>,
+        /// Remove it from this group and keep the others; may be repeated.
+        #[arg(long, value_name = "GROUP")]
+        remove: Vec<String>,
     },
     /// Import accounts from an Apache htpasswd file with bcrypt hashes.
     Import(import::UserImport),
@@ -111,29 +124,26 @@ impl User {
                 let username = username
                     .map(|name| name.parse::<Username>().map_err(|error| invalid(&name, error)))
                     .transpose()?;
+                let groups: BTreeSet<String> = groups.into_iter().collect();
+                mention_unnamed(client.config(), &groups);
                 let new = NewAccount {
                     email,
                     username,
                     name,
-                    groups: groups.into_iter().collect(),
+                    groups,
                     password: password.read()?,
                 };
                 let added: AccountView = client.send_with_reason(Command::AddUser(new), why).await?;
                 let text = format!("{} is added, username {}", added.email, added.username);
                 CommandOutput::new(&added, text)
             }
-            Self::List(list) => list.run(client).await,
+            Self::List(list) => list.run(client, json).await,
             Self::Show(AccountArg { user }) => {
                 let details: AccountDetails = client.send(Command::ShowUser(user)).await?;
                 let text = described(&details);
                 CommandOutput::new(&details, text)
             }
-            Self::Delete(AccountChangeArgs { account, reason: why }) => {
-                let command = Command::DeleteUser(account.user);
-                let deleted: AccountView = client.send_with_reason(command, why).await?;
-                let text = format!("{} is deleted; its username stays taken", deleted.email);
-                CommandOutput::new(&deleted, text)
-            }
+            Self::Delete { user, confirmation } => delete(client, user, confirmation).await,
             Self::Approve(user) => change(client, user, AccountChange::Approve, "is approved").await,
             Self::Decline(user) => change(client, user, AccountChange::Decline, "is declined").await,
             Self::Disable(user) => {
@@ -152,10 +162,24 @@ impl User {
                 let link = made.link.clone();
                 CommandOutput::new(&made, link)
             }
-            Self::SetGroups { user, groups, more } => {
-                let groups: BTreeSet<String> = groups.into_iter().chain(more).collect();
+            Self::SetGroups {
+                user,
+                groups,
+                more,
+                add,
+                remove,
+            } => {
+                let change = if add.is_empty() && remove.is_empty() {
+                    AccountChange::SetGroups(groups.into_iter().chain(more).collect())
+                } else {
+                    edit_of_groups(add, remove)?
+                };
+                if let AccountChange::SetGroups(given) | AccountChange::EditGroups { add: given, .. } =
+                    &change
+                {
+                    mention_unnamed(client.config(), given);
+                }
                 let AccountChangeArgs { account, reason: why } = user;
-                let change = AccountChange::SetGroups(groups);
                 let user = account.user;
                 let command = Command::ChangeUser { user, change };
                 let changed: AccountView = client.send_with_reason(command, why).await?;
@@ -168,6 +192,39 @@ impl User {
             Self::Import(import) => import.run(client, json).await,
         }
     }
+}
+
+fn edit_of_groups(add: Vec<String>, remove: Vec<String>) -> Result<AccountChange, Failure> {
+    if let Some(both) = add.iter().find(|group| remove.contains(group)) {
+        return Err(Failure::usage(format!("{both} is both added and removed")));
+    }
+    Ok(AccountChange::EditGroups {
+        add: add.into_iter().collect(),
+        remove: remove.into_iter().collect(),
+    })
+}
+
+async fn delete(
+    client: &AdminClient,
+    AccountChangeArgs { account, reason: why }: AccountChangeArgs,
+    confirmation: Confirmation,
+) -> Result<CommandOutput, Failure> {
+    let user = account.user;
+    if confirmation.must_ask("the deletion of an account")? {
+        let shown = client.send(Command::ShowUser(user.clone())).await;
+        let details: AccountDetails = shown
+            .map_err(|failure| failure.after("nothing was deleted; with --yes it is not shown first"))?;
+        let (account, count) = (&details.account, details.session_count);
+        ask(&printable(&format!(
+            "Delete {} (username {}, {count} session{})? This cannot be undone, and the username stays taken.",
+            account.email,
+            account.username,
+            if count == 1 { "" } else { "s" },
+        )))?;
+    }
+    let deleted: AccountView = client.send_with_reason(Command::DeleteUser(user), why).await?;
+    let text = format!("{} is deleted; its username stays taken", deleted.email);
+    CommandOutput::new(&deleted, text)
 }
 
 async fn change(
@@ -208,10 +265,15 @@ fn described(details: &AccountDetails) -> String {
         ("decided", decision),
         ("locked", locked.unwrap_or_else(|| "no".to_owned())),
         ("sessions", details.session_count.to_string()),
+        ("last sign-in", seen(account.last_sign_in_at, now)),
         ("created", moment(account.created_at, now)),
         ("password set", moment(account.password_changed_at, now)),
         ("id", account.id.to_string()),
     ])
+}
+
+fn seen(last_sign_in_at: Option<Timestamp>, now: Timestamp) -> String {
+    last_sign_in_at.map_or("never".to_owned(), |at| moment(at, now))
 }
 
 fn decided(decision: &Decision, now: Timestamp) -> String {

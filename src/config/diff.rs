@@ -26,6 +26,7 @@ impl Config {
             limits,
             timeouts,
             log,
+            checks,
             acme,
             base: _,
         } = self;
@@ -49,6 +50,7 @@ impl Config {
             ("limits", *limits != other.limits),
             ("timeouts", *timeouts != other.timeouts),
             ("log", *log != other.log),
+            ("checks", *checks != other.checks),
             ("acme", *acme != other.acme),
         ]
         .into_iter()

@@ -28,6 +28,8 @@ pub struct LoadedConfig {
     pub config: Config,
     /// Warnings, in the order of the file.
     pub warnings: Vec<Diagnostic>,
+    /// Warnings that its operator accepts (`checks.accept`).
+    pub accepted: Vec<Diagnostic>,
 }
 
 /// Why a configuration is invalid.
@@ -108,8 +110,13 @@ impl Config {
         errors.extend(shape.into_iter().map(|fault| fault.into_problem(file)));
         errors.sort_by_key(|problem| problem.position);
         warnings.sort_by_key(|problem| problem.position);
+        let (warnings, accepted) = config.checks.part(warnings);
         if errors.is_empty() {
-            Ok(LoadedConfig { config, warnings })
+            Ok(LoadedConfig {
+                config,
+                warnings,
+                accepted,
+            })
         } else {
             let lacks_variables = errors.iter().all(Diagnostic::is_of_environment);
             Err(ConfigErrors {

@@ -7,6 +7,7 @@ mod admin;
 mod audit;
 mod branding;
 mod check;
+mod checks;
 mod dev_config;
 mod diagnostic;
 mod diff;
@@ -50,6 +51,7 @@ use crate::request::Host;
 pub use admin::AdminConfig;
 pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
+pub use checks::ChecksConfig;
 pub use diagnostic::{Diagnostic, TextPosition};
 pub use header_template::{HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
 pub use host_pattern::HostPattern;
@@ -121,6 +123,8 @@ pub struct Config {
     pub timeouts: TimeoutsConfig,
     /// What is written about requests and about the gateway itself.
     pub log: LogConfig,
+    /// Warnings that are known and meant.
+    pub checks: ChecksConfig,
     /// Certificates from an authority on the Internet. Not built yet.
     pub acme: Option<Reserved>,
     /// The base of relative paths, see [`Config::base_of`].
@@ -132,6 +136,26 @@ impl Config {
     /// Returns the host of `public_url`. Never `None` after [`Config::load`].
     pub fn public_host(&self) -> Option<Host> {
         self.public_url.host_str()?.parse().ok()
+    }
+
+    /// The groups that routes ask for, each with the labels of its routes.
+    pub fn groups_of_routes(&self) -> BTreeMap<String, Vec<String>> {
+        let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let public = self.public_host();
+        for route in &self.route {
+            let (Allow::Groups(names), Some(public)) = (&route.allow, &public) else {
+                continue;
+            };
+            let Ok(label) = route.label(public) else { continue };
+            for name in names {
+                let routes = groups.entry(name.clone()).or_default();
+                // Routes of several methods at one place have one label.
+                if !routes.contains(&label) {
+                    routes.push(label.clone());
+                }
+            }
+        }
+        groups
     }
 }
 
@@ -158,6 +182,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             log: LogConfig::default(),
+            checks: ChecksConfig::default(),
             acme: None,
             base: PathBuf::new(),
         }

@@ -5,25 +5,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::BufReader;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::environment::{EnvironmentError, GatewayEnvironment, read_environment};
 use super::owner::store_owner;
-use super::protocol::{self, MAX_ANSWER, MAX_REQUEST};
+use super::protocol::{self, MAX_ANSWER, MAX_REQUEST, ReadLineError};
 use super::socket::{OpenFolder, folder_of, require_closed};
 use super::{Command, CommandError, ExportPurpose, framing};
 use crate::config::Config;
 use crate::store::Summary;
 use crate::system_user::SystemUser;
 
-/// How long sending a request may take.
-const SENDING: Duration = Duration::from_secs(10);
+/// How long a gateway may say nothing, and take nothing. One that executes a command says so every second, whatever the
+/// command takes.
+const SILENCE: Duration = Duration::from_secs(5);
 
-/// How long a response may take: the verification of a large store takes minutes.
-const ANSWERING: Duration = Duration::from_mins(10);
+/// How long a piece of an export may take to come.
+const EXPORTING: Duration = Duration::from_mins(10);
 
 /// Sends commands to the admin socket of a running gateway.
 #[derive(Clone, Debug)]
@@ -59,8 +60,13 @@ pub enum ClientError {
     /// The request is larger than a gateway accepts.
     #[error("the request is larger than {MAX_REQUEST} bytes; divide it")]
     TooLarge,
-    /// The gateway did not respond in time.
-    #[error("the gateway at {} does not answer", .0.display())]
+    /// The gateway did not answer in time.
+    #[error(
+        "the gateway at {} did not answer for {} s: it hangs, is stopped or has too many commands at work. See its log, or \
+         restart it",
+        .0.display(),
+        SILENCE.as_secs()
+    )]
     Silent(PathBuf),
     /// The connection broke.
     #[error("the gateway at {} broke off: {error}", .socket.display())]
@@ -111,10 +117,10 @@ impl SocketClient {
         let (mut stream, request) = self.connect(command, reason).await?;
         // A gateway that refuses the caller responds before it reads: that response says more than the broken
         // pipe.
-        let sent = timeout(SENDING, protocol::write_line(&mut stream, &request))
+        let sent = timeout(SILENCE, protocol::write_line(&mut stream, &request))
             .await
             .map_err(|_| self.silent())?;
-        let answer = timeout(ANSWERING, protocol::read_line(&mut stream, MAX_ANSWER)).await;
+        let answer = protocol::read_steady_line(&mut stream, MAX_ANSWER, SILENCE).await;
         let unanswered = |error| match command.shown_by() {
             Some(shown_by) => ClientError::Unanswered {
                 error: Box::new(error),
@@ -123,10 +129,10 @@ impl SocketClient {
             None => error,
         };
         match (sent, answer) {
-            (_, Err(_)) => Err(unanswered(self.silent())),
-            (_, Ok(Ok(line))) => protocol::outcome(&line).map_err(|error| unanswered(self.broken(&error))),
-            (Err(error), Ok(Err(_))) => Err(self.broken(&error)),
-            (Ok(()), Ok(Err(error))) => Err(unanswered(self.broken(&error))),
+            (_, Err(ReadLineError::Silent(_))) => Err(unanswered(self.silent())),
+            (_, Ok(line)) => protocol::outcome(&line).map_err(|error| unanswered(self.broken(&error))),
+            (Err(error), Err(_)) => Err(self.broken(&error)),
+            (Ok(()), Err(error)) => Err(unanswered(self.broken(&error))),
         }
     }
 
@@ -138,13 +144,14 @@ impl SocketClient {
     ) -> Result<Result<ExportStream, CommandError>, ClientError> {
         let command = Command::ExportStore(purpose);
         let (mut stream, request) = self.connect(&command, reason).await?;
-        let sent = timeout(SENDING, protocol::write_line(&mut stream, &request)).await;
+        let sent = timeout(SILENCE, protocol::write_line(&mut stream, &request)).await;
         let sent = sent.map_err(|_| self.silent())?;
         let mut exporting = ExportStream {
             client: self.clone(),
             stream: BufReader::new(stream),
             summary: None,
         };
+        exporting.begun().await?;
         match (sent, exporting.outcome().await) {
             (_, Ok(outcome)) => Ok(outcome.map(|_| exporting)),
             (Err(error), Err(_)) => Err(self.broken(&error)),
@@ -240,7 +247,7 @@ pub struct ExportStream {
 impl ExportStream {
     /// Returns the next lines; `None` at the end of a complete export.
     pub async fn lines(&mut self) -> Result<Result<Option<Vec<u8>>, CommandError>, ClientError> {
-        let piece = timeout(ANSWERING, framing::receive(&mut self.stream)).await;
+        let piece = timeout(EXPORTING, framing::receive(&mut self.stream)).await;
         let piece = piece.map_err(|_| self.client.silent())?;
         if let Some(lines) = piece.map_err(|error| self.client.broken(&error))? {
             return Ok(Ok(Some(lines)));
@@ -260,8 +267,25 @@ impl ExportStream {
         self.summary.as_ref()
     }
 
+    /// Waits for the first byte of the response that is not a beat.
+    async fn begun(&mut self) -> Result<(), ClientError> {
+        loop {
+            let buffer = timeout(SILENCE, self.stream.fill_buf()).await;
+            let buffer = buffer.map_err(|_| self.client.silent())?;
+            let buffer = buffer.map_err(|error| self.client.broken(&error))?;
+            let beats = buffer
+                .iter()
+                .take_while(|byte| protocol::BEAT.contains(byte))
+                .count();
+            if beats == 0 {
+                return Ok(());
+            }
+            self.stream.consume(beats);
+        }
+    }
+
     async fn outcome(&mut self) -> Result<Result<Value, CommandError>, ClientError> {
-        let line = timeout(ANSWERING, framing::receive_line(&mut self.stream)).await;
+        let line = timeout(EXPORTING, framing::receive_line(&mut self.stream)).await;
         let line = line.map_err(|_| self.client.silent())?;
         let line = line.map_err(|error| self.client.broken(&error))?;
         protocol::outcome(&line).map_err(|error| self.client.broken(&error))
@@ -293,6 +317,45 @@ mod tests {
         }
         let told = read.unwrap_err().to_string();
         assert!(told.contains("broke off") && !told.contains("may have"), "{told}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_that_is_at_it_is_waited_for_and_one_that_says_nothing_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let client = SocketClient::new(&socket);
+        let gateway = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            protocol::read_line(&mut stream, MAX_REQUEST).await.unwrap();
+            for _ in 0..60 {
+                tokio::time::sleep(protocol::BEATS).await;
+                stream.try_write(protocol::BEAT).unwrap();
+            }
+            let answer = protocol::encode_response(Ok(Value::from("done"))).unwrap();
+            protocol::write_line(&mut stream, &answer).await.unwrap();
+            // The second is taken and never answered.
+            listener.accept().await.unwrap()
+        };
+        let asked = async {
+            let answered = client.send(&Command::VerifyStore).await.unwrap().unwrap();
+            let began = tokio::time::Instant::now();
+            let given_up = client
+                .send(&Command::DeleteUser("ann".to_owned()))
+                .await
+                .unwrap_err();
+            (answered, given_up.to_string(), began.elapsed())
+        };
+        let (_held, (answered, given_up, waited)) = tokio::join!(gateway, asked);
+        assert_eq!(answered, "done", "after a minute");
+        for says in [
+            "did not answer for 5 s",
+            "may have been done",
+            "`vestibule user list`",
+        ] {
+            assert!(given_up.contains(says), "{given_up}");
+        }
+        assert_eq!(waited.as_secs(), 5);
     }
 
     #[test]

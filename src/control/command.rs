@@ -1,12 +1,13 @@
 //! The commands of the admin socket, with their parameters.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InvitationId, MailId, SessionId};
 use crate::model::{AccessKeyId, AuditCursor};
 use crate::services::{
-    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, NewAccessKey, NewAccount,
-    NewInvitations,
+    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, HtpasswdDefaults,
+    NewAccessKey, NewAccount, NewInvitations,
 };
 
 /// The most accounts in a response to [`Command::FindUsers`].
@@ -31,6 +32,9 @@ pub enum Command {
     ImportLines(HtpasswdLines),
     /// Searches accounts. Returns an [`AccountList`](crate::api::AccountList).
     FindUsers(AccountQuery),
+    /// The groups, with their members counted and the routes that name them. Answers a
+    /// [`GroupList`](crate::api::GroupList).
+    ListGroups,
     /// Lists up to 1000 queued or failed mails in the order of the queue, after this one. Returns a
     /// [`MailList`](crate::api::MailList).
     ListMails(Option<MailId>),
@@ -54,6 +58,13 @@ pub enum Command {
     DeleteUser(String),
     /// Creates invitations. Returns [`CreatedInvitations`](crate::api::CreatedInvitations).
     Invite {
+        /// The invitations.
+        invitations: NewInvitations,
+        /// The language of their mails (BCP 47).
+        language: Option<String>,
+    },
+    /// Says which invitations would be made, and makes none. Answers [`CreatedInvitations`](crate::api::CreatedInvitations).
+    PlanInvitations {
         /// The invitations.
         invitations: NewInvitations,
         /// The language of their mails (BCP 47).
@@ -110,6 +121,13 @@ pub enum Command {
     },
     /// Explains what happened to the request with this id. Returns a `RequestReport`.
     ExplainRequest(String),
+    /// Says what an account was refused since a moment. Answers a `RefusalReport`.
+    ExplainRefusals {
+        /// Its address, username or id.
+        user: String,
+        /// The moment.
+        since: Timestamp,
+    },
     /// Looks the request with this id up in memory only. Returns a `RecentRequest` or null.
     Recall(String),
     /// Verifies the store. Returns a [`Verification`](crate::store::Verification) without faults; with
@@ -125,10 +143,13 @@ impl Command {
     /// Returns whether it changes nothing. An export counts as a change, since it is audited.
     pub fn only_reads(&self) -> bool {
         match self {
+            Self::ImportLines(lines) => matches!(lines.step, ImportStep::DryRun),
             Self::FindUsers(_)
+            | Self::ListGroups
             | Self::ListMails(_)
             | Self::ListLocks
             | Self::ShowUser(_)
+            | Self::PlanInvitations { .. }
             | Self::ListInvitations
             | Self::ListSessions(_)
             | Self::ListKeys(_)
@@ -136,10 +157,10 @@ impl Command {
             | Self::Whereabouts
             | Self::Explain { .. }
             | Self::ExplainRequest(_)
+            | Self::ExplainRefusals { .. }
             | Self::Recall(_)
             | Self::VerifyStore => true,
             Self::AddUser(_)
-            | Self::ImportLines(_)
             | Self::SendAgain(_)
             | Self::ChangeUser { .. }
             | Self::DeleteUser(_)
@@ -222,6 +243,24 @@ pub struct HtpasswdLines {
     pub first: usize,
     /// The lines.
     pub text: String,
+    /// What their accounts have besides.
+    pub defaults: HtpasswdDefaults,
+    /// Whether a line whose address has an account is passed over; otherwise it is refused.
+    pub skip_existing: bool,
+    /// What is done with them.
+    pub step: ImportStep,
+}
+
+/// What is done with the lines of an htpasswd file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportStep {
+    /// Reports what would become of them. Changes and records nothing.
+    DryRun,
+    /// Reports what would become of them, before they are added, and records refusals in the audit log.
+    Check,
+    /// They are added.
+    Add,
 }
 
 /// The sessions to end.

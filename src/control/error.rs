@@ -103,7 +103,10 @@ impl From<InvitationError> for CommandError {
         match error {
             InvitationError::Groups(error) => error.into(),
             InvitationError::Store(error) => error.into(),
-            InvitationError::Known(_) => Self::new(error.to_string()),
+            InvitationError::Known(_) => {
+                Self::new(format!("{error}; --skip-existing passes over such addresses"))
+            }
+            InvitationError::Name(..) | InvitationError::Language(_) => Self::new(error.to_string()),
         }
     }
 }

@@ -3,21 +3,19 @@
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, MAILS_A_PAGE, SessionSelector,
-    USERS_A_PAGE,
+    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, ImportStep, MAILS_A_PAGE,
+    SessionSelector, USERS_A_PAGE,
 };
 use super::refusal_audit::AuditedCommand;
 use super::{Administration, CommandError};
 use crate::api::{
     AccessKeyList, AccessKeyView, AccountDetails, AccountList, AccountView, AuditEventList, CreatedAccessKey,
-    CreatedInvitations, EndedSessions, ImportReport, InvitationList, LocksView, MailList, RefusedLine,
-    ResentMails, ResetLink, RotatedMaster, SessionList,
+    CreatedInvitations, EndedSessions, GroupList, ImportReport, InvitationList, LocksView, MailList,
+    PlannedAccount, RefusedLine, ResentMails, ResetLink, RotatedMaster, SessionList, SkippedLine,
 };
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
-use crate::services::{
-    AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, NewInvitations, Origin,
-};
+use crate::services::{AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, Origin};
 
 impl Administration {
     /// Executes a command. `by` is the actor in the audit log, which also gets refusals. The result is the
@@ -43,6 +41,7 @@ impl Administration {
             }
             Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
             Command::FindUsers(query) => to_value(self.find_accounts(query).await?)?,
+            Command::ListGroups => to_value(GroupList::from(services.admin_queries.groups().await?))?,
             Command::ShowUser(user) => to_value(self.show_account(&user).await?)?,
             Command::ChangeUser { user, change } => {
                 let changed = services.accounts.change(&user, change, by, origin).await?;
@@ -56,7 +55,19 @@ impl Administration {
             Command::Invite {
                 invitations,
                 language,
-            } => to_value(self.invite(invitations, language, by).await?)?,
+            } => {
+                let origin = in_language(language);
+                let invited = services.invitations.invite(invitations, by, &origin).await?;
+                to_value(CreatedInvitations::from(invited))?
+            }
+            Command::PlanInvitations {
+                invitations,
+                language,
+            } => {
+                let origin = in_language(language);
+                let planned = services.invitations.plan(invitations, by, &origin).await?;
+                to_value(CreatedInvitations::planned(planned))?
+            }
             Command::ListInvitations => {
                 let invitations = services.invitations.list().await?;
                 to_value(InvitationList::from(invitations))?
@@ -95,6 +106,7 @@ impl Administration {
             // Handled by a running gateway, in `app`.
             Command::Explain { .. }
             | Command::ExplainRequest(_)
+            | Command::ExplainRefusals { .. }
             | Command::Recall(_)
             | Command::Whereabouts => {
                 return Err(CommandError::new("there is no gateway to ask"));
@@ -103,20 +115,41 @@ impl Administration {
     }
 
     async fn import_lines(&self, lines: &HtpasswdLines, by: &Actor) -> ImportReport {
-        let mut report = ImportReport {
-            added: Vec::new(),
-            refused: Vec::new(),
-        };
+        let HtpasswdLines {
+            first,
+            text,
+            defaults,
+            skip_existing,
+            step,
+        } = lines;
         let (accounts, origin) = (&self.services.accounts, Origin::default());
-        for line in accounts
-            .import_htpasswd(&lines.text, lines.first, by, &origin)
-            .await
-        {
-            match line.result {
-                Ok(added) => report.added.push(added.into()),
-                Err(error) => {
+        let (results, mut planned) = match step {
+            ImportStep::DryRun | ImportStep::Check => (
+                accounts.preview_htpasswd(text, *first, defaults).await,
+                Some(Vec::new()),
+            ),
+            ImportStep::Add => {
+                let imported = accounts.import_htpasswd(text, *first, defaults, by, &origin);
+                (imported.await, None)
+            }
+        };
+        let mut report = ImportReport::default();
+        for line in results {
+            match (line.result, &mut planned) {
+                (Ok(account), Some(planned)) => planned.push(PlannedAccount {
+                    line: line.number,
+                    email: account.email,
+                    username: account.username,
+                    groups: account.groups,
+                }),
+                (Ok(added), None) => report.added.push(added.into()),
+                (Err(AccountError::EmailTaken(email)), _) if *skip_existing => {
+                    let line = line.number;
+                    report.skipped.push(SkippedLine { line, email });
+                }
+                (Err(error), _) => {
                     let error = CommandError::from(error);
-                    if let Some(problem) = error.problem {
+                    if let Some(problem) = error.problem.filter(|_| *step != ImportStep::DryRun) {
                         let act = AuditedCommand::on(Kind::AccountAdd, &line.name);
                         self.note_refused(act, problem, by).await;
                     }
@@ -128,7 +161,7 @@ impl Administration {
                 }
             }
         }
-        report
+        ImportReport { planned, ..report }
     }
 
     async fn find_accounts(&self, query: AccountQuery) -> Result<AccountList, CommandError> {
@@ -157,20 +190,6 @@ impl Administration {
             email: account.email,
             expires_at,
         })
-    }
-
-    async fn invite(
-        &self,
-        new: NewInvitations,
-        language: Option<String>,
-        by: &Actor,
-    ) -> Result<CreatedInvitations, CommandError> {
-        // The machine of the gateway, with the language of the request.
-        let origin = Origin {
-            language,
-            ..Origin::default()
-        };
-        Ok(self.services.invitations.invite(new, by, &origin).await?.into())
     }
 
     async fn revoke_invitation(&self, id: InvitationId, by: &Actor) -> Result<InvitationId, CommandError> {
@@ -295,5 +314,13 @@ impl Administration {
             Some(user) => Ok(Some(self.services.accounts.find(user).await?.id)),
             None => Ok(None),
         }
+    }
+}
+
+/// The gateway's own machine, in the language that was asked for.
+fn in_language(language: Option<String>) -> Origin {
+    Origin {
+        language,
+        ..Origin::default()
     }
 }

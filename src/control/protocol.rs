@@ -1,10 +1,12 @@
 //! The protocol of the admin socket: one request and one response a connection, each a line of JSON.
 
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Command, CommandError};
@@ -15,8 +17,14 @@ pub(super) const MAX_REQUEST: usize = 4 << 20;
 /// The largest response, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 << 20;
 
-/// Incremented with every change that the peer would misread.
-const VERSION: u32 = 3;
+/// Raised by every change that the other side would misread.
+const VERSION: u32 = 4;
+
+/// What a gateway sends every second while it executes a command.
+pub(super) const BEAT: &[u8] = b" ";
+
+/// How often.
+pub(super) const BEATS: Duration = Duration::from_secs(1);
 
 /// A received request.
 #[derive(Debug)]
@@ -123,6 +131,9 @@ pub(super) enum ReadLineError {
     /// The other side ended in the middle of a line, or before it.
     #[error("ended before its line break")]
     Ended,
+    /// Nothing came in for as long as allowed.
+    #[error("nothing came for {0:?}")]
+    Silent(Duration),
     /// The connection broke.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -133,13 +144,24 @@ pub(super) async fn read_line(
     from: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, ReadLineError> {
+    read_steady_line(from, limit, Duration::MAX).await
+}
+
+/// [`read_line`] with a bound on silence: some bytes must arrive in every `silence`.
+pub(super) async fn read_steady_line(
+    from: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+    silence: Duration,
+) -> Result<Zeroizing<Vec<u8>>, ReadLineError> {
     let mut line = Zeroizing::new(Vec::with_capacity(limit.min(4096)));
     loop {
         if line.len() == line.capacity() {
             grow(&mut line, 1);
         }
         let room = u64::try_from(line.capacity() - line.len()).unwrap_or(u64::MAX);
-        if (&mut *from).take(room).read_buf(&mut *line).await? == 0 {
+        let mut piece = (&mut *from).take(room);
+        let read = timeout(silence, piece.read_buf(&mut *line)).await;
+        if read.map_err(|_| ReadLineError::Silent(silence))?? == 0 {
             return Err(ReadLineError::Ended);
         }
         if line.len() > limit {
@@ -226,7 +248,7 @@ mod tests {
         let error = parse_request(line).unwrap_err();
         assert!(error.message.contains("version 1"), "{error}");
         assert!(parse_request(b"{}").is_err());
-        assert!(parse_request(br#"{"version": 3, "command": "unheard-of"}"#).is_err());
+        assert!(parse_request(br#"{"version": 4, "command": "unheard-of"}"#).is_err());
     }
 
     #[tokio::test]

@@ -43,9 +43,11 @@ impl AuditedCommand {
             // Each line of an import is audited as an act.
             Command::ImportLines(_)
             | Command::FindUsers(_)
+            | Command::ListGroups
             | Command::ListMails(_)
             | Command::ListLocks
             | Command::ShowUser(_)
+            | Command::PlanInvitations { .. }
             | Command::ListInvitations
             | Command::ListSessions(_)
             | Command::Reload
@@ -54,6 +56,7 @@ impl AuditedCommand {
             | Command::Whereabouts
             | Command::Explain { .. }
             | Command::ExplainRequest(_)
+            | Command::ExplainRefusals { .. }
             | Command::Recall(_)
             | Command::VerifyStore
             | Command::ExportStore(_)
@@ -99,7 +102,7 @@ impl Administration {
     }
 }
 
-fn listed(emails: &[Email]) -> String {
-    let names: Vec<&str> = emails.iter().map(Email::as_str).collect();
+fn listed<'e>(emails: impl Iterator<Item = &'e Email>) -> String {
+    let names: Vec<&str> = emails.map(Email::as_str).collect();
     names.join(", ")
 }

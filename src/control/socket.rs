@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,7 +213,7 @@ where
             Ok(line) => match parse(line) {
                 Ok(AdminRequest { command, reason }) => {
                     let by = by_command_of(uid).because(reason.as_deref().unwrap_or_default());
-                    execute(command, by).await.map(Into::into)
+                    with_beats(&stream, execute(command, by)).await.map(Into::into)
                 }
                 Err(error) => Err(error),
             },
@@ -242,6 +243,18 @@ where
             Err(_) => tracing::debug!("a command was executed, its caller did not take the answer"),
         },
         Err(error) => tracing::error!(%error, "an answer cannot be written"),
+    }
+}
+
+/// The outcome of a command. Until there is one its caller is told every second that the gateway is at it.
+async fn with_beats<T>(stream: &UnixStream, executed: impl Future<Output = T>) -> T {
+    let mut executed = pin!(executed);
+    loop {
+        match timeout(protocol::BEATS, &mut executed).await {
+            Ok(outcome) => return outcome,
+            // The command goes on whether its caller waits or not.
+            Err(_) => drop(stream.try_write(protocol::BEAT)),
+        }
     }
 }
 
@@ -275,7 +288,7 @@ impl From<ReadLineError> for RequestError {
     fn from(error: ReadLineError) -> Self {
         match error {
             ReadLineError::TooLong(limit) => Self::TooLarge(limit),
-            ReadLineError::Ended | ReadLineError::Io(_) => Self::Gone,
+            ReadLineError::Ended | ReadLineError::Silent(_) | ReadLineError::Io(_) => Self::Gone,
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct Account {
     /// The language of mails (BCP 47): that of the signup, or the owner's choice. Pages follow the browser
     /// instead.
     pub language: Option<String>,
+    /// When its owner last signed in, if ever. The store keeps it, with the session that begins.
+    pub last_sign_in_at: Option<Timestamp>,
 }
 
 impl Account {
@@ -74,7 +76,13 @@ impl Account {
             password_changed_at: created_at,
             agreements: Vec::new(),
             language: None,
+            last_sign_in_at: None,
         }
+    }
+
+    /// When its owner last signed in; when it was made, if they never did.
+    pub fn last_active_at(&self) -> Timestamp {
+        self.last_sign_in_at.unwrap_or(self.created_at)
     }
 
     /// Returns whether the account is in the group.

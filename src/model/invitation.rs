@@ -25,6 +25,51 @@ pub struct Invitation {
     pub created_at: Timestamp,
     /// When it expires, exclusive.
     pub expires_at: Timestamp,
+    /// What to call the owner of the account that it makes.
+    pub name: Option<String>,
+    /// The language of its mail, if one was asked for (BCP 47).
+    pub language: Option<String>,
+    /// Whether it is the approval too: an administrator chose the address.
+    pub approves: bool,
+    /// Whether it was mailed to its address.
+    pub mailed: bool,
+    /// Its creator, by the name in the audit log.
+    pub created_by: Option<String>,
+}
+
+impl Invitation {
+    /// An unbound invitation without groups.
+    pub fn new(
+        id: InvitationId,
+        digest: TokenDigest,
+        kind: InvitationKind,
+        created_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            digest,
+            kind,
+            email: None,
+            groups: BTreeSet::new(),
+            created_at,
+            expires_at,
+            name: None,
+            language: None,
+            approves: false,
+            mailed: false,
+            created_by: None,
+        }
+    }
+
+    /// Whether both are for one address and make equal accounts; their links, times and languages may differ.
+    pub fn offers_the_same(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.email == other.email
+            && self.groups == other.groups
+            && self.name == other.name
+            && self.approves == other.approves
+    }
 }
 
 /// What an invitation permits.

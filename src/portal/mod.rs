@@ -40,8 +40,13 @@ mod www_authenticate;
 #[cfg(test)]
 mod page_tests;
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+
+pub use self::template_check::TemplateWarning;
+pub use self::templates::built_in as built_in_templates;
 
 use self::forms::Fields;
 use self::page_context::{PageContext, PageResult};
@@ -93,6 +98,16 @@ pub enum PortalError {
     /// A template is invalid.
     #[error("{0}")]
     Template(String),
+    /// A template of the operator's is wrong.
+    #[error("{message}")]
+    OwnTemplate {
+        /// The file.
+        file: PathBuf,
+        /// The line in it, from 1.
+        line: Option<usize>,
+        /// What is wrong.
+        message: String,
+    },
     /// The templates or texts of mails are invalid.
     #[error(transparent)]
     Mail(#[from] MailError),
@@ -107,13 +122,13 @@ impl Portal {
     pub fn new(config: &Config, services: Services, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
         let renderer = PageRenderer::new(config, hosts)?;
         for warning in template_check::run(&renderer, config)? {
-            tracing::warn!("branding.folder: {warning}");
+            tracing::warn!("branding.folder: {}", warning.message);
         }
         Ok(Self { renderer, services })
     }
 
     /// Renders all pages and mails with the operator's templates and texts; returns warnings.
-    pub fn check(config: &Config) -> Result<Vec<String>, PortalError> {
+    pub fn check(config: &Config) -> Result<Vec<TemplateWarning>, PortalError> {
         template_check::run(&PageRenderer::new(config, Vec::new())?, config)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The pages' data are in `template_check/samples.snap.json`, which a test writes from the pages themselves.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, State, UndefinedBehavior, context};
@@ -27,28 +27,65 @@ struct Sample {
     view: serde_json::Value,
 }
 
-/// Renders every page and mail with the operator's templates, if there are any. Returns warnings.
-pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<String>, PortalError> {
+/// What looks odd in a template of the operator's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TemplateWarning {
+    /// The file.
+    pub file: PathBuf,
+    /// The first line of that kind, from 1, if it is on one.
+    pub line: Option<usize>,
+    /// A sentence.
+    pub message: String,
+}
+
+/// Makes every page and mail with the operator's templates, if there are any. What looks odd.
+pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<TemplateWarning>, PortalError> {
     let folder = &config.branding.folder;
     if folder.as_os_str().is_empty() {
         return Ok(Vec::new());
     }
     renderer.make_all().map_err(|fault| {
-        PortalError::Template(format!(
-            "no page can be served with the templates of {}: {fault}",
-            folder.display()
-        ))
+        let message = format!(
+            "no page can be served with the templates of {}: {}",
+            folder.display(),
+            fault.message
+        );
+        // What a template of the operator's lacks may be missed by a built-in one.
+        match fault
+            .template
+            .map(|name| folder.join(name))
+            .filter(|file| file.exists())
+        {
+            Some(file) => PortalError::OwnTemplate {
+                file,
+                line: fault.line,
+                message,
+            },
+            None => PortalError::Template(message),
+        }
     })?;
     Mailer::check(config)?;
     Ok(blocked(folder))
 }
 
+/// Why a page cannot be made.
+struct PageFault {
+    /// The template that is at fault.
+    template: Option<String>,
+    line: Option<usize>,
+    message: String,
+}
+
 impl PageRenderer {
-    fn make_all(&self) -> Result<(), String> {
+    fn make_all(&self) -> Result<(), PageFault> {
         let mut templates = self.templates.clone();
         // A misspelt name would otherwise render as nothing.
         templates.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        let samples: Vec<Sample> = serde_json::from_str(SAMPLES).map_err(|error| error.to_string())?;
+        let samples: Vec<Sample> = serde_json::from_str(SAMPLES).map_err(|error| PageFault {
+            template: None,
+            line: None,
+            message: error.to_string(),
+        })?;
         for Sample {
             state,
             template,
@@ -66,7 +103,7 @@ impl PageRenderer {
                     let t = self.strict_translator(lang);
                     template.render(context! { t, nav => nav.clone(), view => view.clone(), ..known })
                 });
-                page.map_err(|error| format!("the page {state}: {}", innermost(&templates, &error)))?;
+                page.map_err(|error| fault(&state, &templates, &error))?;
             }
         }
         Ok(())
@@ -94,7 +131,7 @@ impl PageRenderer {
 }
 
 /// The error at its origin rather than at the templates that include it, with the line of source.
-fn innermost(templates: &Environment<'_>, error: &Error) -> String {
+fn fault(state: &str, templates: &Environment<'_>, error: &Error) -> PageFault {
     let mut deepest = error;
     while let Some(inner) = std::error::Error::source(deepest).and_then(|inner| inner.downcast_ref()) {
         deepest = inner;
@@ -104,35 +141,50 @@ fn innermost(templates: &Environment<'_>, error: &Error) -> String {
         let line = template.source().lines().nth(line.saturating_sub(1))?;
         Some(line.trim().to_owned())
     });
-    line.map_or_else(|| deepest.to_string(), |line| format!("{deepest}: {line}"))
+    let said = line.map_or_else(|| deepest.to_string(), |line| format!("{deepest}: {line}"));
+    PageFault {
+        template: deepest.name().map(str::to_owned),
+        line: deepest.line(),
+        message: format!("the page {state}: {said}"),
+    }
 }
 
 /// Warns of what browsers ignore because of the content security policy.
-fn blocked(folder: &Path) -> Vec<String> {
+fn blocked(folder: &Path) -> Vec<TemplateWarning> {
     let mut warnings = Vec::new();
     for name in templates::names() {
         let Ok(source) = regular_file::read_to_string(&folder.join(name)) else {
             continue;
         };
         let source = source.to_ascii_lowercase();
-        let has_script = source.split("<script").skip(1).any(|rest| {
-            let tag = rest.split('>').next().unwrap_or_default();
-            !tag.contains("src=")
-        });
-        for (found, what) in [
+        let kinds: [(fn(&str) -> bool, _); 4] = [
             (has_script, "a script"),
-            (source.contains("<style"), "a style sheet"),
-            (source.contains(" style="), "a style attribute"),
-            (has_handler(&source), "a script in an attribute such as onclick"),
-        ] {
-            if found {
-                warnings.push(format!(
-                    "{name} has {what} of its own, which browsers do not follow: the content security policy forbids it"
-                ));
+            (|source| source.contains("<style"), "a style sheet"),
+            (|source| source.contains(" style="), "a style attribute"),
+            (has_handler, "a script in an attribute such as onclick"),
+        ];
+        for (is_in, what) in kinds {
+            if is_in(&source) {
+                let line = source.lines().position(is_in);
+                warnings.push(TemplateWarning {
+                    file: folder.join(name),
+                    line: line.map(|index| index + 1),
+                    message: format!(
+                        "{name} has {what} of its own, which browsers do not follow: the content security policy forbids it"
+                    ),
+                });
             }
         }
     }
     warnings
+}
+
+/// Whether there is a script that is not a file. `source` is in lower case.
+fn has_script(source: &str) -> bool {
+    source.split("<script").skip(1).any(|rest| {
+        let tag = rest.split('>').next().unwrap_or_default();
+        !tag.contains("src=")
+    })
 }
 
 /// Returns whether a tag has an attribute `on…=`. `source` must be in lower case.
@@ -180,6 +232,7 @@ mod tests {
         config.branding.folder = folder.path().to_owned();
         PageRenderer::new(&config, Vec::new())
             .and_then(|site| run(&site, &config))
+            .map(|warnings| warnings.into_iter().map(|warning| warning.message).collect())
             .map_err(|error| error.to_string())
     }
 

@@ -96,6 +96,11 @@ pub(super) fn load(folder: &Path) -> Result<Environment<'static>, PortalError> {
     Ok(templates)
 }
 
+/// The built-in templates of pages, for an operator to start from: names and sources.
+pub fn built_in() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BUILT_IN.iter().copied()
+}
+
 /// The names of the pages' templates.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|&(name, _)| name)
@@ -141,7 +146,11 @@ fn replace(templates: &mut Environment<'static>, folder: &Path) -> Result<(), Po
         let source = regular_file::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
         templates
             .add_template_owned(*name, source)
-            .map_err(|error| PortalError::Template(format!("{}: {error}", path.display())))?;
+            .map_err(|error| PortalError::OwnTemplate {
+                line: error.line(),
+                message: format!("{}: {error}", path.display()),
+                file: path,
+            })?;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ use access_log::AccessLog;
 use body_buffer::BodyBufferPool;
 use second_resource::UrlSchemes;
 
-pub use access_log::{LoggedRequest, find_request};
+pub use access_log::{LoggedRequest, find_refusals, find_request};
 pub use connection::HandshakeInfo;
 pub use explain::{
     Caller, ExplainError, ExplainRequest, ExplainedOutcome, Explanation, ForwardedRequest, ResponseSummary,

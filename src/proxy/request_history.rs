@@ -14,6 +14,7 @@ use super::Gateway;
 use super::access_log::RequestTimer;
 use super::handle::PendingResponse;
 use super::response_body::BodySource;
+use crate::ids::AccountId;
 use crate::model::Principal;
 use crate::refusal::Problem;
 use crate::request::{RequestHead, RequestId};
@@ -120,6 +121,16 @@ impl RequestHistory {
                 .find(|noted| noted.id.as_str() == id)
                 .map(|noted| noted.view())
         })
+    }
+
+    /// The refusals of an account's requests since `since` that are remembered, the oldest first.
+    pub fn refusals_of(&self, account: AccountId, since: Timestamp) -> Vec<RecentRequest> {
+        let ring = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = ring.kept.iter().filter(|noted| {
+            let user = noted.user.as_ref();
+            noted.at >= since && user.is_some_and(|user| user.account == account)
+        });
+        theirs.map(|noted| noted.view()).collect()
     }
 
     /// Returns the time since which every refusal is kept.

@@ -28,6 +28,9 @@ pub(super) enum EditError {
     /// The account has the most former usernames that it may have.
     #[error("the account had as many usernames as one may have")]
     TooManyUsernames,
+    /// It would be in more groups than an account may be in.
+    #[error("the account would be in too many groups")]
+    TooManyGroups,
     /// It is the last active member of the administrators' group.
     #[error("it is the last active member of the administrators' group")]
     LastAdministrator,

@@ -74,11 +74,12 @@ impl From<EditError> for AccountSettingsError {
         match error {
             EditError::Gone => Self::Gone,
             EditError::UsernameTaken(_) => Self::Username(FieldError::UsernameTaken),
-            // An edit that keeps the address cannot collide with another account's, and an owner does not
-            // decide on the status.
-            EditError::EmailTaken(_) | EditError::Status(_) | EditError::Stale(..) => {
-                Self::Store(StoreError::Unavailable(error.to_string()))
-            }
+            // An edit that keeps the address cannot meet another account's, nor does an owner decide about the status
+            // or the groups.
+            EditError::EmailTaken(_)
+            | EditError::Status(_)
+            | EditError::Stale(..)
+            | EditError::TooManyGroups => Self::Store(StoreError::Unavailable(error.to_string())),
             EditError::TooManyUsernames => Self::TooManyUsernames,
             EditError::LastAdministrator => Self::LastAdministrator,
             EditError::Store(error) => Self::Store(error),

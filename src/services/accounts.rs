@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use url::Url;
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
@@ -37,7 +36,7 @@ mod status;
 mod version;
 
 pub use error::AccountError;
-pub use htpasswd::{HtpasswdLine, ImportedLine};
+pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
 use outage::not_held;
 pub(super) use status::StatusChange;
 pub use version::{AccountPart, AccountVersion};
@@ -61,6 +60,13 @@ pub struct NewAccount {
     pub groups: BTreeSet<String>,
     /// The password.
     pub password: NewPassword,
+}
+
+impl NewAccount {
+    /// The username that it gets: the one that is asked for, or what can be made of the address, if anything.
+    pub fn effective_username(&self) -> Option<Username> {
+        self.username.clone().or_else(|| default_username(&self.email))
+    }
 }
 
 /// The source of a new password.
@@ -91,6 +97,13 @@ pub enum AccountChange {
     Unlock,
     /// Replaces its groups.
     SetGroups(BTreeSet<String>),
+    /// Adds it to groups and removes it from others, whatever else it is in.
+    EditGroups {
+        /// The groups that it joins.
+        add: BTreeSet<String>,
+        /// The groups that it leaves. One that it is not in changes nothing.
+        remove: BTreeSet<String>,
+    },
     /// Replaces its password and ends its sessions.
     SetPassword(NewPassword),
 }
@@ -108,7 +121,7 @@ impl AccountChange {
             Self::Disable => Kind::Disable,
             Self::Enable => Kind::Enable,
             Self::Unlock => Kind::Unlock,
-            Self::SetGroups(_) => Kind::GroupsChange,
+            Self::SetGroups(_) | Self::EditGroups { .. } => Kind::GroupsChange,
             Self::SetPassword(_) => Kind::PasswordChange,
         }
     }
@@ -129,7 +142,6 @@ pub struct Accounts {
     clock: Clock,
     random: Random,
     signup: SignupConfig,
-    public_url: Url,
     /// `admin.group`
     administrators: String,
 }
@@ -154,7 +166,6 @@ impl Accounts {
             clock: shared.clock.clone(),
             random: shared.random.clone(),
             signup: config.signup.clone(),
-            public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
         }
     }
@@ -179,13 +190,7 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Vec<Result<Account, AccountError>> {
-        let mut prepared = Vec::with_capacity(wanted.len());
-        for new in wanted {
-            prepared.push(match new {
-                Ok(new) => self.prepare(new).await,
-                Err(error) => Err(error),
-            });
-        }
+        let prepared = self.prepare_all(wanted).await;
         let accounts = prepared.iter().flatten().cloned().collect();
         let mut created = match by.act_on(&self.store).create_accounts(accounts).await {
             Ok(created) => Ok(created.into_iter()),
@@ -207,14 +212,45 @@ impl Accounts {
         results
     }
 
+    /// What [`add_all`](Self::add_all) would come to now. Nothing is added.
+    pub(super) async fn preview_all(
+        &self,
+        wanted: Vec<Result<NewAccount, AccountError>>,
+    ) -> Vec<Result<Account, AccountError>> {
+        let prepared = self.prepare_all(wanted).await;
+        let accounts = prepared.iter().flatten().cloned().collect();
+        let mut previewed = match self.store.preview_accounts(accounts).await {
+            Ok(previewed) => Ok(previewed.into_iter()),
+            Err(error) => Err(error),
+        };
+        let result = |account: Result<Account, AccountError>| {
+            account.and_then(|account| match &mut previewed {
+                Ok(previewed) => made(account, previewed.next().unwrap_or(CreateAccount::InvitationVoid)),
+                Err(error) => Err(error.clone().into()),
+            })
+        };
+        prepared.into_iter().map(result).collect()
+    }
+
+    async fn prepare_all(
+        &self,
+        wanted: Vec<Result<NewAccount, AccountError>>,
+    ) -> Vec<Result<Account, AccountError>> {
+        let mut prepared = Vec::with_capacity(wanted.len());
+        for new in wanted {
+            prepared.push(match new {
+                Ok(new) => self.prepare(new).await,
+                Err(error) => Err(error),
+            });
+        }
+        prepared
+    }
+
     /// Validates the request and hashes the password.
     async fn prepare(&self, new: NewAccount) -> Result<Account, AccountError> {
-        let username = match new.username {
-            Some(username) => username,
-            None => {
-                default_username(&new.email).ok_or_else(|| AccountError::NoUsername(new.email.clone()))?
-            }
-        };
+        let username = new
+            .effective_username()
+            .ok_or_else(|| AccountError::NoUsername(new.email.clone()))?;
         if is_reserved(&self.signup, &username) {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
@@ -295,6 +331,10 @@ impl Accounts {
             AccountChange::Disable => Edit::Status(StatusChange::Disable),
             AccountChange::Enable => Edit::Status(StatusChange::Enable),
             AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
+            AccountChange::EditGroups { add, remove } => Edit::Membership {
+                add: Self::group_names(&add)?,
+                remove: Self::group_names(&remove)?,
+            },
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
                 Edit::Password(hash, self.clock.now())
@@ -302,6 +342,7 @@ impl Accounts {
         };
         let decides = matches!(edit, Edit::Status(_));
         let disables = matches!(edit, Edit::Status(StatusChange::Disable));
+        let edits_groups = matches!(edit, Edit::Membership { .. });
         let keeps_sessions = edit.keeps_sessions();
         let act = PendingChange {
             edit,
@@ -332,7 +373,8 @@ impl Accounts {
             after: changed,
         } = edited;
         drop(turn);
-        let held = decides && changed.status == before.status;
+        let held =
+            (decides && changed.status == before.status) || (edits_groups && changed.groups == before.groups);
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         let ended = if keeps_sessions {
@@ -493,6 +535,7 @@ impl Accounts {
             EditError::LastAdministrator => AccountError::LastAdministrator,
             // Administrators do not rename accounts.
             EditError::TooManyUsernames => AccountError::FormerUsernames,
+            EditError::TooManyGroups => AccountError::TooManyGroups,
             EditError::Store(error) => AccountError::Store(error),
         })
     }
@@ -546,6 +589,10 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
 enum Edit {
     Status(StatusChange),
     Groups(BTreeSet<String>),
+    Membership {
+        add: BTreeSet<String>,
+        remove: BTreeSet<String>,
+    },
     Password(String, Timestamp),
 }
 
@@ -553,7 +600,7 @@ impl Edit {
     fn keeps_sessions(&self) -> bool {
         match self {
             Self::Status(ruling) => ruling.lets_in(),
-            Self::Groups(_) => true,
+            Self::Groups(_) | Self::Membership { .. } => true,
             Self::Password(..) => false,
         }
     }
@@ -592,6 +639,13 @@ impl PendingChange {
                 return self.approval.decide(*ruling, account, &self.by, &self.origin);
             }
             Edit::Groups(groups) => account.groups.clone_from(groups),
+            Edit::Membership { add, remove } => {
+                account.groups.retain(|group| !remove.contains(group));
+                account.groups.extend(add.iter().cloned());
+                if account.groups.len() > MOST_GROUPS {
+                    return Err(EditError::TooManyGroups);
+                }
+            }
             Edit::Password(hash, at) => {
                 account.password_hash.clone_from(hash);
                 account.password_changed_at = *at;

@@ -1,5 +1,6 @@
 //! Queries for administrators: accounts, locks, queued mails.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,23 @@ pub struct AdminQueries {
     pub(super) store: Arc<dyn Store>,
     pub(super) approval: Approval,
     pub(super) lockout: LockoutPolicy,
+    /// The groups that routes ask for, each with the labels of its routes.
+    pub(super) groups_of_routes: BTreeMap<String, Vec<String>>,
+    /// `admin.group`
+    pub(super) administrators: String,
+}
+
+/// A group, with what it opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSummary {
+    /// Its name.
+    pub name: String,
+    /// How many accounts are in it.
+    pub member_count: usize,
+    /// The labels of the routes that name it.
+    pub routes: Vec<String>,
+    /// Whether it is the administrators' group.
+    pub administers: bool,
 }
 
 /// The locks that are in force.
@@ -85,6 +103,21 @@ impl AdminQueries {
         limit: usize,
     ) -> Result<AccountPage, StoreError> {
         self.store.find_accounts(filter, after, limit).await
+    }
+
+    /// The groups that have members, that a route names or that administer, by name.
+    pub async fn groups(&self) -> Result<Vec<GroupSummary>, StoreError> {
+        let mut counts = self.store.groups().await?;
+        for name in self.groups_of_routes.keys().chain([&self.administrators]) {
+            counts.entry(name.clone()).or_default();
+        }
+        let summary = |(name, member_count): (String, usize)| GroupSummary {
+            routes: self.groups_of_routes.get(&name).cloned().unwrap_or_default(),
+            administers: name == self.administrators,
+            member_count,
+            name,
+        };
+        Ok(counts.into_iter().map(summary).collect())
     }
 
     /// Counts the accounts that lack only approval, among the first 1000 that await approval.

@@ -8,14 +8,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{AccountError, Accounts, Actor, Audit, Event, Kind, Mailer, Origin, SharedServices};
+use super::input::parse_display_name;
+use super::{
+    AccountError, Accounts, Actor, Audit, DisplayNameError, Event, Kind, Mailer, Origin, SharedServices,
+};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
-use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, PlainToken};
+use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken};
 use crate::random::Random;
 use crate::route::Page;
 use crate::store::{LoadedRows, Store, StoreError};
+use crate::text::is_language_tag;
 
 /// A request for invitations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +30,27 @@ pub struct NewInvitations {
     pub groups: BTreeSet<String>,
     /// Their lifetime.
     pub ttl: Duration,
+    /// Whether the account still needs approval, where `signup.approval` asks for it; otherwise an invitation to an address
+    /// approves its account.
+    pub needs_approval: bool,
+    /// Whether an address with an identical live invitation is mailed again.
+    pub resend: bool,
+    /// Whether addresses that have accounts are skipped; otherwise one of them refuses all.
+    pub skip_existing: bool,
+}
+
+impl Default for NewInvitations {
+    /// One for anyone, good for a week.
+    fn default() -> Self {
+        Self {
+            invitees: Invitees::Anyone(1),
+            groups: BTreeSet::new(),
+            ttl: Duration::from_hours(24 * 7),
+            needs_approval: false,
+            resend: false,
+            skip_existing: false,
+        }
+    }
 }
 
 /// The recipients of invitations.
@@ -34,29 +59,70 @@ pub struct NewInvitations {
 pub enum Invitees {
     /// That many invitations, each for any holder of its link.
     Anyone(u16),
-    /// An invitation for each of these addresses.
-    Only(Vec<Email>),
-    /// An invitation mailed to each of these addresses; its link is not shown.
-    Mailed(Vec<Email>),
+    /// These addresses, each by an invitation of its own.
+    Only(Vec<Invitee>),
+    /// The same; each is mailed there, and its link shown nowhere.
+    Mailed(Vec<Invitee>),
 }
 
-impl Invitees {
-    /// Returns the addresses; none for [`Self::Anyone`].
-    pub fn emails(&self) -> &[Email] {
-        match self {
-            Self::Anyone(_) => &[],
-            Self::Only(emails) | Self::Mailed(emails) => emails,
+/// A recipient of an invitation to an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitee {
+    /// The address.
+    pub email: Email,
+    /// What to call them.
+    pub name: Option<String>,
+    /// The groups of their account, besides those of all.
+    pub groups: BTreeSet<String>,
+    /// The language of their mail (BCP 47); otherwise that of the request.
+    pub language: Option<String>,
+}
+
+impl From<Email> for Invitee {
+    fn from(email: Email) -> Self {
+        Self {
+            email,
+            name: None,
+            groups: BTreeSet::new(),
+            language: None,
         }
     }
 }
 
-/// A new invitation, with its link unless it was mailed.
+impl Invitees {
+    fn list(&self) -> &[Invitee] {
+        match self {
+            Self::Anyone(_) => &[],
+            Self::Only(invitees) | Self::Mailed(invitees) => invitees,
+        }
+    }
+
+    /// The addresses, if they serve any in particular.
+    pub fn emails(&self) -> impl Iterator<Item = &Email> {
+        self.list().iter().map(|invitee| &invitee.email)
+    }
+}
+
+/// What became of [`NewInvitations`], or would.
+#[derive(Clone, Debug, Default)]
+pub struct InvitationOutcome {
+    /// The invitations that were made.
+    pub issued: Vec<IssuedInvitation>,
+    /// The live invitations of addresses for which an identical one was asked for: they are not mailed again.
+    pub unchanged: Vec<Invitation>,
+    /// The addresses that were passed over, since they have accounts.
+    pub skipped: Vec<Email>,
+}
+
+/// An invitation that was made just now, or would be.
 #[derive(Clone, Debug)]
 pub struct IssuedInvitation {
     /// The invitation.
     pub invitation: Invitation,
     /// The link; `None` if it was mailed.
     pub link: Option<String>,
+    /// Whether it takes the place of another one for its address.
+    pub replaces: bool,
 }
 
 /// Why no invitation was created.
@@ -68,6 +134,12 @@ pub enum InvitationError {
     /// Groups that an account cannot have.
     #[error(transparent)]
     Groups(#[from] AccountError),
+    /// An invalid display name.
+    #[error("{0}: {1}")]
+    Name(Email, DisplayNameError),
+    /// An invalid language tag.
+    #[error("{0}: its language is no language tag such as \"ko\"")]
+    Language(Email),
     /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,33 +184,90 @@ impl Invitations {
         new: NewInvitations,
         by: &Actor,
         origin: &Origin,
-    ) -> Result<Vec<IssuedInvitation>, InvitationError> {
-        let NewInvitations {
-            invitees,
-            groups,
-            ttl,
-        } = new;
-        let groups = Accounts::group_names(&groups)?;
-        let known = self.known(invitees.emails()).await?;
-        if !known.is_empty() {
+    ) -> Result<InvitationOutcome, InvitationError> {
+        let outcome = self.plan(new, by, origin).await?;
+        let invitations: Vec<Invitation> = outcome
+            .issued
+            .iter()
+            .map(|issued| issued.invitation.clone())
+            .collect();
+        let mut mails = Vec::new();
+        for invitation in &invitations {
+            let ttl = invitation.expires_at.duration_since(invitation.created_at);
+            self.mailer.invitations.begin(invitation.id, ttl.unsigned_abs());
+            mails.extend(self.mail(invitation, origin));
+        }
+        let store = by.act_on(&self.store);
+        let replaced = store.create_invitations(invitations.clone(), mails).await?;
+        for earlier in &replaced {
+            let new = invitations.iter().find(|new| new.email == earlier.email);
+            self.note_replaced(earlier, new, by, origin);
+        }
+        for invitation in &invitations {
+            self.note(Kind::InvitationCreate, invitation, by, origin);
+        }
+        self.mailer.announce();
+        Ok(outcome)
+    }
+
+    /// The outcome that [`invite`](Self::invite) would have now. Stores and mails nothing; the links are void.
+    pub async fn plan(
+        &self,
+        new: NewInvitations,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<InvitationOutcome, InvitationError> {
+        let groups = Accounts::group_names(&new.groups)?;
+        let known = self.known(new.invitees.emails()).await?;
+        if !known.is_empty() && !new.skip_existing {
             return Err(InvitationError::Known(known));
         }
-        let mails = matches!(invitees, Invitees::Mailed(_));
-        let receivers = match invitees {
-            Invitees::Anyone(count) => vec![None; count.into()],
-            Invitees::Only(emails) | Invitees::Mailed(emails) => emails.into_iter().map(Some).collect(),
+        let mails = matches!(new.invitees, Invitees::Mailed(_));
+        let live = if new.invitees.list().is_empty() {
+            Vec::new()
+        } else {
+            self.list().await?.sound
         };
-        let mut issued = Vec::with_capacity(receivers.len());
-        for email in receivers {
-            let created = self.create(InvitationKind::Signup, email, groups.clone(), ttl, by, origin);
-            let (link, invitation) = created.await?;
-            if mails {
-                self.mail(&invitation, origin).await?;
+        let mut outcome = InvitationOutcome::default();
+        if let Invitees::Anyone(count) = new.invitees {
+            for _ in 0..count {
+                let (link, invitation) = self.draft(InvitationKind::Signup, groups.clone(), new.ttl, by);
+                outcome.issued.push(IssuedInvitation {
+                    invitation,
+                    link: Some(link),
+                    replaces: false,
+                });
             }
-            let link = Some(link).filter(|_| !mails);
-            issued.push(IssuedInvitation { invitation, link });
         }
-        Ok(issued)
+        for invitee in new.invitees.list() {
+            if known.contains(&invitee.email) {
+                outcome.skipped.push(invitee.email.clone());
+                continue;
+            }
+            let (link, invitation) = self.draft(InvitationKind::Signup, groups.clone(), new.ttl, by);
+            let invitation = Invitation {
+                approves: !new.needs_approval,
+                mailed: mails,
+                ..bound(invitation, invitee, origin)?
+            };
+            let mut earlier = live
+                .iter()
+                .filter(|live| live.email == invitation.email && live.kind == invitation.kind);
+            let replaces = earlier.clone().next().is_some();
+            if mails
+                && !new.resend
+                && let Some(same) = earlier.find(|live| live.mailed && live.offers_the_same(&invitation))
+            {
+                outcome.unchanged.push(same.clone());
+                continue;
+            }
+            outcome.issued.push(IssuedInvitation {
+                invitation,
+                link: Some(link).filter(|_| !mails),
+                replaces,
+            });
+        }
+        Ok(outcome)
     }
 
     /// Creates an invitation and returns its link, which is shown nowhere else.
@@ -160,29 +289,38 @@ impl Invitations {
                 Kind::FirstAdministratorLink
             }
         };
-        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
-        let invitation = Invitation {
-            id: InvitationId::new(now, &self.random),
-            digest: token.digest(),
-            kind,
-            email,
-            groups,
-            created_at: now,
-            expires_at: now.checked_add(ttl).unwrap_or(Timestamp::MAX),
-        };
+        let (link, invitation) = self.draft(kind, groups, ttl, by);
+        let invitation = Invitation { email, ..invitation };
         let store = by.act_on(&self.store);
         self.mailer.invitations.begin(invitation.id, ttl);
         store.create_invitation(invitation.clone()).await?;
         self.note(event, &invitation, by, origin);
+        Ok((link, invitation))
+    }
+
+    /// An invitation that is not kept yet, and its link.
+    fn draft(
+        &self,
+        kind: InvitationKind,
+        groups: BTreeSet<String>,
+        ttl: Duration,
+        by: &Actor,
+    ) -> (String, Invitation) {
+        let (token, now) = (PlainToken::new(&self.random), self.clock.now());
+        let expires_at = now.checked_add(ttl).unwrap_or(Timestamp::MAX);
+        let id = InvitationId::new(now, &self.random);
+        let invitation = Invitation {
+            groups,
+            created_by: by.name().map(str::to_owned),
+            ..Invitation::new(id, token.digest(), kind, now, expires_at)
+        };
         let base = self.public_url.as_str().trim_end_matches('/');
-        Ok((
-            format!("{base}{}?invitation={}", Page::SignUp.path(), token.expose()),
-            invitation,
-        ))
+        let link = format!("{base}{}?invitation={}", Page::SignUp.path(), token.expose());
+        (link, invitation)
     }
 
     /// Returns those of the addresses that have an account.
-    async fn known(&self, emails: &[Email]) -> Result<Vec<Email>, StoreError> {
+    async fn known(&self, emails: impl Iterator<Item = &Email>) -> Result<Vec<Email>, StoreError> {
         let mut known = Vec::new();
         for email in emails {
             if self.store.account_by_email(email).await?.is_some() {
@@ -192,14 +330,13 @@ impl Invitations {
         Ok(known)
     }
 
-    /// Enqueues the mail of an invitation; its link gets a new token at delivery.
-    async fn mail(&self, invitation: &Invitation, origin: &Origin) -> Result<(), StoreError> {
-        let Some(email) = &invitation.email else {
-            return Ok(());
-        };
+    /// The mail with an invitation to its address, if it is mailed; the token of its link is replaced when the mail goes out.
+    fn mail(&self, invitation: &Invitation, origin: &Origin) -> Option<Mail> {
+        let email = invitation.email.as_ref().filter(|_| invitation.mailed)?;
         let topic = MailKind::Invitation(invitation.id);
         let mail = self.mailer.mail_by_administrator(email, topic, origin);
-        self.mailer.enqueue(vec![mail]).await
+        let language = invitation.language.clone().or(mail.language.clone());
+        Some(Mail { language, ..mail })
     }
 
     /// Those that are good for something, oldest first, and those that cannot be read.
@@ -236,6 +373,16 @@ impl Invitations {
         Ok(revoked)
     }
 
+    fn note_replaced(&self, earlier: &Invitation, new: Option<&Invitation>, by: &Actor, origin: &Origin) {
+        let who = earlier.email.as_ref().map_or("", Email::as_str);
+        let mut detail = AuditDetail::of(DetailKey::Invitation, &earlier.id);
+        if let Some(new) = new {
+            detail = detail.and(DetailKey::ReplacedBy, &new.id);
+        }
+        let event = Event::success(Kind::InvitationRevoke, who).by(by).detail(detail);
+        self.audit.note(origin, &event);
+    }
+
     /// Audits an act on an invitation, with its groups and its expiry.
     fn note(&self, kind: Kind, invitation: &Invitation, by: &Actor, origin: &Origin) {
         let who = invitation.email.as_ref().map_or("", Email::as_str);
@@ -245,4 +392,27 @@ impl Invitations {
         self.audit
             .note(origin, &Event::success(kind, who).by(by).detail(detail));
     }
+}
+
+/// Binds an invitation to an invitee.
+fn bound(invitation: Invitation, invitee: &Invitee, origin: &Origin) -> Result<Invitation, InvitationError> {
+    let Invitee {
+        email,
+        name,
+        groups,
+        language,
+    } = invitee;
+    let name = parse_display_name(name.as_deref().unwrap_or_default());
+    let name = name.map_err(|error| InvitationError::Name(email.clone(), error))?;
+    if language.as_deref().is_some_and(|tag| !is_language_tag(tag)) {
+        return Err(InvitationError::Language(email.clone()));
+    }
+    let groups = invitation.groups.iter().chain(groups).cloned().collect();
+    Ok(Invitation {
+        email: Some(email.clone()),
+        name,
+        groups: Accounts::group_names(&groups)?,
+        language: language.clone().or_else(|| origin.language.clone()),
+        ..invitation
+    })
 }

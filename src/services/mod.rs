@@ -71,13 +71,13 @@ pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys
 pub use account_name::AccountName;
 pub use account_settings::{AccountSettings, AccountSettingsError, MOST_FORMER_USERNAMES, PasswordForm};
 pub use accounts::{
-    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdLine, ImportedLine,
-    NewAccount, NewPassword,
+    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdDefaults, HtpasswdLine,
+    ImportedLine, NewAccount, NewPassword,
 };
 pub use active_key::ActiveKey;
 pub use active_session::ActiveSession;
 pub use actor::Actor;
-pub use admin_queries::{AdminQueries, LocksInForce, MailFilter, MailPage};
+pub use admin_queries::{AdminQueries, GroupSummary, LocksInForce, MailFilter, MailPage};
 pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin};
 pub use change_rate_limiter::TooManyChanges;
 pub use deferred_revocations::DeferredRevocations;
@@ -86,9 +86,11 @@ pub use email_tokens::{Confirmation, EmailTokens, LinkError};
 pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
-pub use invitations::{InvitationError, Invitations, Invitees, IssuedInvitation, NewInvitations};
+pub use invitations::{
+    InvitationError, InvitationOutcome, Invitations, Invitee, Invitees, IssuedInvitation, NewInvitations,
+};
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
-pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
+pub use mail::{LETTER, LETTER_TEMPLATE, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
 pub use master_keys::MasterKeyError;
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};
@@ -327,6 +329,8 @@ impl Services {
                 store: store.clone(),
                 approval: approval.clone(),
                 lockout: lockout_policy,
+                groups_of_routes: config.groups_of_routes(),
+                administrators: administrators.clone(),
             }),
             failed_mails: Arc::new(FailedMails::new(&shared)),
             invitations: Arc::new(Invitations::new(&shared, config)),

@@ -15,8 +15,8 @@ use crate::config::{SignupConfig, SignupMode};
 use crate::ids::{AccountId, InvitationId};
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, AccountStatus, AuditDetail, DetailKey, Email, Invitation, InvitationKind, MailKind, Password,
-    PlainToken, Username,
+    Account, AccountStatus, AuditDetail, Decision, DetailKey, Email, Invitation, InvitationKind, MailKind,
+    Password, PlainToken, Username,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -247,16 +247,28 @@ impl SignUp {
         let password_hash = self.hasher.place()?.hash(valid.password.clone()).await?;
         let now = self.clock.now();
         let id = AccountId::new(now, &self.random);
+        // Whoever chose the address that this is bound to let its owner in then.
+        let approving = invitation.as_ref().filter(|invitation| invitation.approves);
+        let approves = approving.is_some();
+        let approved = approving.and_then(|invitation| {
+            Some(Decision {
+                by: invitation.created_by.clone()?,
+                at: invitation.created_at,
+                reason: None,
+            })
+        });
         let account = Account {
             email_verified: first_administrator,
             groups: invitation
                 .as_ref()
                 .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
-            status: if self.config.approval && !first_administrator {
+            status: if self.config.approval && !first_administrator && !approves {
                 AccountStatus::AwaitingApproval
             } else {
                 AccountStatus::Active
             },
+            decision: approved.filter(|_| self.config.approval),
+            name: invitation.as_ref().and_then(|invitation| invitation.name.clone()),
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
             ..Account::new(id, valid.username, valid.email, password_hash, now)

@@ -41,6 +41,9 @@ pub trait AccountStore: Send + Sync + 'static {
     /// Creates accounts without invitations, in one transaction. Returns the outcome of each, in order.
     async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError>;
 
+    /// What [`create_accounts`](Self::create_accounts) would come to now. Nothing is made.
+    async fn preview_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError>;
+
     /// The account with this id.
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
 

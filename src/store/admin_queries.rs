@@ -1,8 +1,10 @@
 //! Administrators' queries: searching accounts, a mail by id, and locks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -23,6 +25,9 @@ pub trait AdminQueryStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<AccountPage, StoreError>;
 
+    /// The groups that accounts are in, and how many accounts are in each.
+    async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError>;
+
     /// The queued or failed mail with this id.
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError>;
 
@@ -39,6 +44,9 @@ pub struct AccountFilter {
     pub status: Option<AccountStatus>,
     /// A group that the account is in.
     pub group: Option<String>,
+    /// Was made before this moment, and its owner has not signed in since.
+    #[serde(default)]
+    pub inactive_since: Option<Timestamp>,
 }
 
 impl AccountFilter {
@@ -56,6 +64,9 @@ impl AccountFilter {
     pub fn passes(&self, account: &Account) -> bool {
         self.status.is_none_or(|status| status == account.status)
             && self.group.as_deref().is_none_or(|group| account.is_in(group))
+            && self
+                .inactive_since
+                .is_none_or(|since| account.last_active_at() < since)
     }
 
     /// The terms by which an account is found: sorted, without duplicates.

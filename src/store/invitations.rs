@@ -4,13 +4,24 @@ use async_trait::async_trait;
 
 use super::{LoadedRows, StoreError};
 use crate::ids::InvitationId;
-use crate::model::{Invitation, TokenDigest};
+use crate::model::{Invitation, Mail, TokenDigest};
 
 /// Invitations: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait InvitationStore: Send + Sync + 'static {
-    /// Stores an invitation.
-    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError>;
+    /// Keeps an invitation, as [`create_invitations`](Self::create_invitations) does.
+    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
+        let replaced = self.create_invitations(vec![invitation], Vec::new()).await;
+        replaced.map(drop)
+    }
+
+    /// Keeps invitations, no two of them for one address, each in place of those of its kind for that address; `mails` wait
+    /// from then on. Returns the replaced ones.
+    async fn create_invitations(
+        &self,
+        invitations: Vec<Invitation>,
+        mails: Vec<Mail>,
+    ) -> Result<Vec<Invitation>, StoreError>;
 
     /// The unused invitation with this token, expired or not.
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError>;

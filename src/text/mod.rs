@@ -16,6 +16,11 @@ pub use overrides::{TextError, is_language_tag};
 /// languages.
 const FILES: &[(&str, &str)] = &[("en", include_str!("en.toml")), ("ko", include_str!("ko.toml"))];
 
+/// The built-in texts, for an operator to start from: tags and files.
+pub fn built_in_files() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied()
+}
+
 /// An index into the languages of [`Texts`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lang(usize);
@@ -127,9 +132,14 @@ impl Texts {
 
 fn parse(file: &str) -> Result<BTreeMap<String, String>, String> {
     let table = file.parse::<toml::Table>().map_err(|error| error.to_string())?;
+    Ok(flat(&table))
+}
+
+/// The texts by their dotted keys.
+fn flat(table: &toml::Table) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
-    flatten("", &table, &mut texts);
-    Ok(texts)
+    flatten("", table, &mut texts);
+    texts
 }
 
 /// Parses a member of an `Accept` or `Accept-Language` list into its name and weight, in thousandths (RFC

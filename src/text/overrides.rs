@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Language, Texts, parse, placeholders};
+use super::{Language, Texts, flat, placeholders};
 use crate::regular_file;
 
 /// The key whose text is a list.
@@ -15,34 +15,55 @@ const MONTHS: &str = "date.months";
 #[error("{}: {fault}", file.display())]
 pub struct TextError {
     file: PathBuf,
+    line: Option<usize>,
     fault: String,
 }
 
 impl TextError {
     pub(super) fn new(file: &Path, fault: &impl ToString) -> Self {
+        Self::at(file, None, fault)
+    }
+
+    fn at(file: &Path, line: Option<usize>, fault: &impl ToString) -> Self {
         Self {
             file: file.to_owned(),
+            line,
             fault: fault.to_string(),
         }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The line in it, from 1, if one is at fault.
+    pub fn line(&self) -> Option<usize> {
+        self.line
     }
 }
 
 impl Texts {
     pub(super) fn lay_over(&mut self, folder: &Path) -> Result<(), TextError> {
         for file in files(folder).map_err(|error| TextError::new(folder, &error))? {
-            self.add(&file).map_err(|fault| TextError::new(&file, &fault))?;
+            self.add(&file)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, file: &Path) -> Result<(), String> {
+    fn add(&mut self, file: &Path) -> Result<(), TextError> {
+        let wrong = |line, fault: &dyn std::fmt::Display| TextError::at(file, line, &fault);
         let tag = file.file_stem().and_then(|stem| stem.to_str());
         let tag = tag
             .filter(|tag| is_language_tag(tag))
-            .ok_or("its name is not a language such as `fr.toml`")?;
-        let own = regular_file::read_to_string(file).map_err(|error| error.to_string())?;
-        let own = parse(&own)?;
-        check(&own, &self.0[0].texts)?;
+            .ok_or_else(|| wrong(None, &"its name is not a language such as `fr.toml`"))?;
+        let source = regular_file::read_to_string(file).map_err(|error| wrong(None, &error))?;
+        let table = source.parse::<toml::Table>().map_err(|error| {
+            let line = error.span().map(|span| line_at(&source, span.start));
+            wrong(line, &error)
+        })?;
+        let own = flat(&table);
+        check(&own, &self.0[0].texts).map_err(|(key, fault)| wrong(line_of(&source, &key), &fault))?;
         if let Some(known) = self.0.iter_mut().find(|lang| lang.tag.eq_ignore_ascii_case(tag)) {
             known.texts.extend(own);
             return Ok(());
@@ -61,25 +82,49 @@ impl Texts {
     }
 }
 
-/// Requires that every key exists and has only placeholders that its English text has.
-fn check(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), String> {
+/// Every key is one that is used, and asks for nothing that is not known where it is used. Otherwise the key, and what is
+/// wrong with it.
+fn check(own: &BTreeMap<String, String>, english: &BTreeMap<String, String>) -> Result<(), (String, String)> {
     for (key, text) in own {
+        let wrong = |fault: String| Err((key.clone(), fault));
         let Some(original) = english.get(key) else {
             let nearest = nearest(key, english).unwrap_or_default();
-            return Err(format!("{key} is no text; did you mean {nearest}?"));
+            return wrong(format!("{key} is no text; did you mean {nearest}?"));
         };
         let unknown: BTreeSet<_> = placeholders(text)
             .difference(&placeholders(original))
             .copied()
             .collect();
         if let Some(unknown) = unknown.first() {
-            return Err(format!("{key} has {{{unknown}}}, which is not known there"));
+            return wrong(format!("{key} has {{{unknown}}}, which is not known there"));
         }
         if key == MONTHS && text.split(", ").count() != 12 {
-            return Err(format!("{key} names the twelve months, with \", \" between them"));
+            return wrong(format!("{key} names the twelve months, with \", \" between them"));
         }
     }
     Ok(())
+}
+
+/// The line on which a byte of a text is, from 1.
+fn line_at(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The line on which a dotted key stands, whichever part of it the header of a table says.
+fn line_of(source: &str, key: &str) -> Option<usize> {
+    let written = |text: &str| text.replace(['"', '\'', ' '], "");
+    let mut table = String::new();
+    for (index, line) in source.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            table = written(header) + ".";
+        } else if let Some((name, _)) = line.split_once('=')
+            && format!("{table}{}", written(name)) == key
+        {
+            return Some(index + 1);
+        }
+    }
+    None
 }
 
 /// Returns the most similar key.

@@ -4,11 +4,13 @@
 mod accounts;
 mod audit;
 mod forged;
+mod groups;
 mod import;
 mod invitations;
 mod keys;
 mod lists;
 mod mail;
+mod pages;
 mod place;
 mod salvage;
 mod standard_stream;
@@ -192,9 +194,9 @@ fn an_account_is_changed_and_deleted() {
     site.ask(&["user", "unlock", ann]);
     site.ask(&["user", "set-password", ann, "--password-hash", HASH]);
 
-    let last = site.run(&["user", "delete", "chief", "--json"]).error(1);
+    let last = site.run(&["user", "delete", "chief", "--yes", "--json"]).error(1);
     assert!(last.contains("last active member"), "{last}");
-    assert_eq!(site.ask(&["user", "delete", ann])["email"], ann);
+    assert_eq!(site.ask(&["user", "delete", ann, "--yes"])["email"], ann);
     assert_eq!(site.list(&["user", "list"]).as_array().unwrap().len(), 1);
 }
 
@@ -203,11 +205,18 @@ fn accounts_are_imported_once() {
     let site = site();
     let file = format!("# people\nann:{HASH}\nbob@example.com:{HASH}\n");
     fs::write(site.path("htpasswd"), file).unwrap();
-    let import = ["user", "import", "--htpasswd", "htpasswd"];
+    let import = [
+        "user",
+        "import",
+        "--htpasswd",
+        "htpasswd",
+        "--domain",
+        "example.org",
+    ];
 
     let report = site.ask(&import);
     let added = report["added"].as_array().unwrap();
-    assert_eq!(added[0]["email"], "ann@localhost");
+    assert_eq!(added[0]["email"], "ann@example.org");
     assert_eq!(added[1]["username"], "bob");
 
     let again = site.run(&[&import[..], &["--json"]].concat());

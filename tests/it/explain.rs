@@ -5,6 +5,7 @@ mod recall;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use vestibule::clock::Clock;
 use vestibule::config::{Allow, RouteConfig, SecretSource};
 use vestibule::control::Command;
 use vestibule::secret::Secret;
@@ -337,4 +338,67 @@ async fn what_the_running_gateway_says_is_read_by_people() {
     }
     assert!(!text.contains("hunter2"), "{text}");
     gateway.stop();
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_answered_with_all_that_are_configured() {
+    let gateway = Running::start(|config| config.route = routes("http://127.0.0.1:9")).await;
+    let told = explain(&gateway, "GET", "https://elsewhere.example/", None).await;
+    let reason = told["reason"].as_str().unwrap();
+    for host in ["gw.example.com", "app.example.com", "*.example.com"] {
+        assert!(reason.contains(host), "{host}: {reason}");
+    }
+}
+
+#[test]
+fn refusals_of_a_person_are_listed_by_the_program_from_the_access_log_too() {
+    let site = Site::new(
+        r#"
+        public_url = "https://localhost:0"
+        [listen]
+        https = ["127.0.0.1:0"]
+        ops = ""
+        [log]
+        access_file = "access.jsonl"
+        "#,
+    );
+    let hash = "$2y$10$Vx3bQ0nJ8mYkT1sLr5ZuCerjfrJsJAy8bIpRv.13DXyFXA0E.kaXO";
+    site.ask(&["user", "add", "ann@example.com", "--password-hash", hash]);
+    let line = |time: &str, status: u16| {
+        json!({
+            "time": time, "request_id": format!("r{status}"), "client": "203.0.113.9", "method": "GET",
+            "host": "localhost", "path": "/ops", "user": "ann", "status": status,
+        })
+        .to_string()
+    };
+    let now = Clock::system().now();
+    let lines = [
+        line("2020-01-02T03:04:05Z", 401),
+        line(&now.to_string(), 403),
+        line(&now.to_string(), 200),
+    ];
+    std::fs::write(site.path("access.jsonl"), lines.join("\n") + "\n").unwrap();
+    let told = site.ask(&["explain", "--as", "ann@example.com", "--since", "1h"]);
+    let requests = told["requests"].as_array().unwrap();
+    assert_eq!(requests.len(), 1, "{told:#}");
+    assert_eq!(
+        (&requests[0]["request_id"], &told["remembered_since"]),
+        (&json!("r403"), &Value::Null)
+    );
+    let text = site.run(&["explain", "--as", "ann", "--since", "1h"]).stdout;
+    assert!(
+        text.contains("GET localhost/ops  403  from 203.0.113.9  request r403"),
+        "{text}"
+    );
+    let text = site
+        .run(&["explain", "--as", "ann", "--since", "2999-01-01T00:00:00Z"])
+        .stdout;
+    assert!(text.starts_with("ann@example.com was refused nothing."), "{text}");
+    for wrong in [
+        &["explain", "--as", "ann"][..],
+        &["explain", "--since", "1h"],
+        &["explain", "--as", "ann", "--since", "1h", "--url", "/"],
+    ] {
+        assert_eq!(site.run(wrong).status, 2, "{wrong:?}");
+    }
 }

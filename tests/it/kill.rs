@@ -226,6 +226,7 @@ impl KillClient {
             invitees: Invitees::Anyone(1),
             groups: BTreeSet::new(),
             ttl: Duration::from_hours(1),
+            ..NewInvitations::default()
         });
         let answer = self
             .administrator

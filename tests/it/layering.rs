@@ -62,6 +62,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("services", "request::Network", "limits by address count networks"),
     ("services", "secret", "form fields arrive as secrets"),
     (
+        "services::invitations",
+        "text::is_language_tag",
+        "the language of a mail is a tag",
+    ),
+    (
         "services::accounts",
         "text::is_language_tag",
         "an account from a file reads a language that can be one",
@@ -187,6 +192,13 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authorize", "route", "a route has a policy"),
     ("authorize", "services", "a permit ends with its session"),
     ("cli", "api", "what commands print"),
+    (
+        "cli::pages",
+        "portal",
+        "the built-in templates are written out to start from",
+    ),
+    ("cli::pages", "text", "and so are the built-in texts"),
+    ("cli", "csv", "lists go to spreadsheets and come from them"),
     ("cli", "app", "serve runs it"),
     ("cli", "clock", "a program begins with the machine's clock"),
     ("cli", "config", "every command reads it"),
@@ -308,6 +320,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ),
     ("proxy", "listener", "connections come from there"),
     ("proxy::access_log", "log_writer", "its lines may not be writable"),
+    ("proxy::request_history", "ids", "refusals are found by account"),
     ("proxy", "log_file", "the access log is one"),
     ("proxy", "metrics", "answers are counted"),
     ("proxy", "model", "the access log names who was answered"),

@@ -137,7 +137,7 @@ async fn whatever_people_have_works_after_a_move() {
     }
     let key = site.ask(&["key", "create", "ann@example.com"]);
     assert_eq!(old.signed(&key).await, 200);
-    site.ask(&["user", "delete", "dave"]);
+    site.ask(&["user", "delete", "dave", "--yes"]);
     let (invitation, spent) = (
         old.token_of(&["invite", "create", "--group", "staff"]),
         old.token_of(&["invite", "create"]),

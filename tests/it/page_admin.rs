@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule::control::{AccountQuery, AuditQuery, Command};
+use vestibule::model::Email;
 use vestibule::services::{AccountFilter, AuditFilter, AuditOrder, Invitees, NewInvitations};
 
 use crate::harness::{PASSWORD, Person, Running, form, inviting, soon};
@@ -63,9 +64,10 @@ async fn programs_read_on_a_page_what_a_command_prints() {
     let ann = gateway.person("ann").await;
     gateway.signer(&ann.email, Timestamp::UNIX_EPOCH).await;
     let invitations = NewInvitations {
-        invitees: Invitees::Only(vec!["guest@example.com".parse().unwrap()]),
+        invitees: Invitees::Only(vec!["guest@example.com".parse::<Email>().unwrap().into()]),
         groups: ["ops".to_owned()].into(),
         ttl: Duration::from_hours(1),
+        ..NewInvitations::default()
     };
     gateway.command(inviting(invitations)).await;
     let accounts = || {

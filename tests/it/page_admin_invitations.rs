@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule::config::SecretSource;
+use vestibule::model::Email;
 use vestibule::secret::Secret;
 use vestibule::services::{Invitees, NewInvitations};
 
@@ -183,9 +184,10 @@ async fn the_record_is_that_of_the_command() {
         json!({ "email": "page@example.com", "groups": "dev,ops", "send": true, "reason": "a fair" });
     let made = admin.post_json(INVITATIONS, fields).await.document["invitations"][0].take();
     let new = NewInvitations {
-        invitees: Invitees::Mailed(vec!["command@example.com".parse().unwrap()]),
+        invitees: Invitees::Mailed(vec!["command@example.com".parse::<Email>().unwrap().into()]),
         groups: BTreeSet::from(["ops".to_owned(), "dev".to_owned()]),
         ttl: Duration::from_hours(7 * 24),
+        ..NewInvitations::default()
     };
     let commanded = gateway.command(inviting(new)).await["invitations"][0].take();
     let recorded = async |invitation: &Value| {

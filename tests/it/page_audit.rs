@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vestibule::control::{AuditQuery, Command};
+use vestibule::model::Email;
 use vestibule::secret::Secret;
 use vestibule::services::{AccountChange, Invitees, NewAccount, NewInvitations, NewPassword};
 use vestibule::store::{AuditFilter, AuditOrder};
@@ -182,9 +183,10 @@ async fn groups_that_an_invitation_or_a_command_gives_are_recorded_with_where_th
     let groups = || BTreeSet::from(["ops".to_owned(), "dev".to_owned()]);
     let invite = async |email: &str| {
         let new = NewInvitations {
-            invitees: Invitees::Only(vec![email.parse().unwrap()]),
+            invitees: Invitees::Only(vec![email.parse::<Email>().unwrap().into()]),
             groups: groups(),
             ttl: Duration::from_hours(24),
+            ..NewInvitations::default()
         };
         let made = gateway.command(inviting(new)).await["invitations"][0].take();
         let text = |name: &str| made[name].as_str().unwrap().to_owned();

@@ -138,6 +138,7 @@ async fn an_invitation_is_wanted_serves_once_and_is_kept_by_a_mistake() {
         invitees: Invitees::Anyone(1),
         groups: ["ops".to_owned()].into(),
         ttl: Duration::from_hours(1),
+        ..NewInvitations::default()
     };
     let made = gateway.command(inviting(invitations)).await;
     let link = made["link"].as_str().unwrap();
@@ -178,6 +179,7 @@ async fn s25_the_token_of_an_invitation_is_in_no_referrer_no_cache_and_no_log() 
         invitees: Invitees::Anyone(1),
         groups: BTreeSet::new(),
         ttl: Duration::from_hours(1),
+        ..NewInvitations::default()
     };
     let made = gateway.command(inviting(new)).await;
     let link = made["link"].as_str().unwrap();

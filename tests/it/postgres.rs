@@ -261,7 +261,7 @@ async fn an_embedded_store_moves_to_a_database_and_back() {
     let site = Site::new(&config("sled:data/store", &app.url()));
     add(&site, "ann@example.com");
     add(&site, "bob@example.com");
-    site.ask(&["user", "delete", "bob"]);
+    site.ask(&["user", "delete", "bob", "--yes"]);
     site.ask(&["key", "create", "ann@example.com"]);
     let (program, _) = Program::start(&site);
     let signed_in = sign_in(&program, &site).await;

@@ -29,6 +29,7 @@ async fn invitation(gateway: &Running) -> String {
         invitees: Invitees::Anyone(1),
         groups: ["ops".to_owned()].into(),
         ttl: std::time::Duration::from_hours(1),
+        ..NewInvitations::default()
     };
     let made = gateway.command(inviting(new)).await;
     let link = made["link"].as_str().unwrap();

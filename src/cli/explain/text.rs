@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::{ExplainReport, RequestReport};
+use crate::app::{ExplainReport, RefusalReport, RefusedRequest, RequestReport};
 use crate::cli::audit;
 use crate::cli::table::{moment, printable};
 use crate::clock::Clock;
@@ -213,6 +213,47 @@ pub(super) fn recalled(recalled: &RequestReport) -> String {
     sheet.lines("not seen", recalled.log_error.clone());
     sheet.lines("recorded", recalled.events.iter().map(audit::line));
     sheet.done()
+}
+
+/// What an account was refused, a line each.
+pub(super) fn refusals(report: &RefusalReport) -> String {
+    let mut lines: Vec<String> = report.requests.iter().map(refusal).collect();
+    lines.extend(report.events.iter().map(audit::line));
+    if lines.is_empty() {
+        lines.push(format!("{} was refused nothing.", report.email));
+    }
+    lines.extend(report.log_error.clone());
+    match report.remembered_since {
+        None => lines.push("No gateway runs that could remember more.".to_owned()),
+        Some(then) if then > report.since => {
+            lines.push(format!("The running gateway remembers requests since {then:.0}."));
+        }
+        Some(_) => {}
+    }
+    let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();
+    lines.join("\n")
+}
+
+fn refusal(request: &RefusedRequest) -> String {
+    let [method, host, path] =
+        [&request.method, &request.host, &request.path].map(|part| part.as_deref().unwrap_or_default());
+    let mut line = format!(
+        "{} {method} {host}{path}  {}",
+        request.time.strftime("%Y-%m-%d %H:%M:%SZ"),
+        request.status
+    );
+    let refused_by = request
+        .upstream
+        .as_ref()
+        .map(|server| format!("by the application at {server}"));
+    for part in [&request.slug, &refused_by, &request.reason]
+        .into_iter()
+        .flatten()
+    {
+        let _ = write!(line, " {part}");
+    }
+    let _ = write!(line, "  from {}  request {}", request.client, request.request_id);
+    line
 }
 
 fn recent_lines(sheet: &mut Sheet, recent: &RecentRequest) {

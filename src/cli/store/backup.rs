@@ -19,7 +19,8 @@ use crate::store::Summary;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Backup {
-    /// A new file, or a folder in which to create a file named by the time; "-": standard output.
+    /// A new file, whose name ends in .jsonl, or a folder that exists, in which to create a file named by the time; "-":
+    /// standard output.
     #[arg(value_name = "FOLDER|FILE")]
     to: PathBuf,
     #[command(flatten)]
@@ -41,13 +42,9 @@ impl Backup {
                 .await?;
             return Ok(None);
         }
-        let path = if self.to.is_dir() {
-            let now = Clock::system().now();
-            self.to
-                .join(now.strftime("vestibule-%Y-%m-%dT%H%M%SZ.jsonl").to_string())
-        } else {
-            self.to
-        };
+        let path = client
+            .exported(ExportPurpose::Backup, &self.reason, file_at(&self.to))
+            .await?;
         let made = NewFile::in_nobodys_place(&path);
         let new = client.exported(ExportPurpose::Backup, &self.reason, made).await?;
         let mut export = client.export(ExportPurpose::Backup, &self.reason).await?;
@@ -62,6 +59,22 @@ impl Backup {
         );
         CommandOutput::new(&described(&path, &read), text).map(Some)
     }
+}
+
+/// The file at this path, or in this folder. A name that is no file's must be a folder that is there: where one should be
+/// mounted and is not, a file of its name would go unnoticed until it is needed.
+fn file_at(to: &Path) -> Result<PathBuf, Failure> {
+    if to.is_dir() {
+        let now = Clock::system().now();
+        return Ok(to.join(now.strftime("vestibule-%Y-%m-%dT%H%M%SZ.jsonl").to_string()));
+    }
+    if to.extension().is_some_and(|extension| extension == "jsonl") {
+        return Ok(to.to_owned());
+    }
+    Err(Failure::failed(format!(
+        "there is no folder {}: make it, or see that it is mounted; a file's name ends in .jsonl",
+        to.display()
+    )))
 }
 
 async fn write_out(export: &mut admin_client::ExportSource, json: bool) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! `vestibule user import`: imports accounts from an htpasswd file.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -9,14 +11,16 @@ use clap::Args;
 use futures_util::{TryStreamExt as _, stream};
 use serde_json::json;
 
-use crate::api::{AccountView, ImportReport, RefusedLine};
+use crate::api::{AccountView, ImportReport, PlannedAccount, RefusedLine, SkippedLine};
 use crate::cli::admin_client::{AdminClient, ReasonArg};
+use crate::cli::group::mention_unnamed;
 use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
 use crate::cli::table::printable;
-use crate::control::{Command, CommandError, HtpasswdLines};
-use crate::services::HtpasswdLine;
+use crate::control::{Command, CommandError, HtpasswdLines, ImportStep};
+use crate::model::Email;
+use crate::services::{HtpasswdDefaults, HtpasswdLine, NewAccount};
 
 /// Lines in one request: enough that the store is written rarely, few enough not to delay sign-ins meanwhile.
 const TOGETHER: usize = 500;
@@ -35,7 +39,19 @@ pub(in crate::cli) struct UserImport {
     /// The file, with a line `name:hash` for each account; "-": standard input.
     #[arg(long, value_name = "FILE")]
     htpasswd: PathBuf,
-    /// Print every account that is added, and every line that is refused.
+    /// The domain of the e-mail address of a name that is none, such as "example.com".
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    domain: Option<String>,
+    /// A group for every account; may be repeated.
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Pass over lines whose e-mail address has an account instead of importing nothing because of them.
+    #[arg(long)]
+    skip_existing: bool,
+    /// Say what would be imported, and import nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print every account that is added, and every line that is skipped or refused.
     #[arg(long)]
     verbose: bool,
     #[command(flatten)]
@@ -48,55 +64,114 @@ impl UserImport {
     pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
         let path = &self.htpasswd;
         let unreadable = |error| Failure::failed(format!("{} cannot be read: {error}", path.display()));
-        let mut file = standard_stream::open_seekable_input(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
-        let mut outcome = ImportTally::new(&self, json);
+        let file = standard_stream::open_seekable_input(path).map_err(unreadable)?;
+        let defaults = HtpasswdDefaults {
+            domain: self.domain.clone(),
+            groups: self.groups.iter().cloned().collect(),
+        };
+        mention_unnamed(client.config(), &defaults.groups);
         if !self.verbose {
             client.keep_audit_log_off_the_terminal();
         }
-        let none = self.check(&file, client, &mut outcome)?;
+        let mut outcome = ImportTally::new(&self, json);
+        let none = self.check(&file, &defaults, &mut outcome)?;
         if outcome.refused_count > 0 {
-            // Sent to the gateway, which refuses and audits them too.
-            client.note(Command::ImportLines(none), &self.reason).await;
+            if !self.dry_run {
+                // Sent to the gateway, which refuses and audits them too.
+                client.note(Command::ImportLines(none), &self.reason).await;
+            }
             let message = format!(
-                "{} of {} lines of {} are none of an htpasswd file with bcrypt hashes; nothing was imported",
+                "{} of {} lines of {} cannot be imported; nothing was imported",
                 outcome.refused_count,
                 outcome.count(),
                 path.display()
             );
             return Err(outcome.failure(message));
         }
+        let step = if self.dry_run {
+            ImportStep::DryRun
+        } else {
+            ImportStep::Check
+        };
+        let hidden = Progress::new(true);
+        let mut outcome = ImportTally::new(&self, json);
+        self.send(client, &file, &defaults, step, &mut outcome, &hidden)
+            .await?;
+        if outcome.refused_count > 0 {
+            let message = format!(
+                "{} of {} accounts cannot be imported; nothing was imported",
+                outcome.refused_count,
+                outcome.count()
+            );
+            return Err(outcome.failure(message));
+        }
+        if self.dry_run {
+            return outcome.into_output(path);
+        }
+        let progress = Progress::new(json || self.verbose);
+        let mut outcome = ImportTally::new(&self, json);
+        let sent = self.send(client, &file, &defaults, ImportStep::Add, &mut outcome, &progress);
+        let sent = sent.await;
+        drop(progress);
+        sent.map_err(|failure| {
+            failure.after(&format!("{} accounts were added before", outcome.added_count))
+        })?;
+        outcome.into_output(path)
+    }
+
+    /// Sends the file from its beginning, in parts.
+    async fn send(
+        &self,
+        client: &AdminClient,
+        mut file: &File,
+        defaults: &HtpasswdDefaults,
+        step: ImportStep,
+        outcome: &mut ImportTally,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let path = &self.htpasswd;
+        let unreadable = |error| Failure::failed(format!("{} cannot be read: {error}", path.display()));
+        let size = file.metadata().map_err(unreadable)?.len();
         file.rewind().map_err(|error| {
             Failure::failed(format!(
                 "{} cannot be read twice: {error}; write it into a file",
                 path.display()
             ))
         })?;
-        let mut outcome = ImportTally::new(&self, json);
-        let progress = Progress::new(json || self.verbose);
-        let batches = stream::try_unfold(LineReader::of(&file), async |mut lines| {
-            let batch = lines.batch().map_err(|wrong| wrong.failure(path))?;
+        let batches = stream::try_unfold(LineReader::of(file), async |mut lines| {
+            let (first, text) = lines.batch().map_err(|wrong| wrong.failure(path))?;
             let read = lines.read;
-            Ok((!batch.text.is_empty()).then_some(((batch, read), lines)))
+            Ok((!text.is_empty()).then_some(((self.lines(defaults, step, first, text), read), lines)))
         });
         let reports = batches
             .map_ok(async |(batch, read)| {
                 let command = Command::ImportLines(batch);
                 let report: ImportReport = client.send_with_reason(command, self.reason.clone()).await?;
-                Ok((report, read))
+                Ok::<_, Failure>((report, read))
             })
             .try_buffered(IN_FLIGHT);
         let mut reports = pin!(reports);
-        loop {
-            let next = reports.try_next().await.map_err(|failure: Failure| {
-                failure.after(&format!("{} accounts were added before", outcome.added_count))
-            })?;
-            let Some((report, read)) = next else { break };
+        while let Some((report, read)) = reports.try_next().await? {
             outcome.add(report);
             progress.at_part(outcome.added_count, read, size);
         }
-        drop(progress);
-        outcome.into_output(path)
+        Ok(())
+    }
+
+    fn lines(
+        &self,
+        defaults: &HtpasswdDefaults,
+        step: ImportStep,
+        first: usize,
+        text: String,
+    ) -> HtpasswdLines {
+        HtpasswdLines {
+            first,
+            text,
+            defaults: defaults.clone(),
+            skip_existing: self.skip_existing,
+            step,
+        }
     }
 
     /// Counts and keeps the lines that no gateway would accept, whatever accounts exist. Returns the first of
@@ -104,36 +179,82 @@ impl UserImport {
     fn check(
         &self,
         file: &File,
-        client: &AdminClient,
+        defaults: &HtpasswdDefaults,
         outcome: &mut ImportTally,
     ) -> Result<HtpasswdLines, Failure> {
-        let host = client.config().public_url.host_str().unwrap_or_default();
-        let mut lines = LineReader::of(file);
-        let mut none = HtpasswdLines {
-            first: 1,
-            text: String::new(),
-        };
+        let (mut lines, mut names) = (LineReader::of(file), FileNames::default());
+        let mut refused = String::new();
         loop {
-            match lines.next() {
-                Ok(Some(text)) => match HtpasswdLine::read(&text).map(|line| (line, line.account(host))) {
-                    Some((line, Err(error))) => {
-                        outcome.refuse(RefusedLine {
-                            line: lines.number,
-                            name: line.name().to_owned(),
-                            reason: CommandError::from(error).message,
-                        });
-                        if outcome.refused_count <= TOLD as u64 {
-                            none.text.push_str(text.trim_end());
-                            none.text.push('\n');
-                        }
-                    }
-                    Some((_, Ok(_))) => outcome.passed_count += 1,
-                    None => {}
-                },
-                Ok(None) => return Ok(none),
+            let text = match lines.next() {
+                Ok(Some(text)) => text,
+                Ok(None) => return Ok(self.lines(defaults, ImportStep::Check, 1, refused)),
                 Err(wrong) => return Err(wrong.failure(&self.htpasswd)),
+            };
+            let Some(line) = HtpasswdLine::read(&text) else {
+                continue;
+            };
+            let account = line
+                .account(defaults)
+                .map_err(|error| CommandError::from(error).message);
+            match account.and_then(|account| names.take(&account, lines.number, self.skip_existing)) {
+                Ok(()) => outcome.passed_count += 1,
+                Err(reason) => {
+                    outcome.refuse(RefusedLine {
+                        line: lines.number,
+                        name: line.name().to_owned(),
+                        reason,
+                    });
+                    if outcome.refused_count <= TOLD as u64 {
+                        refused.push_str(text.trim_end());
+                        refused.push('\n');
+                    }
+                }
             }
         }
+    }
+}
+
+/// The addresses and usernames that a file has had so far, with their lines.
+#[derive(Default)]
+struct FileNames {
+    addresses: HashMap<String, usize>,
+    usernames: HashMap<String, usize>,
+}
+
+impl FileNames {
+    /// Refuses an account whose address, or whose username, an earlier line has; of an address, where existing accounts are
+    /// passed over, the gateway passes over the second line.
+    fn take(&mut self, account: &NewAccount, line: usize, skips_existing: bool) -> Result<(), String> {
+        if let Some(earlier) = self.addresses.get(account.email.key()) {
+            return if skips_existing {
+                Ok(())
+            } else {
+                Err(format!(
+                    "line {earlier} has the address {} already",
+                    account.email
+                ))
+            };
+        }
+        let username = account.effective_username();
+        let username = username.as_ref().map(|username| username.as_str().to_owned());
+        if let Some((earlier, name)) = username
+            .as_ref()
+            .and_then(|name| Some((self.usernames.get(name)?, name)))
+        {
+            return Err(format!("line {earlier} has the username {name} already"));
+        }
+        self.addresses.insert(account.email.key().to_owned(), line);
+        self.usernames.extend(username.map(|username| (username, line)));
+        Ok(())
+    }
+}
+
+/// Refuses what no address can have after its `@`.
+fn domain(text: &str) -> Result<String, String> {
+    let domain = text.trim_start_matches('@');
+    match format!("someone@{domain}").parse::<Email>() {
+        Ok(_) => Ok(domain.to_owned()),
+        Err(error) => Err(format!("not a domain such as \"example.com\": {error}")),
     }
 }
 
@@ -188,15 +309,15 @@ impl<'f> LineReader<'f> {
         Ok(Some(line))
     }
 
-    /// Returns the next lines; without text at the end.
-    fn batch(&mut self) -> Result<HtpasswdLines, LineError> {
+    /// The next lines, with the number of the first; without text at the end.
+    fn batch(&mut self) -> Result<(usize, String), LineError> {
         let first = self.number + 1;
         let mut text = String::new();
         for _ in 0..TOGETHER {
             let Some(line) = self.next()? else { break };
             text.push_str(&line);
         }
-        Ok(HtpasswdLines { first, text })
+        Ok((first, text))
     }
 }
 
@@ -207,6 +328,10 @@ struct ImportTally {
     passed_count: u64,
     added_count: u64,
     added: Vec<AccountView>,
+    planned_count: u64,
+    planned: Option<Vec<PlannedAccount>>,
+    skipped_count: u64,
+    skipped: Vec<SkippedLine>,
     refused_count: u64,
     refused: Vec<RefusedLine>,
 }
@@ -219,13 +344,17 @@ impl ImportTally {
             passed_count: 0,
             added_count: 0,
             added: Vec::new(),
+            planned_count: 0,
+            planned: import.dry_run.then(Vec::new),
+            skipped_count: 0,
+            skipped: Vec::new(),
             refused_count: 0,
             refused: Vec::new(),
         }
     }
 
     fn count(&self) -> u64 {
-        self.passed_count + self.added_count + self.refused_count
+        self.passed_count + self.added_count + self.planned_count + self.skipped_count + self.refused_count
     }
 
     fn add(&mut self, report: ImportReport) {
@@ -241,8 +370,37 @@ impl ImportTally {
         if self.keeps_all {
             self.added.extend(report.added);
         }
+        // What is only looked at before it is added is told when it is.
+        let is_told = report.planned.is_none() || self.planned.is_some();
+        self.plan(report.planned.unwrap_or_default());
+        self.skipped_count += report.skipped.len() as u64;
+        for line in report.skipped {
+            if self.verbose && is_told {
+                mention(format_args!("line {}: {} has an account", line.line, line.email));
+            }
+            if self.keeps_all {
+                self.skipped.push(line);
+            }
+        }
         for line in report.refused {
             self.refuse(line);
+        }
+    }
+
+    /// Shows the accounts that would be added, where nothing is.
+    fn plan(&mut self, planned: Vec<PlannedAccount>) {
+        self.planned_count += planned.len() as u64;
+        let Some(kept) = &mut self.planned else { return };
+        if self.verbose {
+            for account in &planned {
+                mention(format_args!(
+                    "line {}: {}, username {}",
+                    account.line, account.email, account.username
+                ));
+            }
+        }
+        if self.keeps_all {
+            kept.extend(planned);
         }
     }
 
@@ -261,19 +419,37 @@ impl ImportTally {
     fn into_output(self, path: &Path) -> Result<CommandOutput, Failure> {
         if self.refused_count > 0 {
             let message = format!(
-                "{} of {} accounts were not imported",
+                "{} of {} accounts were not imported: somebody else took their names meanwhile",
                 self.refused_count,
                 self.count()
             );
             return Err(self.failure(message));
         }
-        let text = match self.added_count {
-            0 => format!("There are no accounts in {}.", path.display()),
-            1 => format!("Imported 1 account from {}.", path.display()),
-            count => format!("Imported {count} accounts from {}.", path.display()),
+        let (done, count) = match self.planned {
+            Some(_) => ("Would import", self.planned_count),
+            None => ("Imported", self.added_count),
         };
+        let mut text = match (count, self.skipped_count) {
+            (0, 0) => format!("There are no accounts in {}.", path.display()),
+            (1, _) => format!("{done} 1 account from {}.", path.display()),
+            (count, _) => format!("{done} {count} accounts from {}.", path.display()),
+        };
+        if self.skipped_count > 0 {
+            let have = if self.skipped_count == 1 {
+                "line is"
+            } else {
+                "lines are"
+            };
+            let _ = write!(
+                text,
+                " {} {have} skipped: there is an account.",
+                self.skipped_count
+            );
+        }
         let document = ImportReport {
             added: self.added,
+            planned: self.planned,
+            skipped: self.skipped,
             refused: self.refused,
         };
         CommandOutput::new(&document, text)
@@ -287,5 +463,19 @@ impl ImportTally {
         failure
             .with("added", json!(self.added))
             .with("refused", json!(self.refused))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_is_what_may_stand_behind_the_sign() {
+        assert_eq!(domain("example.com").as_deref(), Ok("example.com"));
+        assert_eq!(domain("@example.com").as_deref(), Ok("example.com"));
+        for wrong in ["", "a b", "x@example.com", "https://example.com"] {
+            assert!(domain(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -1,14 +1,18 @@
 //! `vestibule user list`: lists accounts.
 
-use clap::Args;
+use std::time::Duration;
 
-use super::joined;
-use crate::api::AccountList;
+use clap::Args;
+use jiff::Timestamp;
+
+use super::{joined, seen};
+use crate::api::{AccountList, AccountView};
 use crate::cli::admin_client::AdminClient;
 use crate::cli::output::{CommandOutput, Failure, mention_unreadable};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{AccountQuery, Command, USERS_A_PAGE};
+use crate::csv;
 use crate::model::AccountStatus;
 use crate::services::AccountFilter;
 
@@ -26,6 +30,12 @@ pub(in crate::cli) struct List {
     /// Only accounts with this status: awaiting-approval, active, disabled or declined.
     #[arg(long)]
     status: Option<AccountStatus>,
+    /// Only accounts whose owner has not signed in for this long, such as "90d", and that are at least as old.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    inactive: Option<Duration>,
+    /// Print comma-separated values (RFC 4180), with a header. What a spreadsheet would run as a formula begins with "'".
+    #[arg(long)]
+    csv: bool,
     /// List at most this many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
@@ -35,23 +45,37 @@ pub(in crate::cli) struct List {
 }
 
 impl List {
-    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
-        let list = self.find(client).await?;
+    pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
+        if self.csv && json {
+            return Err(Failure::usage("a list is either --csv or --json"));
+        }
+        let now = Clock::system().now();
+        let list = self.find(client, now).await?;
         let accounts = &list.accounts;
         mention_unreadable(&list.unreadable);
-        let now = Clock::system().now();
+        if self.csv {
+            return CommandOutput::new(&list, as_csv(accounts));
+        }
         let rows = accounts.iter().map(|account| {
             [
                 account.email.to_string(),
                 account.username.to_string(),
                 account.status.as_str().to_owned(),
                 joined(&account.groups),
+                seen(account.last_sign_in_at, now),
                 moment(account.created_at, now),
             ]
         });
         let text = if !accounts.is_empty() {
-            table(["EMAIL", "USERNAME", "STATUS", "GROUPS", "CREATED"], rows)
-        } else if self.search.is_some() || self.group.is_some() || self.status.is_some() {
+            table(
+                ["EMAIL", "USERNAME", "STATUS", "GROUPS", "LAST SIGN-IN", "CREATED"],
+                rows,
+            )
+        } else if self.search.is_some()
+            || self.group.is_some()
+            || self.status.is_some()
+            || self.inactive.is_some()
+        {
             "No account matches.".to_owned()
         } else if self.waiting {
             "No account waits for approval.".to_owned()
@@ -62,9 +86,12 @@ impl List {
     }
 
     /// Collects pages; one may be short, or empty, and still have a next one.
-    async fn find(&self, client: &AdminClient) -> Result<AccountList, Failure> {
+    async fn find(&self, client: &AdminClient, now: Timestamp) -> Result<AccountList, Failure> {
         let most = self.limit.map_or(usize::MAX, |limit| limit as usize);
         let waiting = self.waiting.then_some(AccountStatus::AwaitingApproval);
+        let inactive_since = self
+            .inactive
+            .map(|time| now.checked_sub(time).unwrap_or(Timestamp::MIN));
         let mut list = AccountList {
             next: self.after.clone(),
             ..AccountList::default()
@@ -75,6 +102,7 @@ impl List {
                     text: self.search.clone(),
                     status: self.status.or(waiting),
                     group: self.group.clone(),
+                    inactive_since,
                 },
                 after: list.next,
                 limit: USERS_A_PAGE.min(most - list.accounts.len()),
@@ -88,4 +116,37 @@ impl List {
             }
         }
     }
+}
+
+/// A row for each account, without the last line break: what prints it adds one.
+fn as_csv(accounts: &[AccountView]) -> String {
+    let titles = [
+        "email",
+        "username",
+        "name",
+        "groups",
+        "status",
+        "email_verified",
+        "created_at",
+        "last_sign_in_at",
+        "id",
+    ];
+    let mut text = csv::row(titles);
+    for account in accounts {
+        let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+        let last = account.last_sign_in_at;
+        text.push_str(&csv::row([
+            account.email.as_str(),
+            account.username.as_str(),
+            account.name.as_deref().unwrap_or_default(),
+            &groups.join(","),
+            account.status.as_str(),
+            if account.email_verified { "true" } else { "false" },
+            &account.created_at.to_string(),
+            &last.map(|at| at.to_string()).unwrap_or_default(),
+            &account.id.to_string(),
+        ]));
+    }
+    text.truncate(text.trim_end_matches('\n').len());
+    text
 }

@@ -11,6 +11,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         findings.warn(
             &"signup.mode".into(),
             "open: whoever reaches the page makes an account and passes every \"authenticated\" route",
+            "signup.approval",
+            "set `signup.approval = true`, or `signup.mode` to \"invite\" or \"closed\"",
         );
     }
     for (url, key) in [

@@ -24,7 +24,12 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         }
         match require_key(&pair.key) {
             Ok(None) => {}
-            Ok(Some(loose)) => findings.warn(&path.key("key"), format!("{}: {loose}", pair.key.display())),
+            Ok(Some(loose)) => findings.warn(
+                &path.key("key"),
+                format!("{}: {loose}", pair.key.display()),
+                "tls.certificates",
+                "give the file of the key the mode 0600",
+            ),
             Err(reason) => findings.error(&path.key("key"), reason),
         }
     }
@@ -38,8 +43,9 @@ fn warn_of_uncovered_hosts(config: &Config, covered: &[String], findings: &mut F
         return;
     };
     let message = "no certificate is for this host: browsers will refuse it";
+    let remedy = "add one to `tls.certificates`";
     if !is_covered(&HostPattern::Exact(public.clone()), covered) {
-        findings.warn(&"public_url".into(), message);
+        findings.warn(&"public_url".into(), message, "tls.certificates", remedy);
     }
     for (index, route) in config.route.iter().enumerate() {
         if route.host.is_some()
@@ -47,7 +53,8 @@ fn warn_of_uncovered_hosts(config: &Config, covered: &[String], findings: &mut F
                 .host_pattern(&public)
                 .is_ok_and(|pattern| !is_covered(&pattern, covered))
         {
-            findings.warn(&KeyPath::from("route").index(index).key("host"), message);
+            let path = KeyPath::from("route").index(index).key("host");
+            findings.warn(&path, message, "tls.certificates", remedy);
         }
     }
 }

@@ -20,6 +20,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.warn(
                 &KeyPath::from("route").index(index).key("compat"),
                 "says nothing: on a public route nobody is asked to sign in",
+                "route",
+                "set `allow = \"authenticated\"`, or remove `compat`",
             );
         }
         for (other_index, other) in config.route.iter().enumerate() {
@@ -61,6 +63,8 @@ fn check_neighbour(
                 "not reached in session form: `{}/func{rest}` is refused, as the path after `/func` is not route[{index}]'s",
                 base(&route.path)
             ),
+            "route",
+            "give one of both another `host`",
         );
     }
 }

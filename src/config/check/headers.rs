@@ -34,6 +34,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         findings.warn(
             &"identity".into(),
             "applications are told e-mail addresses that nobody verified: do not let them decide by the address",
+            "signup.verify_email",
+            "set `signup.verify_email = true`",
         );
     }
 }

@@ -82,6 +82,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         findings.warn(
             &"session.idle".into(),
             "longer than `session.absolute`, and so without effect",
+            "session.absolute",
+            "set `session.idle` to less, or `session.absolute` to more",
         );
     }
     for (is_nothing, key) in [
@@ -92,6 +94,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.warn(
                 &key.into(),
                 "nothing is kept in the store: the audit log stays empty, and so do people's recent sign-ins",
+                key,
+                "set `audit.keep` and `audit.max_events` to more than nothing",
             );
         }
     }
@@ -99,6 +103,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         findings.warn(
             &"lockout.max_failures".into(),
             "NIST SP 800-63B-4, section 3.2.2, allows at most 100",
+            "lockout.max_failures",
+            "set `lockout.max_failures` to 100 or less",
         );
     }
 }

@@ -45,6 +45,8 @@ fn check_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.warn(
                 &path,
                 "names this machine alone, but `listen.https` serves others, whom links would lead nowhere",
+                "public_url",
+                "set `public_url` to the address that people type",
             );
         }
         Some(_) => {}
@@ -83,7 +85,12 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error(&ops, "the same address as one that serves people");
         }
         Ok(Some(address)) if !address.ip().is_loopback() => {
-            findings.warn(&ops, "metrics are open to whoever reaches this address");
+            findings.warn(
+                &ops,
+                "metrics are open to whoever reaches this address",
+                "listen.ops",
+                "set `listen.ops` to an address of this machine alone, such as \"127.0.0.1:9464\"",
+            );
         }
         Ok(_) => {}
     }
@@ -98,6 +105,8 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.warn(
                 &KeyPath::from("listen.trusted_proxies").index(index),
                 "every client may say where it comes from",
+                "listen.trusted_proxies",
+                "name the addresses of the proxies alone in `listen.trusted_proxies`",
             );
         }
     }
@@ -105,7 +114,9 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
     if config.tls.certificates.is_empty() && listen.https.iter().any(public) {
         findings.warn(
             &"listen.https".into(),
-            "reachable by others, who do not know the local authority: set `tls.certificates`",
+            "reachable by others, who do not know the local authority",
+            "tls.certificates",
+            "set `tls.certificates`",
         );
     }
 }

@@ -68,9 +68,19 @@ impl Findings<'_, '_> {
         self.errors.extend(problem);
     }
 
-    fn warn(&mut self, path: &KeyPath, message: impl Into<String>) {
-        let problem = self.problem(path, message.into(), None);
-        self.warnings.extend(problem);
+    /// `ends` is the key by which the warning ends, and `remedy` what to do with it. A warning about what is not written
+    /// stands where that key's section does.
+    fn warn(&mut self, path: &KeyPath, message: impl Into<String>, ends: &str, remedy: &str) {
+        let problem = self.problem(path, message.into(), Some(remedy.to_owned()));
+        let section = self.document.as_written(&KeyPath::parse(ends));
+        self.warnings.extend(problem.map(|problem| Diagnostic {
+            position: if self.document.has(&self.document.as_written(path)) {
+                problem.position
+            } else {
+                Some(self.document.position(&section))
+            },
+            ..problem
+        }));
     }
 
     /// Returns no diagnostic about a key that could not be parsed, since its value is only the default.

@@ -38,6 +38,13 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         if matches!(place.use_of, Use::File | Use::Folder) {
             continue;
         }
+        if place.use_of == Use::Outbox
+            && let Some(file) = file_in_the_way(&place.path)
+        {
+            let message = format!("{} is no folder", file.display());
+            findings.error(&KeyPath::from(place.name.as_str()), message);
+            continue;
+        }
         let others = places.iter().enumerate();
         // Of two that are written the later one is told of.
         let others =
@@ -128,6 +135,15 @@ impl Place {
         }
         (self.use_of != Use::Outbox && its.starts_with(&own)).then_some("above the place of")
     }
+}
+
+/// Returns what is there, at the path of a folder or above it, and is no folder.
+fn file_in_the_way(folder: &Path) -> Option<&Path> {
+    let mut there = folder
+        .ancestors()
+        .filter_map(|path| Some((path, fs::metadata(path).ok()?)));
+    let (path, about) = there.next()?;
+    (!about.is_dir()).then_some(path)
 }
 
 /// The path without links, as far as it is there.

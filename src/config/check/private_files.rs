@@ -25,15 +25,21 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     match config.mail.transport() {
         Ok(MailTransport::Smtp(smtp)) if smtp.bares_password() => findings.warn(
             &"mail.url".into(),
-            "the password may cross the network unencrypted: use `smtps:`, or `?tls=required`",
+            "the password may cross the network unencrypted",
+            "mail.url",
+            "use `smtps:`, or `?tls=required`, in `mail.url`",
         ),
         Ok(MailTransport::Smtp(smtp)) if smtp.bares_mails() => findings.warn(
             &"mail.url".into(),
-            "mails may cross the network unencrypted, with links that sign in and set passwords: use `smtps:`, or `?tls=required`",
+            "mails may cross the network unencrypted, with links that sign in and set passwords",
+            "mail.url",
+            "use `smtps:`, or `?tls=required`, in `mail.url`",
         ),
         Ok(MailTransport::Folder(_)) if config.signup.verify_email && !is_loopback(config) => findings.warn(
             &"mail.url".into(),
             "mails become files: nobody gets the link without which a new account is not let in",
+            "mail.url",
+            "set `mail.url` to a mail server",
         ),
         Ok(_) => {}
         Err(error) => findings.error(&"mail.url".into(), error.to_string()),
@@ -72,7 +78,12 @@ fn warn_of_loose_modes(config: &Config, findings: &mut Findings<'_, '_>) {
             continue;
         };
         if let Ok(Some(loose)) = require_private(file, &opened) {
-            findings.warn(&path, format!("{}: {loose}", file.display()));
+            findings.warn(
+                &path,
+                format!("{}: {loose}", file.display()),
+                &path.to_string(),
+                "give the file the mode 0600",
+            );
         }
     }
 }
@@ -86,8 +97,9 @@ fn check_database(url: &PostgresUrl, findings: &mut Findings<'_, '_>) {
     if url.is_bare() {
         findings.warn(
             &path,
-            "everything that is kept crosses the network unencrypted, the hashes of passwords too: use \
-             `sslmode=verify-full`",
+            "everything that is kept crosses the network unencrypted, the hashes of passwords too",
+            "store.url",
+            "use `sslmode=verify-full` in `store.url`",
         );
     }
     if let PostgresTls::Roots(file) = &url.tls
@@ -104,6 +116,8 @@ fn check_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings:
             findings.warn(
                 &path,
                 "stands in the configuration: whoever reads that reads the access keys",
+                "store.master_key",
+                "write `store.master_key = { file = \"…\" }`",
             );
         }
         SecretSource::Env { .. } => {

@@ -19,6 +19,8 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         findings.warn(
             &"route".into(),
             "no route: every path but the gateway's own pages answers 404; a gateway that serves routes refuses to be reloaded with this",
+            "route",
+            "add a `[[route]]`",
         );
     }
     for (index, route) in config.route.iter().enumerate() {
@@ -136,9 +138,19 @@ fn check_signatures(path: &KeyPath, route: &RouteConfig, config: &Config, findin
         (!route.presigned, "presigned"),
     ] {
         if is_set && !config.login.iam {
-            findings.warn(&path.key(key), UNUSED);
+            findings.warn(
+                &path.key(key),
+                UNUSED,
+                "login.iam",
+                "set `login.iam = true`, or remove it",
+            );
         } else if is_set && route.allow == Allow::Public {
-            findings.warn(&path.key(key), NOT_JUDGED);
+            findings.warn(
+                &path.key(key),
+                NOT_JUDGED,
+                "route",
+                "set another `allow`, or remove it",
+            );
         }
     }
 }

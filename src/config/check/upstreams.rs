@@ -34,7 +34,12 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         }
         let leads_here = |target| target == Ok(UpstreamTarget::Named(name.as_str()));
         if !config.route.is_empty() && !config.route.iter().any(|route| leads_here(route.target())) {
-            findings.warn(&path, "no route leads to it");
+            findings.warn(
+                &path,
+                "no route leads to it",
+                &path.to_string(),
+                "name it as the `upstream` of a `[[route]]`, or remove it",
+            );
         }
     }
 }
@@ -50,6 +55,8 @@ pub(super) fn check_server(
             findings.warn(
                 path,
                 "not encrypted, and not on this machine: whoever is on the way reads and may change it",
+                &path.to_string(),
+                "write `https://` where the application speaks TLS",
             );
         }
         Ok(_) => {}

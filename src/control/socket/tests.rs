@@ -145,7 +145,7 @@ async fn a_request_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_slow_caller_is_not_waited_for() {
     let running = Running::start(Duration::from_millis(20));
-    let error = running.answer_to(br#"{"version": 3, "#).await.unwrap_err();
+    let error = running.answer_to(br#"{"version": 4, "#).await.unwrap_err();
     assert!(error.message.contains("in time"), "{error}");
 }
 

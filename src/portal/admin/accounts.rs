@@ -50,6 +50,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         text: Some(search.q.clone()),
         status: search.status,
         group: Some(search.group.clone()).filter(|group| !group.is_empty()),
+        ..AccountFilter::default()
     };
     let after = Some(cx.parameter("after")).filter(|after| !after.is_empty());
     let queries = &cx.services.admin_queries;

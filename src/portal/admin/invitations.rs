@@ -54,18 +54,19 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         Err(errors) => return refused(cx, fields, errors).await,
     };
     let mails = matches!(wanted.invitees, Invitees::Mailed(_));
-    let issued = match cx.services.invitations.invite(wanted, by, &cx.origin()).await {
-        Ok(issued) => issued,
+    let outcome = match cx.services.invitations.invite(wanted, by, &cx.origin()).await {
+        Ok(outcome) => outcome,
         Err(InvitationError::Store(error)) => return Err(error.into()),
         Err(InvitationError::Known(_)) => {
             return refused(cx, fields, cx.field_error("email", "admin.invite-known")).await;
         }
-        Err(InvitationError::Groups(_)) => {
+        // The form asks for neither a name nor a language.
+        Err(InvitationError::Groups(_) | InvitationError::Name(..) | InvitationError::Language(_)) => {
             return refused(cx, fields, cx.field_error("groups", "admin.group-refused")).await;
         }
     };
     if cx.wants_json() {
-        return Ok(cx.json(StatusCode::CREATED, &CreatedInvitations::from(issued)));
+        return Ok(cx.json(StatusCode::CREATED, &CreatedInvitations::from(outcome)));
     }
     if mails {
         let to = with_query(AdminPage::Invitations.path(), &[("done", "send")]);
@@ -73,7 +74,11 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
     }
     // The links are shown once.
     let form = InvitationsView {
-        links: issued.into_iter().filter_map(|issued| issued.link).collect(),
+        links: outcome
+            .issued
+            .into_iter()
+            .filter_map(|issued| issued.link)
+            .collect(),
         ..empty(cx)
     };
     show(cx, StatusCode::OK, &form).await

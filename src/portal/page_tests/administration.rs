@@ -124,13 +124,15 @@ fn mails() -> MailPage {
 
 fn invitations() -> LoadedRows<Invitation> {
     let invitation = |n: u8, kind, email: Option<&str>| Invitation {
-        id: InvitationId::new(at(), &Random::seeded(n.into())),
-        digest: TokenDigest::from_bytes([n; 32]),
-        kind,
         email: email.map(|email| email.parse().unwrap()),
         groups: ["ops".to_owned()].into(),
-        created_at: at(),
-        expires_at: at(),
+        ..Invitation::new(
+            InvitationId::new(at(), &Random::seeded(n.into())),
+            TokenDigest::from_bytes([n; 32]),
+            kind,
+            at(),
+            at(),
+        )
     };
     LoadedRows {
         sound: vec![

@@ -28,6 +28,7 @@ pub(super) fn account() -> Account {
             at,
         }],
         language: Some("en".to_owned()),
+        last_sign_in_at: Some(at),
         ..Account::new(id, username, email, String::new(), at)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::report::ShadowedRouteView;
 use super::request::ExplainRequest;
-use crate::config::Allow;
+use crate::config::{Allow, HostPattern};
 use crate::model::Principal;
 use crate::proxy::Gateway;
-use crate::request::{Host, RequestHead};
+use crate::request::RequestHead;
 use crate::route::{Audience, Page, Route, RouteMatch, ShadowReason, Unroutable};
 
 impl ExplainRequest {
@@ -51,7 +51,8 @@ impl Gateway {
     pub(super) fn why_unroutable(&self, reason: &Unroutable) -> String {
         match reason {
             Unroutable::UnknownHost => {
-                let hosts: Vec<String> = self.routes.hosts().iter().map(Host::to_string).collect();
+                let hosts = self.routes.host_patterns().iter();
+                let hosts: Vec<String> = hosts.map(HostPattern::to_string).collect();
                 format!("no route has this host; configured are {}", hosts.join(", "))
             }
             Unroutable::NotFound => "no route of this host, and no page, has this path".to_owned(),

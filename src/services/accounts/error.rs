@@ -58,6 +58,9 @@ pub enum AccountError {
     /// A name in an htpasswd file that makes no address.
     #[error("no e-mail address can be made of {0:?}: {1}")]
     Email(String, EmailError),
+    /// A name in a file that is no address, and no domain to make one with.
+    #[error("{0:?} is no e-mail address; --domain example.com makes one of it")]
+    NoAddress(String),
     /// The transition is not possible from this status.
     #[error("{email} {status}", email = .0, status = status_text(*.1))]
     Status(Email, AccountStatus),

@@ -2,12 +2,23 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::{AccountError, Accounts, NewAccount, NewPassword};
 use crate::model::{Account, Email, Username};
 use crate::services::password_hash::PasswordHash;
 use crate::services::{Actor, Origin};
 
-/// The result of one line.
+/// What the accounts of an htpasswd file have that no line says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HtpasswdDefaults {
+    /// The domain of the address of a name without `@`.
+    pub domain: Option<String>,
+    /// The groups.
+    pub groups: BTreeSet<String>,
+}
+
+/// What became of one line of a file, or would.
 #[derive(Debug)]
 pub struct ImportedLine {
     /// Its number, from 1.
@@ -42,14 +53,14 @@ impl<'l> HtpasswdLine<'l> {
         self.name
     }
 
-    /// Turns the line into a request. A name with an `@` is an address; another is a username, whose address
-    /// gets `host`, that of `public_url`.
-    pub fn account(self, host: &str) -> Result<NewAccount, AccountError> {
+    /// The account that it asks for. A name with an `@` is an e-mail address. Any other is a username, whose address needs
+    /// `defaults.domain`: none is made up, since the owner of the mailbox can take the account over.
+    pub fn account(self, defaults: &HtpasswdDefaults) -> Result<NewAccount, AccountError> {
         let (name, hash) = self.text.split_once(':').ok_or(AccountError::NotALine)?;
-        let (address, username) = if name.contains('@') {
-            (name.to_owned(), None)
-        } else {
-            (format!("{name}@{host}"), name.parse::<Username>().ok())
+        let (address, username) = match &defaults.domain {
+            _ if name.contains('@') => (name.to_owned(), None),
+            Some(domain) => (format!("{name}@{domain}"), name.parse::<Username>().ok()),
+            None => return Err(AccountError::NoAddress(name.to_owned())),
         };
         let email: Email = address
             .parse()
@@ -59,7 +70,7 @@ impl<'l> HtpasswdLine<'l> {
             email,
             username,
             name: None,
-            groups: BTreeSet::new(),
+            groups: defaults.groups.clone(),
             password: NewPassword::Hash(hash.to_owned()),
         })
     }
@@ -72,21 +83,43 @@ impl Accounts {
         &self,
         text: &str,
         first: usize,
+        defaults: &HtpasswdDefaults,
         by: &Actor,
         origin: &Origin,
     ) -> Vec<ImportedLine> {
-        let host = self.public_url.host_str().unwrap_or_default();
-        let lines = text.lines().enumerate();
-        let lines = lines.filter_map(|(index, line)| Some((first + index, HtpasswdLine::read(line)?)));
-        let (mut places, mut wanted) = (Vec::new(), Vec::new());
-        for (number, line) in lines {
-            places.push((number, line.name().to_owned()));
-            wanted.push(line.account(host));
-        }
-        let results = self.add_all(wanted, by, origin).await;
-        let imported = places.into_iter().zip(results);
-        imported
-            .map(|((number, name), result)| ImportedLine { number, name, result })
-            .collect()
+        let (places, wanted) = lines_of(text, first, defaults);
+        zipped(places, self.add_all(wanted, by, origin).await)
     }
+
+    /// What [`import_htpasswd`](Self::import_htpasswd) would make of the lines now. Nothing is added.
+    pub async fn preview_htpasswd(
+        &self,
+        text: &str,
+        first: usize,
+        defaults: &HtpasswdDefaults,
+    ) -> Vec<ImportedLine> {
+        let (places, wanted) = lines_of(text, first, defaults);
+        zipped(places, self.preview_all(wanted).await)
+    }
+}
+
+type Place = (usize, String);
+
+fn lines_of(
+    text: &str,
+    first: usize,
+    defaults: &HtpasswdDefaults,
+) -> (Vec<Place>, Vec<Result<NewAccount, AccountError>>) {
+    let lines = text.lines().enumerate();
+    let lines = lines.filter_map(|(index, line)| Some((first + index, HtpasswdLine::read(line)?)));
+    lines
+        .map(|(number, line)| ((number, line.name().to_owned()), line.account(defaults)))
+        .unzip()
+}
+
+fn zipped(places: Vec<Place>, results: Vec<Result<Account, AccountError>>) -> Vec<ImportedLine> {
+    let lines = places.into_iter().zip(results);
+    lines
+        .map(|((number, name), result)| ImportedLine { number, name, result })
+        .collect()
 }

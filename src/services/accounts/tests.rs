@@ -311,17 +311,33 @@ async fn s77_what_depends_on_what_was_seen_is_refused_once_that_is_something_els
     act(second, AccountChange::Enable).await.unwrap();
 }
 
+fn shown(result: &Result<Account, AccountError>) -> String {
+    match result {
+        Ok(account) => format!("{} {} {:?}", account.email, account.username, account.groups),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[tokio::test]
 async fn an_htpasswd_file_is_imported_line_by_line() {
     let world = TestEnv::with(|config| config.login.username = true).await;
     let text = format!(
         "\u{feff}# people\n\nann@example.com:{HASH}\r\nBob:{HASH}\nno colon\ncarl:$apr1$x$y\nbob@example.com:{HASH}\nd d:{HASH}\n"
     );
+    let defaults = HtpasswdDefaults {
+        domain: Some("localhost".to_owned()),
+        groups: group_set(&["ops"]),
+    };
+    let preview = world.services.accounts.preview_htpasswd(&text, 1, &defaults);
+    let previewed: Vec<String> = preview.await.iter().map(|line| shown(&line.result)).collect();
+    assert!(world.services.accounts.list(None, 9).await.unwrap().is_empty());
     let lines = world
         .services
         .accounts
-        .import_htpasswd(&text, 1, &tester(), &client())
+        .import_htpasswd(&text, 1, &defaults, &tester(), &client())
         .await;
+    let imported: Vec<String> = lines.iter().map(|line| shown(&line.result)).collect();
+    assert_eq!(previewed, imported, "a preview says what becomes of each line");
     let seen: Vec<_> = lines
         .iter()
         .map(|line| (line.number, line.name.as_str()))

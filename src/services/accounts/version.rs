@@ -84,7 +84,8 @@ impl AccountChange {
         match self {
             Self::Approve | Self::Decline | Self::Enable => &AccountPart::ALL,
             Self::SetGroups(_) => &[AccountPart::Groups],
-            Self::Disable | Self::Unlock | Self::SetPassword(_) => &[],
+            // What joins and leaves is named itself, whatever the account is in besides.
+            Self::Disable | Self::Unlock | Self::EditGroups { .. } | Self::SetPassword(_) => &[],
         }
     }
 }

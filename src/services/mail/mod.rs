@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 pub use self::probe::{MailProbe, ProbeError};
-pub use self::templates::LETTER;
 use self::templates::MailTemplates;
+pub use self::templates::{LETTER, LETTER_TEMPLATE};
 #[cfg(test)]
 pub(super) use self::throttle::ANNOUNCED;
 use self::throttle::AnnouncementThrottle;
@@ -75,9 +75,14 @@ pub enum MailError {
     /// The texts cannot be read.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// The template cannot be read or rendered.
-    #[error("the template of mails: {0}")]
-    Template(String),
+    /// How it is written cannot be read.
+    #[error("the template of mails: {message}")]
+    Template {
+        /// What is wrong.
+        message: String,
+        /// The line of the template, from 1.
+        line: Option<usize>,
+    },
 }
 
 /// The mail service: enqueues mails, limits them, and sends them.

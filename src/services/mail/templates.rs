@@ -19,6 +19,9 @@ use crate::text::{Lang, Texts, fill};
 /// The file name of the mail template, also of an operator's own in `branding.folder`.
 pub const LETTER: &str = "letter.html";
 
+/// The built-in template of mails.
+pub const LETTER_TEMPLATE: &str = include_str!("letter.html");
+
 /// The configured texts and template; replaced on reload.
 #[derive(Debug)]
 pub(super) struct MailTemplates {
@@ -54,7 +57,7 @@ impl MailTemplates {
         templates.set_auto_escape_callback(|_| AutoEscape::Html);
         templates
             .add_template_owned(LETTER, template(folder)?)
-            .map_err(|error| MailError::Template(error.to_string()))?;
+            .map_err(|error| wrong(&error))?;
         let mut stationery = Self {
             texts: Arc::new(Texts::load(folder)?),
             templates,
@@ -80,7 +83,7 @@ impl MailTemplates {
             let letter =
                 context! { subject => "", greeting => "", lead => "", signature => "", links, notes };
             for lang in self.texts.languages() {
-                html(self, lang, &letter).map_err(|error| MailError::Template(error.to_string()))?;
+                html(self, lang, &letter).map_err(|error| wrong(&error))?;
             }
         }
         self.templates.set_undefined_behavior(UndefinedBehavior::Lenient);
@@ -145,7 +148,7 @@ impl MailTemplates {
 
 /// Reads the operator's template, or returns the built-in one.
 fn template(folder: &Path) -> Result<String, MailError> {
-    let built_in = || include_str!("letter.html").to_owned();
+    let built_in = || LETTER_TEMPLATE.to_owned();
     if folder.as_os_str().is_empty() {
         return Ok(built_in());
     }
@@ -153,10 +156,17 @@ fn template(folder: &Path) -> Result<String, MailError> {
     match regular_file::read_to_string(&own) {
         Ok(own) => Ok(own),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(built_in()),
-        Err(error) => Err(MailError::Template(format!(
-            "{} cannot be read: {error}",
-            own.display()
-        ))),
+        Err(error) => Err(MailError::Template {
+            message: format!("{} cannot be read: {error}", own.display()),
+            line: None,
+        }),
+    }
+}
+
+fn wrong(error: &minijinja::Error) -> MailError {
+    MailError::Template {
+        message: error.to_string(),
+        line: error.line(),
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct AccountForm {
     password_changed_at: Timestamp,
     agreements: Vec<Agreement>,
     language: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_sign_in_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +100,16 @@ pub(super) struct InvitationForm {
     groups: BTreeSet<String>,
     created_at: Timestamp,
     expires_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    approves: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    mailed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -9,11 +9,11 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::error::{OperationError, unavailable};
-use super::row::{decode, encode, execute, query, query_opt, query_value, uuid};
+use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
-use crate::store::rules::{AccountTransition, GuardedGroup};
+use crate::store::rules::{AccountTransition, GuardedGroup, TakenNames};
 use crate::store::{
     AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
     StoreError, rules,
@@ -41,6 +41,15 @@ impl AccountStore for PostgresStore {
     async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
         self.database
             .transact(accounts, |tx, accounts| Box::pin(create_all(tx, accounts)))
+            .await
+    }
+
+    async fn preview_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.database
+            .with(async |client| {
+                let mut taken = taken_names(client, &accounts).await?;
+                Ok(accounts.iter().map(|account| taken.take(account)).collect())
+            })
             .await
     }
 
@@ -150,38 +159,41 @@ async fn create_all(
     tx: &Transaction<'_>,
     accounts: &[Account],
 ) -> Result<Vec<CreateAccount>, OperationError> {
-    // A concurrent insertion fails on a unique constraint, as in `create`.
-    let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
-    let sql = "SELECT email FROM account WHERE email = ANY($1)";
-    let mut taken_addresses = column_of(tx, sql, &addresses).await?;
-    let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
-    let sql = "SELECT username FROM username WHERE username = ANY($1)";
-    let mut taken_names = column_of(tx, sql, &names).await?;
+    // As above: somebody who takes one of them at this moment makes the insertion fail.
+    let mut taken = taken_names(tx, accounts).await?;
     let mut created = Vec::with_capacity(accounts.len());
     let outcomes = accounts.iter().map(|account| {
-        let (address, name) = (account.email.key(), account.username.as_str());
-        if taken_addresses.contains(address) {
-            CreateAccount::EmailTaken
-        } else if taken_names.contains(name) {
-            CreateAccount::UsernameTaken
-        } else {
-            taken_addresses.insert(address.to_owned());
-            taken_names.insert(name.to_owned());
+        let outcome = taken.take(account);
+        if outcome == CreateAccount::Created {
             created.push(rules::new_account(account));
-            CreateAccount::Created
         }
+        outcome
     });
     let outcomes = outcomes.collect();
     insert_all(tx, &created).await?;
     Ok(outcomes)
 }
 
+/// Those of their addresses and usernames that others have.
+async fn taken_names(
+    client: &impl GenericClient,
+    accounts: &[Account],
+) -> Result<TakenNames, OperationError> {
+    let addresses: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
+    let sql = "SELECT email FROM account WHERE email = ANY($1)";
+    let addresses = column_of(client, sql, &addresses).await?;
+    let names: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
+    let sql = "SELECT username FROM username WHERE username = ANY($1)";
+    let usernames = column_of(client, sql, &names).await?;
+    Ok(TakenNames { addresses, usernames })
+}
+
 async fn column_of(
-    tx: &Transaction<'_>,
+    client: &impl GenericClient,
     sql: &str,
     wanted: &[&str],
 ) -> Result<HashSet<String>, OperationError> {
-    let rows = query(tx, sql, &[&wanted]).await?;
+    let rows = query(client, sql, &[&wanted]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -198,6 +210,10 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), Op
     let emails: Vec<_> = accounts.iter().map(|account| account.email.key()).collect();
     let usernames: Vec<_> = accounts.iter().map(|account| account.username.as_str()).collect();
     let statuses: Vec<_> = accounts.iter().map(|account| account.status.as_str()).collect();
+    let active: Vec<_> = accounts
+        .iter()
+        .map(|account| micros(account.last_active_at()))
+        .collect();
     let (mut versions, mut records) = (Vec::new(), Vec::new());
     let (mut grouped, mut groups_of) = (Vec::new(), Vec::new());
     let (mut found, mut terms_of) = (Vec::new(), Vec::new());
@@ -220,17 +236,17 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), Op
              SELECT id, array_agg(name ORDER BY place) AS groups
              FROM unnest($7::uuid[], $8::text[]) WITH ORDINALITY AS given (id, name, place) GROUP BY id
          ), made AS (
-             INSERT INTO account (id, email, status, groups, version, record)
-             SELECT id, email, status, coalesce(groups, '{}'), version, record
-             FROM unnest($1::uuid[], $2::text[], $4::text[], $5::smallint[], $6::json[])
-                 AS given (id, email, status, version, record) LEFT JOIN grouped USING (id)
+             INSERT INTO account (id, email, status, groups, last_active_at, version, record)
+             SELECT id, email, status, coalesce(groups, '{}'), last_active_at, version, record
+             FROM unnest($1::uuid[], $2::text[], $4::text[], $11::bigint[], $5::smallint[], $6::json[])
+                 AS given (id, email, status, last_active_at, version, record) LEFT JOIN grouped USING (id)
          ), named AS (
              INSERT INTO username (username, account) SELECT * FROM unnest($3::text[], $1)
          )
          INSERT INTO account_term (term, account) SELECT * FROM unnest($10::text[], $9::uuid[])",
         &[
             &ids, &emails, &usernames, &statuses, &versions, &records, &grouped, &groups_of, &found,
-            &terms_of,
+            &terms_of, &active,
         ],
     )
     .await?;
@@ -244,7 +260,8 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
     execute(
         client,
         "WITH made AS (
-             INSERT INTO account (id, email, status, groups, version, record) VALUES ($1, $2, $3, $4, $5, $6)
+             INSERT INTO account (id, email, status, groups, version, record, last_active_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $9)
          ), named AS (
              INSERT INTO username (username, account) SELECT unnest($7::text[]), $1
          )
@@ -258,6 +275,7 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
             &record,
             &usernames.map(Username::as_str).collect::<Vec<_>>(),
             &terms(account),
+            &micros(account.last_active_at()),
         ],
     )
     .await?;
@@ -382,7 +400,8 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) ->
     let (id, (version, record)) = (uuid(after.id.as_bytes()), encode(after)?);
     execute(
         tx,
-        "UPDATE account SET email = $2, status = $3, groups = $4, version = $5, record = $6 WHERE id = $1",
+        "UPDATE account SET email = $2, status = $3, groups = $4, version = $5, record = $6, last_active_at = $7
+         WHERE id = $1",
         &[
             &id,
             &after.email.key(),
@@ -390,6 +409,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) ->
             &groups(after),
             &version,
             &record,
+            &micros(after.last_active_at()),
         ],
     )
     .await?;
@@ -414,6 +434,15 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) ->
     } else if change.replaces_pending_email() {
         tokens::void(tx, after.id, Purpose::ChangeEmail).await?;
     }
+    Ok(())
+}
+
+/// Writes an account, which is locked, that differs by its last sign-in alone.
+pub(super) async fn note_sign_in(tx: &Transaction<'_>, account: &Account) -> Result<(), OperationError> {
+    let (version, record) = encode(account)?;
+    let sql = "UPDATE account SET version = $2, record = $3, last_active_at = $4 WHERE id = $1";
+    let at = micros(account.last_active_at());
+    execute(tx, sql, &[&uuid(account.id.as_bytes()), &version, &record, &at]).await?;
     Ok(())
 }
 

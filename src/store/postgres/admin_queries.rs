@@ -1,5 +1,7 @@
 //! Administrators' queries for accounts, a mail and locks.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +11,7 @@ use uuid::Uuid;
 
 use super::PostgresStore;
 use super::error::OperationError;
-use super::row::{Params, query};
+use super::row::{Params, micros, query};
 use super::{accounts, mails};
 use crate::ids::MailId;
 use crate::model::{AccountStatus, LockoutPolicy, QueuedMail};
@@ -27,6 +29,10 @@ impl AdminQueryStore for PostgresStore {
         self.database
             .with(async |client| find(client, &filter, after, limit).await)
             .await
+    }
+
+    async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError> {
+        self.database.with_all(async |client| groups(client).await).await
     }
 
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError> {
@@ -70,6 +76,7 @@ async fn find(
     limit: usize,
 ) -> Result<AccountPage, OperationError> {
     let status = filter.status.map(AccountStatus::as_str);
+    let inactive = filter.inactive_since.map(micros);
     // One row more than asked for tells whether there is another page.
     let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = if let Some(prefix) = filter.prefix() {
@@ -80,19 +87,22 @@ async fn find(
               AND NOT EXISTS (SELECT FROM account_term AS earlier WHERE earlier.account = id
                   AND earlier.term >= $1 AND earlier.term < account_term.term)
               AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR groups @> ARRAY[$5])
-            ORDER BY term, id LIMIT $6";
+              AND ($6::bigint IS NULL OR last_active_at < $6)
+            ORDER BY term, id LIMIT $7";
         // A cursor of another query is ignored.
         let after = after.filter(|after| after.term.starts_with(&prefix));
         let (term, account) = after.map(|after| (after.term, after.account)).unzip();
-        let params: Params<'_> = &[&prefix, &term, &account, &status, &filter.group, &more];
+        let params: Params<'_> = &[&prefix, &term, &account, &status, &filter.group, &inactive, &more];
         query(client, sql, params).await?
     } else {
         let sql = "SELECT '' AS term, id, version, record FROM account
             WHERE ($1::uuid IS NULL OR id > $1)
               AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR groups @> ARRAY[$3])
-            ORDER BY id LIMIT $4";
+              AND ($4::bigint IS NULL OR last_active_at < $4)
+            ORDER BY id LIMIT $5";
         let after = after.map(|after| after.account);
-        query(client, sql, &[&after, &status, &filter.group, &more]).await?
+        let params: Params<'_> = &[&after, &status, &filter.group, &inactive, &more];
+        query(client, sql, params).await?
     };
     let has_more = rows.len() > limit;
     rows.truncate(limit);
@@ -108,6 +118,16 @@ async fn find(
         }
     }
     Ok(page)
+}
+
+async fn groups(client: &impl GenericClient) -> Result<BTreeMap<String, usize>, OperationError> {
+    let sql = "SELECT name, count(*) FROM account, unnest(groups) AS name GROUP BY name";
+    let rows = query(client, sql, &[]).await?;
+    let group = |row: &Row| {
+        let count: i64 = row.try_get(1)?;
+        Ok((row.try_get(0)?, usize::try_from(count).unwrap_or(usize::MAX)))
+    };
+    rows.iter().map(group).collect()
 }
 
 fn place(row: &Row) -> Result<AccountCursor, OperationError> {

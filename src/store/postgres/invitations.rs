@@ -7,16 +7,22 @@ use tokio_postgres::Row;
 
 use super::error::OperationError;
 use super::row::{bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
-use super::{PostgresStore, accounts};
+use super::{PostgresStore, accounts, mails};
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, TokenDigest};
+use crate::model::{Email, Invitation, Mail, TokenDigest};
 use crate::store::{InvitationStore, LoadedRows, StoreError, rules};
 
 #[async_trait]
 impl InvitationStore for PostgresStore {
-    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
+    async fn create_invitations(
+        &self,
+        invitations: Vec<Invitation>,
+        mails: Vec<Mail>,
+    ) -> Result<Vec<Invitation>, StoreError> {
         self.database
-            .transact(invitation, |tx, invitation| Box::pin(create(tx, invitation)))
+            .transact((invitations, mails), |tx, (invitations, mails)| {
+                Box::pin(create_all(tx, invitations, mails))
+            })
             .await
     }
 
@@ -35,6 +41,46 @@ impl InvitationStore for PostgresStore {
             .transact(id, |tx, id| Box::pin(revoke(tx, *id)))
             .await
     }
+}
+
+/// The lock on making invitations to addresses: `vest`, and the third of what Vestibule locks.
+const MAKING: (i32, i32) = (0x7665_7374, 3);
+
+/// Goes through all of them, since none is found by its address: so few are waiting, and so seldom is one made.
+async fn create_all(
+    tx: &Transaction<'_>,
+    invitations: &[Invitation],
+    new_mails: &[Mail],
+) -> Result<Vec<Invitation>, OperationError> {
+    let replacing = rules::Replacing::new(invitations);
+    let mut replaced = Vec::new();
+    if !replacing.is_empty() {
+        query_opt(
+            tx,
+            "SELECT pg_advisory_xact_lock($1, $2)",
+            &[&MAKING.0, &MAKING.1],
+        )
+        .await?;
+        for row in query(tx, "SELECT id, version, record FROM invitation", &[]).await? {
+            match read(&row) {
+                Ok(earlier) if replacing.replaces(&earlier) => replaced.push(earlier),
+                // An unreadable one is void, and is left for `verify` to report.
+                Ok(_) | Err(OperationError::Store(StoreError::Corrupt(_))) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        let over: Vec<_> = replaced
+            .iter()
+            .map(|earlier| uuid(earlier.id.as_bytes()))
+            .collect();
+        // By their ids: a mail that goes out meanwhile gives one another token.
+        execute(tx, "DELETE FROM invitation WHERE id = ANY ($1)", &[&over]).await?;
+    }
+    for invitation in invitations {
+        create(tx, invitation).await?;
+    }
+    mails::enqueue(tx, new_mails).await?;
+    Ok(replaced)
 }
 
 /// Inserts an invitation, replacing one with the same token.

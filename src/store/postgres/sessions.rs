@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 
 use super::error::OperationError;
 use super::row::{Json, bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
-use super::{PostgresStore, TOGETHER, access_keys};
+use super::{PostgresStore, TOGETHER, access_keys, accounts};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, AccountStatus, Session, TokenDigest};
 use crate::store::{LoadedRows, PutSession, SessionStore, SessionsToEnd, StoreError, rules};
@@ -72,12 +72,10 @@ async fn put(
     session: &Session,
     replaces: Option<TokenDigest>,
 ) -> Result<PutSession, OperationError> {
-    let sql = "SELECT FROM account WHERE id = $1 AND status = $2 FOR SHARE";
-    let account = uuid(session.account.as_bytes());
-    let may_sign_in = query_opt(tx, sql, &[&account, &AccountStatus::Active.as_str()]).await?;
-    if may_sign_in.is_none() {
+    let account = accounts::lock(tx, session.account).await?;
+    let Some(mut account) = account.filter(|account| account.status == AccountStatus::Active) else {
         return Ok(PutSession::ShutOut);
-    }
+    };
     if let Some(id) = session.access_key
         && !access_keys::is_switched_on(tx, id, session.account).await?
     {
@@ -86,6 +84,9 @@ async fn put(
     let over: Vec<_> = replaces.iter().chain([&session.digest]).map(bytes).collect();
     execute(tx, "DELETE FROM session WHERE digest = ANY ($1)", &[&over]).await?;
     insert(tx, session).await?;
+    if rules::note_sign_in(&mut account, session) {
+        accounts::note_sign_in(tx, &account).await?;
+    }
     Ok(PutSession::Kept)
 }
 

@@ -31,7 +31,7 @@ type VerifyKind = (
 
 const KINDS: [VerifyKind; 14] = [
     (
-        "SELECT id, email, status, groups, version, record,
+        "SELECT id, email, status, groups, last_active_at, version, record,
              ARRAY(SELECT username FROM username WHERE account = id ORDER BY username) AS usernames,
              ARRAY(SELECT term FROM account_term WHERE account = id ORDER BY term) AS terms
          FROM account",
@@ -190,6 +190,11 @@ fn account(row: &Row) -> Result<(), OperationError> {
         name,
         row.try_get::<_, Vec<&str>>("groups")? == groups(&account),
         "it is in other groups",
+    )?;
+    require(
+        name,
+        row.try_get::<_, i64>("last_active_at")? == micros(account.last_active_at()),
+        "its last sign-in is another",
     )?;
     require(
         name,

@@ -4,17 +4,34 @@ mod account_transition;
 pub(super) mod import;
 pub(super) mod mails;
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 
 pub(super) use account_transition::AccountTransition;
 
 use crate::clock;
-use crate::model::{Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose};
+use crate::model::{
+    Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose, Session, Username,
+};
+use crate::store::CreateAccount;
 
 /// Returns whether a use replaces the known one: if it is later, or if the known one was recorded by a clock
 /// that was ahead.
 pub(super) fn is_later_use(used: Timestamp, known: Timestamp) -> bool {
     known < used || clock::is_ahead(known, used)
+}
+
+/// Notes on an account that its owner signs in with this session, never back in time. Whether it says something else now.
+pub(super) fn note_sign_in(account: &mut Account, session: &Session) -> bool {
+    let at = session.created_at;
+    let is_later = account
+        .last_sign_in_at
+        .is_none_or(|known| is_later_use(at, known));
+    if is_later {
+        account.last_sign_in_at = Some(at);
+    }
+    is_later
 }
 
 /// Returns whether a token is valid for its account at `now`. An account that may not sign in cannot change
@@ -32,9 +49,64 @@ pub(super) fn new_account(account: &Account) -> Account {
     }
 }
 
+/// Addresses, by their keys, and usernames that new accounts cannot have.
+#[derive(Debug, Default)]
+pub(super) struct TakenNames {
+    pub(super) addresses: HashSet<String>,
+    pub(super) usernames: HashSet<String>,
+}
+
+impl TakenNames {
+    pub(super) fn add_address(&mut self, email: &Email) {
+        self.addresses.insert(email.key().to_owned());
+    }
+
+    pub(super) fn add_username(&mut self, username: &Username) {
+        self.usernames.insert(username.as_str().to_owned());
+    }
+
+    /// What becomes of a new account; if it is made, its names are taken from then on.
+    pub(super) fn take(&mut self, account: &Account) -> CreateAccount {
+        if self.addresses.contains(account.email.key()) {
+            CreateAccount::EmailTaken
+        } else if self.usernames.contains(account.username.as_str()) {
+            CreateAccount::UsernameTaken
+        } else {
+            self.add_address(&account.email);
+            self.add_username(&account.username);
+            CreateAccount::Created
+        }
+    }
+}
+
 /// Returns whether an invitation is valid for this address at `now`.
 pub(super) fn serves_address(invitation: &Invitation, email: &Email, now: Timestamp) -> bool {
     now < invitation.expires_at && invitation.email.as_ref().is_none_or(|bound| bound == email)
+}
+
+/// The invitations that replace earlier ones, found by what they are bound to.
+pub(super) struct Replacing<'i>(HashMap<&'i str, &'i Invitation>);
+
+impl<'i> Replacing<'i> {
+    pub(super) fn new(invitations: &'i [Invitation]) -> Self {
+        let bound = invitations.iter();
+        Self(
+            bound
+                .filter_map(|new| Some((new.email.as_ref()?.key(), new)))
+                .collect(),
+        )
+    }
+
+    /// Whether none of them is bound to an address, and so none replaces another.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them takes the place of this one.
+    pub(super) fn replaces(&self, earlier: &Invitation) -> bool {
+        let new = earlier.email.as_ref().and_then(|email| self.0.get(email.key()));
+        new.is_some_and(|new| new.kind == earlier.kind && new.id != earlier.id)
+    }
 }
 
 /// A group that must keep an active member, such as the administrators.
@@ -99,6 +171,7 @@ mod samples {
             password_changed_at: now,
             agreements: Vec::new(),
             language: None,
+            last_sign_in_at: None,
         }
     }
 }

@@ -37,6 +37,11 @@ impl AccountStore for SledStore {
         self.change(move |group| create_all(group, &accounts)).await
     }
 
+    async fn preview_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
+        self.read_all(move |engine| engine.with(|tree| preview(tree, &accounts)))
+            .await
+    }
+
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         self.open.engine.with(|tree| tree.read(&key::account(id)))
     }
@@ -120,6 +125,20 @@ fn create(
 fn create_all(batch: &mut WriteBatch<'_>, accounts: &[Account]) -> Result<Vec<CreateAccount>, StoreError> {
     let create = |account: &Account| create(batch, account, None, false, &[], account.created_at);
     accounts.iter().map(create).collect()
+}
+
+/// What `create_all` would come to.
+fn preview(rows: &impl Rows, accounts: &[Account]) -> Result<Vec<CreateAccount>, StoreError> {
+    let mut taken = rules::TakenNames::default();
+    for account in accounts {
+        if rows.value(&key::email(&account.email))?.is_some() {
+            taken.add_address(&account.email);
+        }
+        if rows.value(&key::username(&account.username))?.is_some() {
+            taken.add_username(&account.username);
+        }
+    }
+    Ok(accounts.iter().map(|account| taken.take(account)).collect())
 }
 
 /// Inserts a new account and its index rows.

@@ -1,6 +1,7 @@
 //! Administrators' queries for accounts and locks, and the index rows behind them: accounts by search term
 //! and by status, and mails that are withdrawn with an account's password.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ::sled::{IVec, Tree};
@@ -141,6 +142,10 @@ impl AdminQueryStore for SledStore {
             .await
     }
 
+    async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError> {
+        self.read_all(groups).await
+    }
+
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError> {
         self.read_all(move |engine| engine.with(|tree| tree.read(&key::mail(id))))
             .await
@@ -198,6 +203,23 @@ fn find(
     })?;
     page.next = last.filter(|_| has_more).map(|key| URL_SAFE_NO_PAD.encode(key));
     Ok(page)
+}
+
+/// Counts along the rows by which the members of groups are found. One that names no group is for `verify` to tell of.
+fn groups(engine: &Engine) -> Result<BTreeMap<String, usize>, StoreError> {
+    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+    engine.pieces(&RowKind::Member.prefix(), None, |_, rows| {
+        for name in rows.iter().filter_map(|(key, _)| key::group_of_member(key)) {
+            match groups.get_mut(name) {
+                Some(count) => *count += 1,
+                None => {
+                    groups.insert(name.to_owned(), 1);
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(groups)
 }
 
 fn account_at(tree: &Tree, key: &IVec, value: &IVec) -> Result<Account, StoreError> {

@@ -9,15 +9,20 @@ use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Rows, WriteBatch};
-use super::{SledStore, accounts};
+use super::{SledStore, accounts, mails};
 use crate::ids::InvitationId;
-use crate::model::{Email, Invitation, TokenDigest};
+use crate::model::{Email, Invitation, Mail, TokenDigest};
 use crate::store::{InvitationStore, LoadedRows, StoreError, UnreadableRow, rules};
 
 #[async_trait]
 impl InvitationStore for SledStore {
-    async fn create_invitation(&self, invitation: Invitation) -> Result<(), StoreError> {
-        self.change(move |group| create(group, &invitation)).await
+    async fn create_invitations(
+        &self,
+        invitations: Vec<Invitation>,
+        mails: Vec<Mail>,
+    ) -> Result<Vec<Invitation>, StoreError> {
+        self.change(move |group| create_all(group, &invitations, &mails))
+            .await
     }
 
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
@@ -31,6 +36,36 @@ impl InvitationStore for SledStore {
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError> {
         self.change(move |group| revoke(group, id)).await
     }
+}
+
+/// Goes through all of them, since none is found by its address: so few are waiting, and so seldom is one made.
+fn create_all(
+    batch: &mut WriteBatch<'_>,
+    invitations: &[Invitation],
+    new_mails: &[Mail],
+) -> Result<Vec<Invitation>, StoreError> {
+    let replacing = rules::Replacing::new(invitations);
+    let mut replaced = Vec::new();
+    if !replacing.is_empty() {
+        for row in batch.scan(&RowKind::Invitation.prefix()) {
+            let (key, value) = row?;
+            // An unreadable one is void, and is left for `verify` to report.
+            let Ok(earlier) = record::decode::<Invitation>(&key, &value) else {
+                continue;
+            };
+            if replacing.replaces(&earlier) {
+                replaced.push(earlier);
+            }
+        }
+    }
+    for earlier in &replaced {
+        remove(batch, &earlier.digest)?;
+    }
+    for invitation in invitations {
+        create(batch, invitation)?;
+    }
+    mails::enqueue(batch, new_mails)?;
+    Ok(replaced)
 }
 
 pub(super) fn create(batch: &mut WriteBatch<'_>, invitation: &Invitation) -> Result<(), StoreError> {

@@ -390,6 +390,13 @@ pub(super) fn trailing_account(key: &[u8]) -> Option<AccountId> {
     key.last_chunk().copied().map(AccountId::from_bytes)
 }
 
+/// The group of which the row with this key names a member.
+pub(super) fn group_of_member(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.get(1..)?.split_first_chunk()?;
+    let name = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    str::from_utf8(name).ok()
+}
+
 /// Splits the key of an index by account into the account id and the rest.
 pub(super) fn account_and_name(key: &[u8]) -> Option<(AccountId, &[u8])> {
     let (account, name) = key.get(1..)?.split_first_chunk()?;

@@ -54,10 +54,11 @@ fn put(
     session: &Session,
     replaces: Option<TokenDigest>,
 ) -> Result<PutSession, StoreError> {
-    let account: Option<Account> = batch.read(&key::account(session.account))?;
-    if account.is_none_or(|account| account.status != AccountStatus::Active) {
+    let owner = key::account(session.account);
+    let account: Option<Account> = batch.read(&owner)?;
+    let Some(mut account) = account.filter(|account| account.status == AccountStatus::Active) else {
         return Ok(PutSession::ShutOut);
-    }
+    };
     if let Some(id) = session.access_key {
         let access_key: Option<AccessKey> = batch.read(&key::access_key(id))?;
         if !access_key.is_some_and(|key| key.account == session.account && !key.disabled) {
@@ -68,6 +69,10 @@ fn put(
         end(batch, digest)?;
     }
     insert(batch, session)?;
+    if rules::note_sign_in(&mut account, session) {
+        // No index has it.
+        batch.put(owner, &account)?;
+    }
     Ok(PutSession::Kept)
 }
 

@@ -64,3 +64,69 @@ async fn s17_a_command_that_the_status_leaves_no_choice_about_names_the_one_that
     site.ask(&["user", "decline", "ann"]);
     assert!(refused("enable", "ann").contains("`vestibule user approve`"));
 }
+
+#[test]
+fn a_deletion_asks_on_a_terminal_and_wants_yes_elsewhere() {
+    let site = Site::new(CONFIG);
+    add(&site, "ann@example.com", &[]);
+    add(&site, "bob@example.com", &[]);
+    let count = || site.list(&["user", "list"]).as_array().unwrap().len();
+
+    let refused = site.run(&["user", "delete", "ann", "--json"]).error(2);
+    assert!(refused.contains("add --yes"), "{refused}");
+    for typed in ["n\n", "\n", "delete\n"] {
+        let refused = site.run_on_terminal(&["user", "delete", "ann"], typed);
+        let shown = &refused.stdout;
+        assert_eq!(refused.status, 1, "{typed:?}: {shown}");
+        let asked = "Delete ann@example.com (username ann, 0 sessions)? This cannot be undone";
+        assert!(
+            shown.contains(asked) && shown.contains("nothing was changed"),
+            "{shown}"
+        );
+    }
+    let unknown = site.run_on_terminal(&["user", "delete", "nobody"], "y\n");
+    assert!(
+        unknown.status == 1 && !unknown.stdout.contains("[y/N]"),
+        "{}",
+        unknown.stdout
+    );
+    assert_eq!(count(), 2, "nothing is deleted yet");
+
+    let done = site.run_on_terminal(&["user", "delete", "ann"], "y\n");
+    assert!(
+        done.status == 0 && done.stdout.contains("ann@example.com is deleted"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        site.ask(&["user", "delete", "bob", "--yes"])["email"],
+        "bob@example.com"
+    );
+    assert_eq!(count(), 0);
+}
+
+#[test]
+fn the_revocation_of_a_key_asks_on_a_terminal_alone() {
+    let site = Site::new(CONFIG);
+    add(&site, "ann@example.com", &[]);
+    let key = || {
+        site.ask(&["key", "create", "ann"])["access_key"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let count = || site.list(&["key", "list"]).as_array().unwrap().len();
+    let (first, second) = (key(), key());
+    let refused = site.run_on_terminal(&["key", "revoke", &first], "n\n");
+    assert!(
+        refused.status == 1 && refused.stdout.contains(&format!("Revoke {first}?")),
+        "{}",
+        refused.stdout
+    );
+    assert_eq!(count(), 2);
+    let done = site.run_on_terminal(&["key", "revoke", &first], "yes\n");
+    assert_eq!(done.status, 0, "{}", done.stdout);
+    // What ends access does not wait for a script to be changed.
+    assert_eq!(site.ask(&["key", "revoke", &second])["revoked"], second.as_str());
+    assert_eq!(count(), 0);
+}

@@ -28,7 +28,7 @@ fn the_audit_log_is_shown_filtered_and_exported() {
     add(&site, "ann@example.com", &[]);
     add(&site, "bob@example.com", &[]);
     site.ask(&["user", "disable", "bob", "--reason", "left"]);
-    site.ask(&["user", "delete", "bob"]);
+    site.ask(&["user", "delete", "bob", "--yes"]);
 
     let ann = "ann@example.com".to_owned();
     let bob = "bob@example.com".to_owned();
@@ -94,7 +94,7 @@ fn the_audit_log_is_shown_filtered_and_exported() {
 fn every_command_that_changes_something_takes_a_reason_and_a_reload_is_recorded() {
     let site = site();
     add(&site, "ann@example.com", &[]);
-    fs::write(site.path("htpasswd"), format!("bob:{HASH}\n")).unwrap();
+    fs::write(site.path("htpasswd"), format!("bob@example.com:{HASH}\n")).unwrap();
     site.ask(&[
         "user",
         "import",
@@ -187,11 +187,11 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
     add(&site, "ann@example.com", &[]);
     fs::write(
         site.path("htpasswd"),
-        format!("ann:{HASH}\nann@example.com:{HASH}\n"),
+        format!("ann@example.com:{HASH}\nroot1@example.com:{HASH}\n"),
     )
     .unwrap();
     let refused: &[&[&str]] = &[
-        &["user", "delete", "root1@example.com"],
+        &["user", "delete", "root1@example.com", "--yes"],
         &["user", "set-groups", "root1"],
         &["user", "disable", "root1", "--reason", "by mistake"],
         &["user", "decline", "ann"],
@@ -321,7 +321,7 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_told_of_alike_b
 #[test]
 fn what_comes_to_nothing_before_the_gateway_is_asked_is_on_record_too() {
     let site = site();
-    fs::write(site.path("people"), format!("ann:{HASH}\nno colon\n")).unwrap();
+    fs::write(site.path("people"), format!("ann@example.com:{HASH}\nno colon\n")).unwrap();
     let refused: &[&[&str]] = &[
         &["store", "export", "--output", "no-folder/all.jsonl"],
         &["store", "backup", "no-folder/all.jsonl"],

@@ -28,9 +28,9 @@ fn a_file_of_any_size_is_imported_in_parts() {
     let again = site.run(&import);
     assert_eq!(again.status, 1);
     assert!(
-        again
-            .stderr
-            .contains(&format!("{PEOPLE} of {PEOPLE} accounts were not imported")),
+        again.stderr.contains(&format!(
+            "{PEOPLE} of {PEOPLE} accounts cannot be imported; nothing was imported"
+        )),
         "{}",
         again.stderr
     );
@@ -54,11 +54,14 @@ fn a_file_with_a_line_that_is_none_adds_nobody() {
     let site = site();
     let import = ["user", "import", "--htpasswd", "people"];
     for (line, why) in [
-        ("carol:$apr1$a$b", "bcrypt"),
+        ("carol@example.com:$apr1$a$b", "bcrypt"),
         ("no colon", "name:hash"),
-        ("c c:x", "c c"),
+        ("c c@example.com:x", "c c"),
+        (&format!("ann:{HASH}"), "--domain"),
+        (&format!("ANN@example.com:{HASH}"), "line 1 has the address"),
+        (&format!("ann@example.org:{HASH}"), "line 1 has the username ann"),
     ] {
-        fs::write(site.path("people"), format!("ann:{HASH}\n{line}\n")).unwrap();
+        fs::write(site.path("people"), format!("ann@example.com:{HASH}\n{line}\n")).unwrap();
         let report = site.run(&[&import[..], &["--json"]].concat()).document(1);
         assert_eq!(report["added"], json!([]), "{line}");
         assert_eq!(report["refused"][0]["line"], 2, "{line}");
@@ -80,11 +83,136 @@ fn an_import_says_every_account_where_that_is_asked() {
     let site = site();
     site.configure(&format!("{CONFIG}\n[audit]\nfile = \"audit.jsonl\"\n"));
     fs::write(site.path("people"), format!("ann:{HASH}\nbob:{HASH}\n")).unwrap();
-    let done = site.run(&["user", "import", "--htpasswd", "people", "--verbose"]);
+    let import = [
+        "user",
+        "import",
+        "--htpasswd",
+        "people",
+        "--verbose",
+        "--domain",
+        "example.com",
+    ];
+    let done = site.run(&import);
     assert_eq!(
         done.stderr,
-        "ann@localhost is added, username ann\nbob@localhost is added, username bob\n"
+        "ann@example.com is added, username ann\nbob@example.com is added, username bob\n"
     );
     let record = fs::read_to_string(site.path("audit.jsonl")).unwrap();
     assert_eq!(record.matches("\"account-add\"").count(), 2);
+}
+
+#[test]
+fn a_file_is_imported_as_a_whole_or_not_at_all() {
+    let site = site();
+    super::add(&site, "ann@example.com", &[]);
+    super::add(&site, "bob@elsewhere.example", &[]);
+    super::add(&site, "gone@example.com", &[]);
+    site.ask(&["user", "delete", "gone", "--yes"]);
+    let file = |lines: &[&str]| {
+        let lines: Vec<String> = lines.iter().map(|name| format!("{name}:{HASH}\n")).collect();
+        fs::write(site.path("people"), lines.concat()).unwrap();
+    };
+    let import = |options: &[&str]| {
+        let import = [
+            "user",
+            "import",
+            "--htpasswd",
+            "people",
+            "--domain",
+            "example.com",
+            "--json",
+        ];
+        site.run(&[&import, options].concat())
+    };
+    let accounts = || site.list(&["user", "list"]).as_array().unwrap().len();
+    let running = || Some(Program::start(&site).0);
+    let stopped = || None::<Program>;
+
+    // The store itself, and then the gateway: 600 lines are two parts, and what is refused is in the second.
+    for gateway in [&stopped as &dyn Fn() -> Option<Program>, &running] {
+        let gateway = gateway();
+        let mut names: Vec<String> = (0..600).map(|n| format!("p{n}")).collect();
+        for (name, why) in [
+            ("ann", "another account has the address ann@example.com"),
+            ("bob", "the username bob is taken"),
+            ("gone", "the username gone is taken"),
+            ("admin", "reserved"),
+        ] {
+            names[550] = name.to_owned();
+            file(&names.iter().map(String::as_str).collect::<Vec<_>>());
+            for options in [&[][..], &["--dry-run"]] {
+                let refused = import(options);
+                let error = refused.error(1);
+                assert!(
+                    error.contains("1 of 600") && error.contains("nothing was imported"),
+                    "{error}"
+                );
+                let refused = &refused.document(1)["refused"];
+                assert_eq!(
+                    (&refused[0]["line"], &refused[1]),
+                    (&json!(551), &json!(null)),
+                    "{name}"
+                );
+                let said = refused[0]["reason"].as_str().unwrap();
+                assert!(said.contains(why), "{name}: {said}");
+            }
+            assert_eq!(accounts(), 2, "{name}");
+        }
+        if let Some(gateway) = gateway {
+            gateway.stop();
+        }
+    }
+    let events = site.list(&["audit", "--event", "account-add", "--failures", "--limit", "100"]);
+    assert_eq!(
+        events.as_array().unwrap().len(),
+        8,
+        "each import's, and no dry run's"
+    );
+
+    file(&["ann", "carol", "ANN", "Dan"]);
+    let options = ["--skip-existing", "--group", "ops", "--group", "dev"];
+    let planned = import(&[&options[..], &["--dry-run"]].concat()).document(0);
+    let groups = json!(["dev", "ops"]);
+    assert_eq!(
+        planned["planned"],
+        json!([
+            { "line": 2, "email": "carol@example.com", "username": "carol", "groups": groups },
+            { "line": 4, "email": "Dan@example.com", "username": "dan", "groups": groups },
+        ])
+    );
+    let skipped =
+        json!([{ "line": 1, "email": "ann@example.com" }, { "line": 3, "email": "ANN@example.com" }]);
+    assert_eq!((&planned["skipped"], &planned["added"]), (&skipped, &json!([])));
+    assert_eq!(accounts(), 2);
+    let done = import(&options).document(0);
+    assert_eq!((&done["skipped"], &done["planned"]), (&skipped, &json!(null)));
+    assert_eq!(done["added"].as_array().unwrap().len(), 2);
+    assert_eq!(site.ask(&["user", "show", "dan"])["groups"], groups);
+    assert_eq!(
+        site.ask(&["user", "show", "ann"])["groups"],
+        json!([]),
+        "it is as it was"
+    );
+    file(&["bob"]);
+    assert!(
+        import(&["--skip-existing"])
+            .error(1)
+            .contains("nothing was imported"),
+        "bob's address is another"
+    );
+}
+
+#[test]
+fn a_dry_run_makes_no_store() {
+    let site = site();
+    fs::write(site.path("people"), format!("ann@example.com:{HASH}\n")).unwrap();
+    let import = ["user", "import", "--htpasswd", "people", "--dry-run"];
+    let done = site.run(&import);
+    assert_eq!(
+        (done.status, done.stdout.as_str()),
+        (0, "Would import 1 account from people.\n")
+    );
+    assert!(!site.path("data").exists() && !site.path("certs").exists());
+    let wrong = site.run(&["user", "import", "--htpasswd", "people", "--domain", "a b"]);
+    assert_eq!(wrong.status, 2);
 }

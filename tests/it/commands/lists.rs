@@ -114,3 +114,131 @@ async fn a_lock_is_listed_until_it_is_lifted() {
     assert_eq!(site.ask(&["lock", "list"])["accounts"], json!([]));
     program.stop();
 }
+
+async fn sign_in(program: &Program, site: &Site, login: &str) {
+    let fields = json!({ "login": login, "password": super::PASSWORD });
+    let form = program
+        .client(site)
+        .post(program.url("/.auth/login"))
+        .json(&fields);
+    assert_eq!(form.send().await.unwrap().status(), 200, "{login}");
+}
+
+#[tokio::test]
+async fn the_last_sign_in_outlives_a_kill_an_export_and_an_import() {
+    let site = site();
+    for email in ["ann@example.com", "bob@example.com"] {
+        add(&site, email, &[]);
+    }
+    let last = |site: &Site, name| site.ask(&["user", "show", name])["last_sign_in_at"].clone();
+    let (gateway, _) = Program::start(&site);
+    assert_eq!(last(&site, "ann"), Value::Null);
+    sign_in(&gateway, &site, "ann@example.com").await;
+    let first = last(&site, "ann");
+    sign_in(&gateway, &site, "ann@example.com").await;
+    let second = last(&site, "ann");
+    assert!(
+        first.as_str().unwrap() < second.as_str().unwrap(),
+        "{first} {second}"
+    );
+    let newest = site.list(&["session", "list"])[0]["created_at"].clone();
+    assert_eq!(second, newest, "it is the session's beginning");
+    gateway.kill();
+
+    let listed = site.list(&["user", "list"]);
+    let times: Vec<&Value> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|account| &account["last_sign_in_at"])
+        .collect();
+    assert_eq!(times, [&second, &Value::Null]);
+    let table = site.run(&["user", "list"]).stdout;
+    assert!(
+        table.contains("LAST SIGN-IN") && table.contains("never"),
+        "{table}"
+    );
+    let shown = site.run(&["user", "show", "bob"]).stdout;
+    assert!(
+        shown
+            .lines()
+            .any(|line| line.split_whitespace().eq(["last", "sign-in", "never"])),
+        "{shown}"
+    );
+
+    // As if all of it had been in the past.
+    let export = site.run(&["store", "export"]).stdout;
+    let past = "2020-01-02T03:04:05Z";
+    let mut lines: Vec<Value> = export
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let anns = lines
+        .iter_mut()
+        .find(|line| line["account"]["last_sign_in_at"] == second);
+    anns.unwrap()["account"]["last_sign_in_at"] = json!(past);
+    let old = super::store::forged(&lines);
+    let moved = super::site();
+    std::fs::create_dir(moved.path("certs")).unwrap();
+    std::fs::copy(site.path("certs/master.key"), moved.path("certs/master.key")).unwrap();
+    let done = moved.run_with_input(&["store", "import"], &old);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    assert_eq!(
+        (last(&moved, "ann"), last(&moved, "bob")),
+        (json!(past), Value::Null)
+    );
+    assert_eq!(emails(&moved, &["--inactive", "90d"]), ["ann@example.com"]);
+    assert_eq!(emails(&moved, &["--inactive", "90d", "--search", "bob"]), [""; 0]);
+    assert_eq!(
+        emails(&moved, &["--inactive", "0s"]),
+        ["ann@example.com", "bob@example.com"]
+    );
+    let (gateway, _) = Program::start(&moved);
+    assert_eq!(
+        emails(&moved, &["--inactive", "90d", "--status", "active"]),
+        ["ann@example.com"]
+    );
+    sign_in(&gateway, &moved, "ann@example.com").await;
+    assert_eq!(emails(&moved, &["--inactive", "90d"]), [""; 0]);
+    gateway.stop();
+    let said = moved.run(&["user", "list", "--inactive", "90d"]).stdout;
+    assert_eq!(said, "No account matches.\n");
+    assert_eq!(moved.run(&["user", "list", "--inactive", "soon"]).status, 2);
+}
+
+#[test]
+fn accounts_are_listed_for_a_spreadsheet_which_runs_none_of_their_names() {
+    let site = site();
+    add(
+        &site,
+        "ann@example.com",
+        &["--name", "Lee, \"Ann\"", "--group", "ops", "--group", "dev"],
+    );
+    add(
+        &site,
+        "+82@example.com",
+        &["--username", "bob", "--name", "=HYPERLINK(A1)"],
+    );
+    let done = site.run(&["user", "list", "--csv"]);
+    assert_eq!(done.status, 0, "{}", done.stderr);
+    let rows: Vec<&str> = done.stdout.split_terminator("\r\n").collect();
+    assert_eq!(
+        rows[0],
+        "email,username,name,groups,status,email_verified,created_at,last_sign_in_at,id"
+    );
+    assert!(
+        rows[1].starts_with("ann@example.com,ann,\"Lee, \"\"Ann\"\"\",\"dev,ops\",active,true,20"),
+        "{}",
+        rows[1]
+    );
+    assert!(
+        rows[2].starts_with("'+82@example.com,bob,'=HYPERLINK(A1),,active,true,20"),
+        "{}",
+        rows[2]
+    );
+    assert_eq!(rows.len(), 3);
+    assert!(done.stdout.ends_with("\r\n"));
+    let none = site.run(&["user", "list", "--csv", "--search", "nobody"]).stdout;
+    assert_eq!(none.matches("\r\n").count(), 1, "the header alone: {none}");
+    assert_eq!(site.run(&["user", "list", "--csv", "--json"]).status, 2);
+}

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -300,4 +302,33 @@ fn root_makes_nothing_among_another_users_files() {
     let error = site.run(&add).error(1);
     assert!(error.contains("belongs to"), "{error}");
     assert_eq!(below(&site.path("")), ["vestibule.toml"]);
+}
+
+#[test]
+fn a_gateway_that_hangs_is_given_up_after_five_seconds() {
+    let site = site();
+    let (gateway, _) = Program::start(&site);
+    gateway.signal(Signal::STOP);
+    let commands: [&[&str]; 3] = [
+        &["user", "list", "--json"],
+        &["session", "revoke", "--user", "ann", "--json"],
+        &["store", "export", "--json"],
+    ];
+    let asked = commands.map(|arguments| {
+        let began = Instant::now();
+        let error = site.run(arguments).error(1);
+        assert!(error.contains("did not answer for 5 s"), "{arguments:?}: {error}");
+        (began.elapsed(), error)
+    });
+    gateway.signal(Signal::CONT);
+    for (waited, error) in &asked {
+        assert!((5..20).contains(&waited.as_secs()), "{waited:?}: {error}");
+    }
+    let (read, changed) = (&asked[0].1, &asked[1].1);
+    assert!(
+        !read.contains("may have been done") && changed.contains("`vestibule session list`"),
+        "{changed}"
+    );
+    assert_eq!(site.list(&["user", "list"]), serde_json::json!([]), "it goes on");
+    gateway.stop();
 }

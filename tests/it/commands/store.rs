@@ -43,7 +43,7 @@ fn what_one_store_exports_another_imports() {
     let from = site();
     add(&from, "ann@example.com", &["--group", "ops"]);
     add(&from, "bob@example.com", &[]);
-    from.ask(&["user", "delete", "bob"]);
+    from.ask(&["user", "delete", "bob", "--yes"]);
     from.ask(&["key", "create", "ann@example.com"]);
     from.ask(&["invite", "create"]);
 
@@ -142,7 +142,7 @@ fn an_import_is_refused_where_it_would_do_harm() {
 }
 
 /// A modified file with a matching checksum.
-fn forged(lines: &[Value]) -> String {
+pub(super) fn forged(lines: &[Value]) -> String {
     let (end, records) = lines.split_last().unwrap();
     let records: Vec<String> = records.iter().map(Value::to_string).collect();
     let body = records.join("\n") + "\n";
@@ -470,4 +470,23 @@ fn an_import_that_is_killed_leaves_no_half_of_a_store() {
     }
     println!("{none} times there was none, {whole} times a whole one");
     assert!(none >= 3, "{none}");
+}
+
+#[test]
+fn a_backup_goes_into_a_folder_that_is_there_or_into_a_file_that_is_named_as_one() {
+    let site = site();
+    add(&site, "ann@example.com", &[]);
+    for name in ["backups", "mnt/backups", "backups/", "all.json", "vestibule.toml"] {
+        let error = site.run(&["store", "backup", name, "--json"]).error(1);
+        assert!(
+            error.contains("there is no folder") && error.contains(".jsonl"),
+            "{name}: {error}"
+        );
+    }
+    assert!(!site.path("backups").exists() && !site.path("all.json").exists());
+    let failed = site.list(&["audit", "--event", "store-backup", "--failures"]);
+    assert_eq!(failed.as_array().unwrap().len(), 5, "it is on record");
+    fs::create_dir(site.path("backups")).unwrap();
+    site.ask(&["store", "backup", "backups/"]);
+    site.ask(&["store", "backup", "all.jsonl"]);
 }

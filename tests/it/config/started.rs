@@ -534,3 +534,63 @@ fn a_certificate_that_names_no_host_is_warned_of() {
     };
     assert!(warnings.iter().any(is_told), "{report}");
 }
+
+#[test]
+fn a_warning_says_what_ends_it_and_where_and_is_accepted_by_its_key() {
+    let text = r#"
+public_url = "https://localhost:0"
+[listen]
+https = ["127.0.0.1:0"]
+ops = ""
+[signup]
+mode = "open"
+[[route]]
+upstream = "http://app.example.com"
+[[route]]
+path = "/b"
+upstream = "http://app.example.com"
+"#;
+    let site = Site::new(text);
+    let report = check(&site);
+    let found = |report: &Value| -> Vec<String> {
+        let warnings = report["warnings"].as_array().unwrap().iter();
+        warnings
+            .map(|warning| format!("{}:{}", warning["line"], warning["key"].as_str().unwrap()))
+            .collect()
+    };
+    // The one about `identity`, which is not written, stands where the section is that ends it.
+    let all = [
+        "6:identity",
+        "7:signup.mode",
+        "9:route[0].upstream",
+        "12:route[1].upstream",
+    ];
+    assert_eq!(found(&report), all);
+    for warning in report["warnings"].as_array().unwrap() {
+        assert!(warning["suggestion"].is_string(), "{warning:#}");
+    }
+    assert!(
+        report["warnings"][1]["suggestion"]
+            .as_str()
+            .unwrap()
+            .contains("signup.approval = true")
+    );
+    let said = site.run(&["check"]).stdout;
+    assert!(said.contains("[checks] accept = [\"identity\"]"), "{said}");
+
+    site.configure(&format!(
+        "{text}[checks]\naccept = [\"signup.mode\", \"route[*].upstream\", \"listen.ops\"]\n"
+    ));
+    let report = check(&site);
+    assert_eq!(found(&report), ["6:identity", "14:checks.accept[2]"]);
+    assert_eq!(report["accepted"].as_array().unwrap().len(), 3);
+    let said = site.run(&["check"]).stdout;
+    assert!(said.trim_end().ends_with("2 warnings, 3 accepted"), "{said}");
+    let (gateway, log) = Program::start(&site);
+    let log = log + &gateway.said();
+    assert!(
+        !log.contains("signup.mode: open") && log.contains("identity: "),
+        "{log}"
+    );
+    gateway.stop();
+}

@@ -105,3 +105,62 @@ async fn an_application_that_is_away_and_one_that_answered_are_explained_too() {
 fn id(answer: &reqwest::Response) -> String {
     answer.headers()["x-request-id"].to_str().unwrap().to_owned()
 }
+
+async fn refusals(gateway: &Running, user: &str, since: &str) -> Result<Value, CommandError> {
+    let since = since.parse().unwrap();
+    let user = user.to_owned();
+    gateway
+        .try_command(Command::ExplainRefusals { user, since })
+        .await
+}
+
+#[tokio::test]
+async fn what_a_person_was_refused_is_listed() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| config.route = routes(&app.url())).await;
+    let (ann, bob) = (gateway.signed_in("ann").await, gateway.signed_in("bob").await);
+    let client = gateway.client();
+    let mut ids = Vec::new();
+    for (cookie, path) in [(&ann, "/ops/x?token=hunter2"), (&bob, "/ops"), (&ann, "/ops/y")] {
+        let request = client.get(gateway.url(path)).header("cookie", cookie);
+        ids.push(id(&soon(request.send()).await.unwrap()));
+    }
+    let fine = client.get(gateway.url("/public")).header("cookie", &ann);
+    soon(fine.send()).await.unwrap();
+    let form = BTreeMap::from([("login", "ann@example.com"), ("password", "wrong-horse-7")]);
+    soon(client.post(gateway.url("/.auth/login")).json(&form).send())
+        .await
+        .unwrap();
+
+    for name in ["ann@example.com", "ann"] {
+        let told = refusals(&gateway, name, "2000-01-01T00:00:00Z").await.unwrap();
+        assert_eq!(told["email"], "ann@example.com");
+        let listed: Vec<&Value> = told["requests"].as_array().unwrap().iter().collect();
+        let ids_told: Vec<&str> = listed
+            .iter()
+            .map(|one| one["request_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids_told, [&ids[0], &ids[2]], "{told:#}");
+        assert_eq!(
+            (&listed[0]["slug"], &listed[0]["path"]),
+            (&"forbidden".into(), &"/ops/x".into())
+        );
+        assert_eq!(
+            (&listed[1]["path"], &listed[1]["status"]),
+            (&"/ops/y".into(), &403.into())
+        );
+        assert_eq!(told["events"][0]["reason"], "invalid-credentials", "{told:#}");
+        assert!(!told.to_string().contains("hunter2"), "{told}");
+        assert!(told["remembered_since"].is_string());
+    }
+    let later = refusals(&gateway, "ann", "2999-01-01T00:00:00Z").await.unwrap();
+    assert_eq!(
+        (&later["requests"], &later["events"]),
+        (&Value::Array(Vec::new()), &Value::Array(Vec::new()))
+    );
+    assert!(
+        refusals(&gateway, "nobody", "2000-01-01T00:00:00Z")
+            .await
+            .is_err()
+    );
+}

@@ -77,6 +77,34 @@ impl Site {
         self.run_with_input(arguments, "")
     }
 
+    /// A command on a terminal of its own, made by script(1), at which this is typed. What it shows is in `stdout`.
+    pub(crate) fn run_on_terminal(&self, arguments: &[&str], typed: &str) -> CommandResult {
+        let line = [
+            &[env!("CARGO_BIN_EXE_vestibule")],
+            arguments,
+            &["--config", CONFIG],
+        ]
+        .concat();
+        let mut child = Command::new("script")
+            .current_dir(self.0.path())
+            .env_remove("VESTIBULE_LOG")
+            .args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The end of the input would be taken for the end of what is typed: it comes once the program has ended.
+        let mut terminal = child.stdin.take().unwrap();
+        terminal.write_all(typed.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        drop(terminal);
+        CommandResult {
+            status: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::new(),
+        }
+    }
+
     /// Runs a command that must succeed; returns its JSON.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["--json"]].concat()).document(0)

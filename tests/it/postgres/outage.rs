@@ -56,14 +56,14 @@ async fn s49_whoever_was_shut_out_while_the_database_was_gone_stays_it_when_it_i
         assert_eq!(post(&program, &site, "/.auth/logout", ann, &json!({})).await, 503);
     }
     for arguments in [
-        ["user", "disable", "bob@example.com"],
-        ["user", "disable", "cat"],
-        ["user", "delete", &dan_id],
-        ["session", "revoke", &fays],
-        ["key", "revoke", &key],
-        ["user", "disable", "bob"],
+        &["user", "disable", "bob@example.com"][..],
+        &["user", "disable", "cat"],
+        &["user", "delete", &dan_id, "--yes"],
+        &["session", "revoke", &fays],
+        &["key", "revoke", &key],
+        &["user", "disable", "bob"],
     ] {
-        let error = site.run(&[&arguments[..], &["--json"]].concat()).error(1);
+        let error = site.run(&[arguments, &["--json"]].concat()).error(1);
         assert!(
             error.contains("it holds in memory from now on"),
             "{arguments:?}: {error}"

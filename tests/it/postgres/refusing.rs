@@ -67,7 +67,7 @@ async fn whoever_was_shut_out_while_the_database_refused_stays_it_until_it_agree
     refuse(&cluster, &database);
     site.run(&["user", "disable", "ann@example.com", "--json"])
         .error(1);
-    site.run(&["user", "delete", "bob@example.com", "--json"])
+    site.run(&["user", "delete", "bob@example.com", "--yes", "--json"])
         .error(1);
     site.run(&["key", "revoke", key, "--json"]).error(1);
     let (_, log) = program.stop();

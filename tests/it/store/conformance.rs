@@ -73,6 +73,7 @@ macro_rules! conformance {
                 accounts_survive_a_restart
             }
             invitations {
+                an_invitation_takes_the_place_of_another_for_its_address
                 an_invitation_is_used_up_with_the_account_it_makes
                 an_invitation_is_kept_if_no_account_is_made
                 an_invitation_is_void_to_the_second
@@ -93,6 +94,7 @@ macro_rules! conformance {
                 sessions_end_by_token_by_id_by_account_and_all
                 sessions_are_swept
                 sessions_survive_a_restart
+                a_session_that_begins_is_noted_on_its_account
             }
             attempts {
                 eleven_are_counted_and_then_it_is_locked
@@ -114,6 +116,8 @@ macro_rules! conformance {
                 an_account_is_found_by_the_beginning_of_what_it_is_called
                 what_an_account_is_found_by_follows_it
                 filters_are_combined_and_pages_are_whole
+                accounts_are_found_whose_owners_have_not_signed_in_for_long
+                groups_are_listed_with_their_members_counted
                 locks_in_force_are_listed
             }
             audit {

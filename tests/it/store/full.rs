@@ -36,6 +36,7 @@ pub(crate) fn ann(random: &Random) -> Account {
             at: noon(),
         }],
         language: Some("ko".to_owned()),
+        last_sign_in_at: Some(later(noon(), Duration::from_nanos(7))),
         ..account("ann", random)
     }
 }
@@ -96,6 +97,11 @@ pub(crate) async fn fill(store: &dyn Store, random: &Random) {
         kind: InvitationKind::FirstAdministrator,
         email: Some(email("Carol@Example.com")),
         groups: [ADMINS.to_owned()].into(),
+        name: Some("Carol".to_owned()),
+        language: Some("ko".to_owned()),
+        approves: true,
+        mailed: true,
+        created_by: Some("root@example.com".to_owned()),
         ..invitation(4, random)
     };
     let bound_id = bound.id;

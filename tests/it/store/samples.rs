@@ -1,6 +1,5 @@
 //! Sample accounts, sessions, invitations and mails.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -78,15 +77,13 @@ pub(crate) fn session(account: AccountId, n: u64, random: &Random) -> Session {
 
 /// An invitation for any address, valid for a week.
 pub(crate) fn invitation(n: u64, random: &Random) -> Invitation {
-    Invitation {
-        id: InvitationId::new(noon(), random),
-        digest: digest(n),
-        kind: InvitationKind::Signup,
-        email: None,
-        groups: BTreeSet::new(),
-        created_at: noon(),
-        expires_at: later(noon(), Duration::from_hours(24 * 7)),
-    }
+    Invitation::new(
+        InvitationId::new(noon(), random),
+        digest(n),
+        InvitationKind::Signup,
+        noon(),
+        later(noon(), Duration::from_hours(24 * 7)),
+    )
 }
 
 /// A token of an account, valid for an hour.

@@ -26,6 +26,7 @@ async fn an_account_is_found_among_very_many() {
         text: Some(text.to_owned()),
         status,
         group: Some(group.to_owned()).filter(|group| !group.is_empty()),
+        ..AccountFilter::default()
     };
     for (wanted, filter) in [
         (50, filter("", None, "")),

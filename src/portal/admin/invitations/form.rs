@@ -100,11 +100,14 @@ pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvita
         (Some(days), Some(count)) if errors.is_empty() => Ok(NewInvitations {
             invitees: match email {
                 None => Invitees::Anyone(count),
-                Some(email) if send => Invitees::Mailed(vec![email]),
-                Some(email) => Invitees::Only(vec![email]),
+                Some(email) if send => Invitees::Mailed(vec![email.into()]),
+                Some(email) => Invitees::Only(vec![email.into()]),
             },
             groups,
             ttl: Duration::from_hours(24 * days),
+            // A form that is sent twice on purpose is a mail that is wanted twice.
+            resend: true,
+            ..NewInvitations::default()
         }),
         _ => Err(errors),
     }

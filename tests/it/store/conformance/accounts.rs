@@ -75,6 +75,8 @@ pub(crate) async fn a_username_is_never_given_again<H: Harness>() {
     let harness = harness.restart(noon());
     let store = harness.store();
     assert_eq!(store.account_by_username(&ann.username).await.unwrap(), None);
+    let preview = store.preview_accounts(vec![other.clone()]).await.unwrap();
+    assert_eq!(preview, [CreateAccount::UsernameTaken]);
     let outcome = store.create_account(other, None, noon()).await;
     assert_eq!(outcome.unwrap(), CreateAccount::UsernameTaken);
     assert_sound(&store).await;
@@ -107,17 +109,22 @@ pub(crate) async fn accounts_are_created_together_each_or_not<H: Harness>() {
         },
         account("carl", random),
     ];
+    let outcomes = [
+        CreateAccount::Created,
+        CreateAccount::EmailTaken,
+        CreateAccount::UsernameTaken,
+        CreateAccount::EmailTaken,
+        CreateAccount::UsernameTaken,
+        CreateAccount::Created,
+    ];
+    assert_eq!(store.preview_accounts(all.clone()).await.unwrap(), outcomes);
     assert_eq!(
-        store.create_accounts(all.clone()).await.unwrap(),
-        [
-            CreateAccount::Created,
-            CreateAccount::EmailTaken,
-            CreateAccount::UsernameTaken,
-            CreateAccount::EmailTaken,
-            CreateAccount::UsernameTaken,
-            CreateAccount::Created,
-        ]
+        store.accounts(None, 9).await.unwrap().len(),
+        1,
+        "a preview makes none"
     );
+    assert_eq!(store.create_accounts(all.clone()).await.unwrap(), outcomes);
+    assert_eq!(store.preview_accounts(Vec::new()).await.unwrap(), []);
     assert_eq!(store.create_accounts(Vec::new()).await.unwrap(), []);
     assert_eq!(store.accounts(None, 9).await.unwrap().len(), 3);
     assert_eq!(store.account(ops.id).await.unwrap(), Some(ops.clone()));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, AccountStatus, LockoutSubject};
+use vestibule::model::{Account, AccountStatus, LockoutSubject, Session};
 use vestibule::store::{AccountFilter, DeleteAccount, Store, UpdateAccount};
 
-use super::super::samples::{ADMINS, POLICY, account, email, member_of, noon};
+use super::super::samples::{ADMINS, POLICY, account, email, later, member_of, noon, session};
 use super::{Harness, assert_sound};
 
 async fn keep(store: &Arc<dyn Store>, accounts: &[Account]) {
@@ -152,6 +152,7 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
         text: Some("user".to_owned()),
         status: Some(AccountStatus::AwaitingApproval),
         group: Some("ops".to_owned()),
+        ..AccountFilter::default()
     };
     let sixth = names(&|n| n % 6 == 0);
     for filter in [both.clone(), AccountFilter { text: None, ..both }] {
@@ -209,4 +210,73 @@ pub(crate) async fn locks_in_force_are_listed<H: Harness>() {
     hand.advance(second);
     let locks = store.locks(POLICY).await.unwrap();
     assert!(locks.accounts.is_empty() && locks.unknown == 0, "{locks:?}");
+}
+
+pub(crate) async fn groups_are_listed_with_their_members_counted<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let groups = async || {
+        let groups = store.groups().await.unwrap().into_iter();
+        groups
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(groups().await, [""; 0]);
+    let of = |groups: [&str; 2], name: &str| Account {
+        groups: groups.map(str::to_owned).into(),
+        ..account(name, random)
+    };
+    let (ann, bob) = (of(["ops", "이용자"], "ann"), of(["ops", "opsx"], "bob"));
+    keep(&store, &[ann.clone(), bob.clone(), account("carol", random)]).await;
+    assert_eq!(groups().await, ["ops 2", "opsx 1", "이용자 1"]);
+    let left = Account {
+        groups: ["opsx".to_owned()].into(),
+        ..ann.clone()
+    };
+    store.update_account(&ann, left, ADMINS).await.unwrap();
+    assert_eq!(groups().await, ["ops 1", "opsx 2"]);
+    store.delete_account(bob.id, ADMINS).await.unwrap();
+    assert_eq!(groups().await, ["opsx 1"]);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn accounts_are_found_whose_owners_have_not_signed_in_for_long<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let hour = |hours: u64| later(noon(), Duration::from_hours(hours));
+    let made_at = |name: &str, at| Account {
+        created_at: at,
+        ..account(name, random)
+    };
+    // One who never came, one who came once, one who came of late, one who is new.
+    let names = ["ann", "bob", "carol", "dan"];
+    let accounts =
+        [("ann", 0), ("bob", 0), ("carol", 0), ("dan", 9)].map(|(name, at)| made_at(name, hour(at)));
+    keep(&store, &accounts).await;
+    for (n, (account, at)) in [(1, (&accounts[1], 2)), (2, (&accounts[2], 8))] {
+        let begun = Session {
+            created_at: hour(at),
+            ..session(account.id, n, random)
+        };
+        store.put_session(begun, None).await.unwrap();
+    }
+    let since = |hours| AccountFilter {
+        inactive_since: Some(hour(hours)),
+        ..AccountFilter::default()
+    };
+    for (hours, expected) in [(0, 0), (1, 1), (2, 1), (3, 2), (8, 2), (9, 3), (10, 4)] {
+        for page in [1, 50] {
+            let mut seen = found(&store, since(hours), page).await;
+            seen.sort();
+            assert_eq!(seen, names[..expected], "since hour {hours}, {page} on a page");
+        }
+    }
+    let combined = AccountFilter {
+        text: Some("b".to_owned()),
+        ..since(10)
+    };
+    assert_eq!(found(&store, combined, 50).await, ["bob"]);
+    assert_sound(&store).await;
 }

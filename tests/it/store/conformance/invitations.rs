@@ -1,5 +1,6 @@
 //! Invitations.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use vestibule::model::{Account, AccountStatus, Invitation, InvitationKind};
 use vestibule::store::{CreateAccount, Store};
 
-use super::super::samples::{ADMINS, account, digest, email, invitation, later, member_of, noon};
+use super::super::samples::{ADMINS, account, digest, email, invitation, later, mail, member_of, noon};
 use super::{Harness, assert_sound};
 
 async fn sign_up(
@@ -253,4 +254,66 @@ pub(crate) async fn the_first_administrators_invitation_serves_while_none_may_si
     let made = strict.create_account(ann, Some(first.digest), noon()).await;
     assert_eq!(made.unwrap(), CreateAccount::Created);
     assert_sound(&store).await;
+}
+
+pub(crate) async fn an_invitation_takes_the_place_of_another_for_its_address<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let bound = |n, address: &str| Invitation {
+        email: Some(email(address)),
+        ..invitation(n, random)
+    };
+    let (first, other) = (bound(1, "Ann@example.com"), bound(2, "bob@example.com"));
+    let first_administrator = Invitation {
+        kind: InvitationKind::FirstAdministrator,
+        ..bound(3, "ann@example.com")
+    };
+    let anyone = invitation(4, random);
+    for kept in [&first, &other, &first_administrator, &anyone] {
+        let replaced = store
+            .create_invitations(vec![kept.clone()], Vec::new())
+            .await
+            .unwrap();
+        assert_eq!(
+            replaced,
+            [],
+            "it is of another address, of none or of another kind"
+        );
+    }
+    let (second, carol) = (bound(5, "ann@EXAMPLE.com"), bound(6, "carol@example.com"));
+    let ann = account("ann", random);
+    let mails = vec![mail(&ann, random)];
+    let together = vec![second.clone(), carol.clone(), invitation(7, random)];
+    let replaced = store.create_invitations(together, mails.clone()).await.unwrap();
+    assert_eq!(replaced, [first.clone()]);
+    assert_eq!(store.invitation(first.digest).await.unwrap(), None);
+    let live: BTreeSet<_> = store
+        .invitations()
+        .await
+        .unwrap()
+        .sound
+        .iter()
+        .map(|kept| kept.digest)
+        .collect();
+    assert_eq!(live, (2..=7).map(digest).collect());
+    assert_eq!(
+        store.mails(None, 9).await.unwrap().mails.len(),
+        1,
+        "the mails wait in the same step"
+    );
+    let refused = store
+        .create_account(ann.clone(), Some(first.digest), noon())
+        .await
+        .unwrap();
+    assert_eq!(refused, CreateAccount::InvitationVoid);
+    let made = store
+        .create_account(ann, Some(second.digest), noon())
+        .await
+        .unwrap();
+    assert_eq!(made, CreateAccount::Created);
+    assert_sound(&store).await;
+    drop(store);
+    let store = harness.restart(noon()).store();
+    assert_eq!(store.invitation(carol.digest).await.unwrap(), Some(carol));
 }

@@ -34,6 +34,9 @@ impl<H: Harness> Scene<H> {
         store.put_session(this.clone(), None).await.unwrap();
         let theirs = session(target.id, 2, random);
         store.put_session(theirs, None).await.unwrap();
+        // As they are now: their sessions have begun.
+        let read = async |account: Account| store.account(account.id).await.unwrap().unwrap();
+        let (admin, target) = (read(admin).await, read(target).await);
         let precondition = Precondition {
             account: admin.id,
             session: this.digest,

@@ -210,3 +210,72 @@ pub(crate) async fn sessions_survive_a_restart<H: Harness>() {
     let harness = harness.restart(noon());
     assert_eq!(tokens(&harness.store()).await, of([1, 3]));
 }
+
+pub(crate) async fn a_session_that_begins_is_noted_on_its_account<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let (ann, bob) = (account("ann", harness.random()), account("bob", harness.random()));
+    for made in [&ann, &bob] {
+        store.create_account(made.clone(), None, noon()).await.unwrap();
+    }
+    let begins = async |n: u64, at| {
+        let begun = Session {
+            created_at: at,
+            ..session(ann.id, n, harness.random())
+        };
+        assert_eq!(store.put_session(begun, None).await.unwrap(), PutSession::Kept);
+        store.account(ann.id).await.unwrap().unwrap().last_sign_in_at
+    };
+    let (first, second) = (
+        later(noon(), Duration::from_secs(5)),
+        later(noon(), Duration::from_nanos(6_000_000_001)),
+    );
+    assert_eq!(begins(1, first).await, Some(first));
+    assert_eq!(begins(2, second).await, Some(second));
+    assert_eq!(begins(3, first).await, Some(second), "never back in time");
+    let ahead = later(noon(), Duration::from_hours(24));
+    assert_eq!(begins(4, ahead).await, Some(ahead));
+    assert_eq!(
+        begins(5, second).await,
+        Some(second),
+        "but from a clock that was ahead"
+    );
+
+    // Nothing else changes it, and it changes nothing else.
+    let touched = later(noon(), Duration::from_secs(30));
+    store.touch_sessions(vec![(digest(2), touched)]).await.unwrap();
+    store
+        .end_sessions(SessionsToEnd::Account(ann.id, None))
+        .await
+        .unwrap();
+    let noted = Account {
+        last_sign_in_at: Some(second),
+        ..ann.clone()
+    };
+    assert_eq!(store.account(ann.id).await.unwrap().unwrap(), noted);
+    assert_eq!(
+        store.account_by_email(&ann.email).await.unwrap(),
+        Some(noted.clone())
+    );
+    assert_eq!(
+        store.account(bob.id).await.unwrap().unwrap().last_sign_in_at,
+        None
+    );
+    let disabled = Account {
+        status: AccountStatus::Disabled,
+        ..bob.clone()
+    };
+    store.update_account(&bob, disabled, ADMINS).await.unwrap();
+    let refused = store
+        .put_session(session(bob.id, 6, harness.random()), None)
+        .await;
+    assert_eq!(refused.unwrap(), PutSession::ShutOut);
+    assert_eq!(
+        store.account(bob.id).await.unwrap().unwrap().last_sign_in_at,
+        None
+    );
+    assert_sound(&store).await;
+    drop(store);
+    let harness = harness.restart(noon());
+    assert_eq!(harness.store().account(ann.id).await.unwrap(), Some(noted));
+}
