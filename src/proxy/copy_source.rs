@@ -5,6 +5,7 @@
 //! in what the name is relative to, so every path that it can mean is evaluated.
 
 use std::iter;
+use std::rc::Rc;
 
 use http::Method;
 
@@ -12,7 +13,7 @@ use super::second_resource::{SecondResourceError, SecondResourcePolicy, only, re
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
-use crate::route::other_paths;
+use crate::route::ReadPath;
 
 /// Headers of OpenStack Swift that name another account.
 const ACCOUNTS: [&str; 3] = [
@@ -27,7 +28,7 @@ const DISPOSITION: &str = "x-amz-copy-disposition";
 /// Another host and path at which a store may serve a source.
 struct PlaceBeside {
     host: Host,
-    path: String,
+    path: Rc<ReadPath>,
     /// Whether routes for all of that host apply to the source: the host is the bucket's own, or the parent
     /// of bucket hosts.
     is_own: bool,
@@ -50,7 +51,6 @@ impl SecondResourcePolicy<'_> {
                 self.require_own_account(target)?;
             }
             let readings = readings(source, value, target, self.head.host)?;
-            self.require_few(&readings, source.name)?;
             let is_disposed_of = headers.keys().any(|name| reads_as(name, DISPOSITION));
             let methods = if is_disposed_of && !source.moves() {
                 CopySource::MOVE
@@ -69,7 +69,7 @@ impl SecondResourcePolicy<'_> {
                 self.require_bucket_beside(source, methods, value, target)?;
             }
             if source.moves() {
-                self.require_below(&self.target, &Method::PUT)?;
+                self.require_below(&self.target, &Method::PUT, source.name)?;
             }
         }
         Ok(())
@@ -81,16 +81,16 @@ impl SecondResourcePolicy<'_> {
         methods: &[Method],
         reading: &SourceReading,
     ) -> Result<(), SecondResourceError> {
-        let Some(url) = self.meant(reading, &Method::GET, source.name)? else {
+        let Some((url, path)) = self.meant(reading, &Method::GET, source.name)? else {
             return Ok(());
         };
         for method in methods {
-            let route = self.require_second(&url, method, source.name)?;
+            let route = self.require_second(&path, method, source.name)?;
             let path = rewritten(route, url.clone(), source.name)?;
             match source.extent {
                 Extent::Object => {}
-                Extent::Below => self.require_below(path.path(), method)?,
-                Extent::Prefix => self.require_beginning_with(path.path(), method)?,
+                Extent::Below => self.require_below(path.path(), method, source.name)?,
+                Extent::Prefix => self.require_beginning_with(path.path(), method, source.name)?,
             }
         }
         Ok(())
@@ -118,13 +118,15 @@ impl SecondResourcePolicy<'_> {
         let mut places: Vec<PlaceBeside> = Vec::new();
         let mut look_at = |host: &Host, name: &str, is_own: bool| {
             for base in &bases {
-                let path = format!("{base}/{name}");
+                let url = self.parse(&format!("{base}/{name}"), source.name)?;
+                let path = self.read(url.path(), source.name)?;
                 let mut known = places.iter_mut();
-                if let Some(place) = known.find(|place| place.host == *host && place.path == path) {
+                if let Some(place) =
+                    known.find(|place| place.host == *host && place.path.as_str() == path.as_str())
+                {
                     place.is_own |= is_own;
                     continue;
                 }
-                self.spend(&path, source.name)?;
                 let host = host.clone();
                 places.push(PlaceBeside { host, path, is_own });
             }
@@ -139,10 +141,8 @@ impl SecondResourcePolicy<'_> {
             look_at(host, object, own.is_below(host))?;
         }
         // Other readings of the bucket's name may match another host.
-        let sent = format!("/{object}");
-        let others =
-            other_paths(&sent).map_err(|reason| SecondResourceError::BadPath(source.name, reason))?;
-        for reading in iter::once(&sent).chain(&others) {
+        let sent = self.read(&format!("/{object}"), source.name)?;
+        for reading in iter::once(sent.as_str().to_owned()).chain(sent.others()) {
             let name = reading.trim_start_matches('/');
             let (bucket, key) = bucket_and_key(name).unwrap_or_else(|| (name.to_owned(), ""));
             let named = bucket.parse().ok().filter(|_| source.form == SourceForm::Any);
@@ -166,20 +166,19 @@ impl SecondResourcePolicy<'_> {
             }
         }
         for PlaceBeside { host, path, is_own } in &places {
-            let url = self.parse(path, source.name)?;
             for method in methods {
                 let routes = &self.gateway.routes;
-                let mut there = routes.at_any_reading(host, url.path(), method);
+                let mut there = routes.at_any_reading(host, path, method);
                 there.retain(|routes| *is_own || !routes.is_root);
                 there.extend(match source.extent {
                     Extent::Object => Vec::new(),
-                    Extent::Below => routes.below(host, url.path(), method),
-                    Extent::Prefix => routes.beginning_with(host, url.path(), method),
+                    Extent::Below => routes.below(host, path, method),
+                    Extent::Prefix => routes.beginning_with(host, path, method),
                 });
                 if let Some(route) = self.closed(there, method).next() {
                     return Err(SecondResourceError::Forbidden {
                         header: source.name,
-                        path: format!("{host}{}", url.path()),
+                        path: format!("{host}{}", path.as_str()),
                         reason: format!("{method} on the route {} is for others", route.label()),
                     });
                 }

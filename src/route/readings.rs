@@ -52,21 +52,37 @@ const STEPS: [Rewrite; 16] = [
 /// Steps that only change paths with dots, blanks or non-ASCII characters.
 const TRIMS: [Rewrite; 2] = [trim_ends, trim_starts];
 
-/// The readings of a path, besides itself.
+/// The readings of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Readings {
-    /// None, and no capitals: case does not matter either.
+    /// The path alone, without capitals: case does not matter either.
     Ordinary,
-    /// These readings.
-    Others(Vec<String>),
+    /// The path itself first.
+    Several(Vec<Reading>),
+}
+
+/// A reading of a path, folded once for all comparisons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    text: String,
+    /// `None` if folding changes nothing.
+    folded: Option<String>,
 }
 
 impl Readings {
     /// Computes the readings of a path as it was sent. Allocates nothing for an ordinary path.
     pub(super) fn of(path: &str) -> Result<Self, BadPath> {
+        Self::within(path, usize::MAX)
+    }
+
+    /// Computes the readings of a path; refuses it if they have more than `most_bytes` together.
+    pub(super) fn within(path: &str, most_bytes: usize) -> Result<Self, BadPath> {
         let bytes = path.as_bytes();
         if bytes.first() != Some(&b'/') {
             return Err(BadPath::NotAPath);
+        }
+        if bytes.len() > most_bytes {
+            return Err(BadPath::TooAmbiguous);
         }
         if is_ordinary(bytes) {
             return Ok(Self::Ordinary);
@@ -75,22 +91,41 @@ impl Readings {
             return Err(BadPath::Fragment);
         }
         require_harmless(bytes)?;
-        let others = close(bytes.to_vec())?.into_iter().skip(1);
-        Ok(Self::Others(others.map(into_text).collect()))
+        let readings = close(bytes.to_vec(), most_bytes)?.into_iter();
+        Ok(Self::Several(readings.map(into_text).map(Reading::new).collect()))
+    }
+
+    /// Returns each reading as it is and folded; `path` is the one that they are of.
+    pub(super) fn each<'r>(&'r self, path: &'r str) -> impl Iterator<Item = (&'r str, &'r str)> {
+        let (own, several) = match self {
+            Self::Ordinary => (Some((path, path)), &[][..]),
+            Self::Several(readings) => (None, readings.as_slice()),
+        };
+        own.into_iter().chain(several.iter().map(Reading::forms))
     }
 
     /// Returns the readings besides the path itself.
-    pub(super) fn others(&self) -> &[String] {
-        match self {
+    pub(super) fn others(&self) -> impl Iterator<Item = &str> {
+        let several = match self {
             Self::Ordinary => &[],
-            Self::Others(others) => others,
-        }
+            Self::Several(readings) => readings.as_slice(),
+        };
+        several.iter().skip(1).map(|reading| reading.text.as_str())
     }
 }
 
-/// Returns the number of readings, the path itself included.
-pub fn count(path: &str) -> Result<usize, BadPath> {
-    Readings::of(path).map(|readings| 1 + readings.others().len())
+impl Reading {
+    fn new(text: String) -> Self {
+        let folded = match fold(&text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(folded) => Some(folded),
+        };
+        Self { text, folded }
+    }
+
+    fn forms(&self) -> (&str, &str) {
+        (&self.text, self.folded.as_deref().unwrap_or(&self.text))
+    }
 }
 
 /// Characters that a reading may contain but a request target may not.
@@ -103,11 +138,9 @@ const NOT_SENT: &AsciiSet = &CONTROLS
     .add(b'?')
     .add(b'`');
 
-/// Returns the readings of a path besides itself, encoded so that they could be sent.
-pub fn others(path: &str) -> Result<Vec<String>, BadPath> {
-    let readings = Readings::of(path)?;
-    let sent = |reading: &String| utf8_percent_encode(reading, NOT_SENT).to_string();
-    Ok(readings.others().iter().map(sent).collect())
+/// Returns a reading encoded so that it could be sent.
+pub(super) fn encode(reading: &str) -> String {
+    utf8_percent_encode(reading, NOT_SENT).to_string()
 }
 
 /// Folds case for comparison, as case-insensitive applications and file systems do.
@@ -141,8 +174,9 @@ fn is_ordinary(path: &[u8]) -> bool {
 }
 
 /// Returns the closure of a path under all steps, each reading once, the path first.
-fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
-    let (longest, most_bytes) = (GROWTH + path.len(), ROOM + TIMES * path.len());
+fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
+    let longest = GROWTH + path.len();
+    let most_bytes = most_bytes.min(ROOM + TIMES * path.len());
     let mut bytes = path.len();
     require_shallow(&path)?;
     let mut readings = vec![path];

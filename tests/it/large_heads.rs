@@ -264,6 +264,41 @@ fn heads() -> Vec<(&'static str, String, String)> {
             )),
         ),
         (
+            "a source to rename from that is not UTF-8, in a path of some segments",
+            "/a/b/c/d/e/f/g".to_owned(),
+            padded(filled_to(READ, "x-ms-rename-source: b/", "%e1+", "\r\n")),
+        ),
+        (
+            "a source of a copy that is not UTF-8, in a path of some segments",
+            "/a/b/c/d/e/f/g".to_owned(),
+            padded(filled_to(READ, "x-amz-copy-source: b/", "%e1+", "\r\n")),
+        ),
+        (
+            "a source of an unknown store that is not UTF-8, in a path of some segments",
+            "/a/b/c/d/e/f/g".to_owned(),
+            padded(filled_to(READ, "x-a-copy-source: b/", "%e1+", "\r\n")),
+        ),
+        (
+            "a source in an account that is not UTF-8",
+            "/v1/AUTH_a/d/e/f/g".to_owned(),
+            padded(filled_to(READ, "x-copy-from: b/", "%e1+", "\r\n")),
+        ),
+        (
+            "a short source that is not UTF-8, in a path of some segments",
+            "/a/b/c/d/e/f/g".to_owned(),
+            padded(filled_to(1_000, "x-ms-rename-source: b/", "%e1+", "\r\n")),
+        ),
+        (
+            "a destination that is not UTF-8",
+            "/".to_owned(),
+            padded(filled_to(READ, "Destination: /b/", "%e1+", "\r\n")),
+        ),
+        (
+            "a destination in an account that is not UTF-8",
+            "/v1/AUTH_a/d/e/f/g".to_owned(),
+            padded(filled_to(READ, "Destination: b/", "%e1+", "\r\n")),
+        ),
+        (
             "a source of a store that nobody knows, in a path of many segments",
             format!("/{}", "a/".repeat(100)),
             filled("x-new-copy-source: b/", ";//%u0061+", "\r\n"),

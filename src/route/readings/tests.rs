@@ -6,7 +6,7 @@ use super::*;
 
 fn others(path: &str) -> Vec<String> {
     match Readings::of(path) {
-        Ok(readings) => readings.others().to_vec(),
+        Ok(readings) => readings.others().map(str::to_owned).collect(),
         Err(error) => panic!("{path}: {error}"),
     }
 }
@@ -261,7 +261,7 @@ proptest! {
         match Readings::of(&path) {
             Ok(readings) => {
                 prop_assert!(!is_harmful, "{:?}", expected);
-                let mut found: BTreeSet<&str> = readings.others().iter().map(String::as_str).collect();
+                let mut found: BTreeSet<&str> = readings.others().collect();
                 found.insert(&path);
                 // Slashes that are merged one by one begin the same segments as those that are merged at
                 // once.
