@@ -386,7 +386,8 @@ async fn every_method_of_webdav_passes_where_nothing_else_is_named() {
     }
 }
 
-const OVERRIDES: [&str; 5] = [
+const OVERRIDES: [&str; 6] = [
+    "Method-Override",
     "X-HTTP-Method-Override",
     "x-http-method",
     "X-Method-Override",
@@ -396,7 +397,13 @@ const OVERRIDES: [&str; 5] = [
 
 /// Whether the upstream gets the override headers: all of them, or none.
 async fn overrides_pass(gateway: &Running, app: &Application, cookie: &str, request: (&str, &str)) -> bool {
-    let headers = OVERRIDES.map(|name| (name, "DELETE"));
+    let mut headers = OVERRIDES.map(|name| (name, "DELETE")).to_vec();
+    if request.0 == "OPTIONS" {
+        headers.extend([
+            ("origin", "https://app.example.com"),
+            ("access-control-request-method", "PUT"),
+        ]);
+    }
     let asked = ask(gateway, app, cookie, request, &headers).await;
     let received = asked
         .received
