@@ -98,15 +98,19 @@ fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
             paths.push(path);
         }
     };
-    add(once_more(sent));
-    // Decoding must not change the meaning: an encoded slash is no slash, and an encoded `;` begins no
-    // parameters (S35).
-    if !sent.contains(&b';') && !has_encoded_slash(sent) {
+    let is_s3 = service.starts_with("s3");
+    // A reading must not change the meaning: an encoded slash is no slash, an encoded `;` begins no parameters,
+    // and an encoded `+` is no space (S35). Clients of S3 do not encode what is encoded.
+    let has_separator = memchr::memchr2(b';', b'+', sent).is_some();
+    if !(is_s3 && has_separator) {
+        add(once_more(sent));
+    }
+    if !has_separator && !has_encoded_slash(sent) {
         let decoded: Cow<'_, [u8]> = percent_decode(sent).into();
         add(once_more(&decoded));
     }
     // In S3 an empty segment is part of the name.
-    if !service.starts_with("s3") && memchr::memmem::find(sent, b"//").is_some() {
+    if !is_s3 && memchr::memmem::find(sent, b"//").is_some() {
         let mut merged = sent.to_vec();
         merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
         let encoded = once_more(&merged);
@@ -204,7 +208,9 @@ mod tests {
             ["//a=//", "//a%3D//", "/a=/", "/a%3D/"]
         );
         assert_eq!(read("/a%2Fb", "s3"), ["/a%2Fb", "/a%252Fb"]);
-        assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c", "/a%253Db%3Bc"]);
+        assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c"]);
+        assert_eq!(read("/a+b", "s3"), ["/a+b"]);
+        assert_eq!(read("/a+b", "execute-api"), ["/a+b", "/a%2Bb"]);
         assert_eq!(read("/한", "s3"), ["/한", "/%ED%95%9C"]);
     }
 

@@ -414,6 +414,9 @@ fn what_older_clients_sign() {
     assert!(!judge_signed("/a%2fb", "", "/a/b", ""));
     assert!(!judge_signed("/a/b", "", "/a%2Fb", ""));
     assert!(!judge_signed("/a%20b;c", "", "/a%20b%3Bc", ""));
+    assert!(!judge_signed("/in/a;b", "", "/in/a%3Bb", ""));
+    assert!(!judge_signed("/in/a+b", "", "/in/a%2Bb", ""));
+    assert!(judge_signed("/in/a+b", "", "/in/a+b", ""));
     assert!(!judge_signed_for("execute-api", "/a/b", "", "/a//b", ""));
     assert!(!judge_signed_for("execute-api", "/a//../b", "", "/b", ""));
     assert!(!judge_signed("/a%20b", "", "/a b", ""));
