@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
+use http::{HeaderName, Method};
 
 use crate::authenticate::{Credentials, Lapse, Proof};
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
+use crate::request::RequestHead;
 use crate::route::{Audience, Page, Route};
 use crate::services::ActiveSession;
 
@@ -35,7 +37,7 @@ impl Permit {
 
     /// Evaluates policy for another route and method, with the same credentials.
     pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
-        permit(route, method, self.credentials.clone()).map(drop)
+        evaluate(route, method, false, self.credentials.clone()).map(drop)
     }
 
     /// Returns the credentials; `None` where [`Self::principal`] is.
@@ -77,7 +79,27 @@ impl AccessDenied {
 /// Admits a request to a route, or refuses it.
 pub fn permit(
     route: &Route,
+    head: &RequestHead<'_>,
+    credentials: Option<Credentials>,
+) -> Result<Permit, AccessDenied> {
+    evaluate(route, head.method, is_preflight(head), credentials)
+}
+
+/// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8).
+fn is_preflight(head: &RequestHead<'_>) -> bool {
+    let has = |name: HeaderName| head.headers.contains_key(name);
+    let length = head.headers.get(CONTENT_LENGTH);
+    *head.method == Method::OPTIONS
+        && has(ORIGIN)
+        && has(ACCESS_CONTROL_REQUEST_METHOD)
+        && !has(TRANSFER_ENCODING)
+        && length.is_none_or(|length| length == "0")
+}
+
+fn evaluate(
+    route: &Route,
     method: &Method,
+    is_preflight: bool,
     credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
     let credentials = match (route.allow(), credentials) {
@@ -96,8 +118,8 @@ pub fn permit(
             Some(credentials)
         }
         (Allow::Authenticated | Allow::Groups(_), None) => {
-            // Browsers send preflight requests without cookies (Fetch, section 4.8).
-            if !(route.preflight() && *method == Method::OPTIONS) {
+            // Browsers send preflight requests without cookies.
+            if !(route.preflight() && is_preflight) {
                 return Err(AccessDenied::to(None, Refusal::new(Problem::NotAuthenticated)));
             }
             None
@@ -149,14 +171,14 @@ pub fn permit_page(
 mod tests {
     use std::collections::BTreeSet;
 
-    use http::HeaderMap;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
     use crate::config::{Config, RouteConfig};
     use crate::ids::AccountId;
     use crate::model::SignInMethod;
     use crate::random::Random;
-    use crate::request::{ClientAddress, RequestHead, RequestIds};
+    use crate::request::{ClientAddress, RequestIds};
     use crate::route::{RouteMatch, Routes};
 
     fn somebody(groups: &[&str]) -> Credentials {
@@ -180,11 +202,21 @@ mod tests {
     }
 
     /// Who is let in as whom, or why not.
-    fn evaluate(
+    fn judge(
         allow: Allow,
         method: &Method,
         preflight: bool,
         who: Option<Credentials>,
+    ) -> Result<bool, Problem> {
+        judge_with(allow, method, preflight, who, &HeaderMap::new())
+    }
+
+    fn judge_with(
+        allow: Allow,
+        method: &Method,
+        preflight: bool,
+        who: Option<Credentials>,
+        headers: &HeaderMap,
     ) -> Result<bool, Problem> {
         let config = Config {
             route: vec![RouteConfig {
@@ -203,7 +235,7 @@ mod tests {
             authority: "localhost",
             path: "/",
             query: None,
-            headers: &HeaderMap::new(),
+            headers,
             client: &ClientAddress {
                 address: [127, 0, 0, 1].into(),
                 through_trusted_proxy: false,
@@ -213,7 +245,7 @@ mod tests {
         let RouteMatch::Route(route) = routes.find(&head).unwrap() else {
             panic!("not a page")
         };
-        permit(route, method, who)
+        permit(route, &head, who)
             .map(|permit| permit.principal().is_some())
             .map_err(|denied| denied.refusal.problem)
     }
@@ -221,7 +253,7 @@ mod tests {
     #[test]
     fn the_policies() {
         let ops = || Allow::Groups(vec!["ops".to_owned(), "dev".to_owned()]);
-        let get = |allow, who| evaluate(allow, &Method::GET, false, who);
+        let get = |allow, who| judge(allow, &Method::GET, false, who);
         assert_eq!(get(Allow::Public, None), Ok(false));
         assert_eq!(get(Allow::Public, Some(somebody(&["ops"]))), Ok(false));
         assert_eq!(get(Allow::Optional, None), Ok(false));
@@ -262,10 +294,32 @@ mod tests {
 
     #[test]
     fn a_preflight_passes_without_a_session_where_the_route_says_so() {
-        let options = |preflight| evaluate(Allow::Authenticated, &Method::OPTIONS, preflight, None);
-        assert_eq!(options(false), Err(Problem::NotAuthenticated));
-        assert_eq!(options(true), Ok(false));
-        let get = evaluate(Allow::Authenticated, &Method::GET, true, None);
-        assert_eq!(get, Err(Problem::NotAuthenticated));
+        let ask = |method: &str, preflight, sent: &[(&'static str, &'static str)]| {
+            let sent = sent
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let method = method.parse().unwrap();
+            judge_with(Allow::Authenticated, &method, preflight, None, &sent.collect())
+        };
+        let origin = ("origin", "https://app.example.com");
+        let asks = ("access-control-request-method", "PUT");
+        assert_eq!(ask("OPTIONS", true, &[origin, asks]), Ok(false));
+        assert_eq!(
+            ask("OPTIONS", true, &[origin, asks, ("content-length", "0")]),
+            Ok(false)
+        );
+        for (method, preflight, sent) in [
+            ("OPTIONS", false, &[origin, asks][..]),
+            ("OPTIONS", true, &[]),
+            ("OPTIONS", true, &[origin]),
+            ("OPTIONS", true, &[asks]),
+            ("OPTIONS", true, &[origin, asks, ("content-length", "4")]),
+            ("OPTIONS", true, &[origin, asks, ("transfer-encoding", "chunked")]),
+            ("options", true, &[origin, asks]),
+            ("GET", true, &[origin, asks]),
+        ] {
+            let refused = Err(Problem::NotAuthenticated);
+            assert_eq!(ask(method, preflight, sent), refused, "{method} {sent:?}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub struct RouteConfig {
     /// path that is another route's but for its case is refused, as applications and file systems that ignore case would
     /// serve it.
     pub case_sensitive: bool,
-    /// An OPTIONS request without a session is passed on (CORS preflight).
+    /// A CORS preflight (OPTIONS with `Origin` and `Access-Control-Request-Method`) needs no session.
     pub preflight: bool,
     /// Which signatures serve only once.
     pub replay: Replay,

@@ -168,6 +168,8 @@ fn ends(first: u8) -> &'static [&'static str] {
             "peeraddress",
             "peerip",
             "proxiedfor",
+            "proxycontextpath",
+            "proxypath",
             "proxyuserip",
             "pseudoip",
         ],
@@ -289,6 +291,8 @@ mod tests {
             "X-Envoy-Original-Dst-Host",
             "X-Source-Address",
             "X-Context-Path",
+            "X-ProxyContextPath",
+            "X-Proxy-Path",
             "X-Base-Path",
             &"x".repeat(LONGEST + 1),
         ] {

@@ -286,6 +286,8 @@ fn path_hint_text(reason: &BadPath) -> &'static str {
         BadPath::DotSegment => "hint.path-dots",
         BadPath::Backslash => "hint.path-backslash",
         BadPath::Nul => "hint.path-nul",
+        BadPath::Control => "hint.path-control",
+        BadPath::Escape => "hint.path-escape",
         BadPath::Fragment => "hint.path-fragment",
         BadPath::EncodedSlash => "hint.path-encoded-slash",
         BadPath::Overlong => "hint.path-overlong",

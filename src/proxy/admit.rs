@@ -104,7 +104,7 @@ impl Gateway {
     ) -> Result<Permit, Rejection> {
         let permit = match to {
             RouteMatch::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
-            RouteMatch::Route(route) => authorize::permit(route, head.method, credentials),
+            RouteMatch::Route(route) => authorize::permit(route, head, credentials),
         };
         permit.map_err(|AccessDenied { refusal, principal }| Rejection {
             user: principal,

@@ -5,6 +5,7 @@
 //! in what the name is relative to, so every path that it can mean is evaluated.
 
 use std::iter;
+use std::rc::Rc;
 
 use http::Method;
 
@@ -14,7 +15,7 @@ use super::second_resource::{
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
-use crate::route::other_paths;
+use crate::route::ReadPath;
 
 /// Headers of OpenStack Swift that name another account.
 const ACCOUNTS: [&str; 3] = [
@@ -29,7 +30,7 @@ const DISPOSITION: &str = "x-amz-copy-disposition";
 /// Another host and path at which a store may serve a source.
 struct PlaceBeside {
     host: Host,
-    path: String,
+    path: Rc<ReadPath>,
     /// Whether routes for all of that host apply to the source: the host is the bucket's own, or the parent
     /// of bucket hosts.
     is_own: bool,
@@ -53,7 +54,6 @@ impl SecondResourcePolicy<'_> {
                 self.require_own_account(target)?;
             }
             let readings = readings(source, value, target, self.head.host)?;
-            self.require_few(&readings, source.name)?;
             let is_disposed_of = headers.keys().any(|name| reads_as(name, DISPOSITION));
             let methods = if is_disposed_of && !source.moves() {
                 CopySource::MOVE
@@ -75,7 +75,7 @@ impl SecondResourcePolicy<'_> {
                 if source.is_destination {
                     self.require_target(method, source.name)?;
                 }
-                self.require_below(&self.target, method)?;
+                self.require_below(&self.target, method, source.name)?;
             }
         }
         Ok(())
@@ -83,8 +83,7 @@ impl SecondResourcePolicy<'_> {
 
     /// Judges the request's own target by another method than its own.
     fn require_target(&self, method: &Method, header: &'static str) -> Result<(), SecondResourceError> {
-        let target = self.head.path.parse();
-        let target = target.map_err(|_| SecondResourceError::Unreadable(header))?;
+        let target = self.read(self.head.path, header)?;
         self.require_second(&target, method, header).map(drop)
     }
 
@@ -101,16 +100,16 @@ impl SecondResourcePolicy<'_> {
                 meant = self.meant(reading, method, source.name)?;
             }
         }
-        let Some(url) = meant else {
+        let Some((url, path)) = meant else {
             return Ok(());
         };
         for method in methods {
-            let route = self.require_second(&url, method, source.name)?;
+            let route = self.require_second(&path, method, source.name)?;
             let path = rewritten(route, url.clone(), source.name)?;
             match source.extent {
                 Extent::Object => {}
-                Extent::Below => self.require_below(path.path(), method)?,
-                Extent::Prefix => self.require_beginning_with(path.path(), method)?,
+                Extent::Below => self.require_below(path.path(), method, source.name)?,
+                Extent::Prefix => self.require_beginning_with(path.path(), method, source.name)?,
             }
         }
         Ok(())
@@ -138,13 +137,15 @@ impl SecondResourcePolicy<'_> {
         let mut places: Vec<PlaceBeside> = Vec::new();
         let mut look_at = |host: &Host, name: &str, is_own: bool| {
             for base in &bases {
-                let path = format!("{base}/{name}");
+                let url = self.parse(&format!("{base}/{name}"), source.name)?;
+                let path = self.read(url.path(), source.name)?;
                 let mut known = places.iter_mut();
-                if let Some(place) = known.find(|place| place.host == *host && place.path == path) {
+                if let Some(place) =
+                    known.find(|place| place.host == *host && place.path.as_str() == path.as_str())
+                {
                     place.is_own |= is_own;
                     continue;
                 }
-                self.spend(&path, source.name)?;
                 let host = host.clone();
                 places.push(PlaceBeside { host, path, is_own });
             }
@@ -159,10 +160,8 @@ impl SecondResourcePolicy<'_> {
             look_at(host, object, own.is_below(host))?;
         }
         // Other readings of the bucket's name may match another host.
-        let sent = format!("/{object}");
-        let others =
-            other_paths(&sent).map_err(|reason| SecondResourceError::BadPath(source.name, reason))?;
-        for reading in iter::once(&sent).chain(&others) {
+        let sent = self.read(&format!("/{object}"), source.name)?;
+        for reading in iter::once(sent.as_str().to_owned()).chain(sent.others()) {
             let name = reading.trim_start_matches('/');
             let (bucket, key) = bucket_and_key(name).unwrap_or_else(|| (name.to_owned(), ""));
             let named = bucket.parse().ok().filter(|_| source.form == SourceForm::Any);
@@ -186,20 +185,19 @@ impl SecondResourcePolicy<'_> {
             }
         }
         for PlaceBeside { host, path, is_own } in &places {
-            let url = self.parse(path, source.name)?;
             for method in methods {
                 let routes = &self.gateway.routes;
-                let mut there = routes.at_any_reading(host, url.path(), method);
+                let mut there = routes.at_any_reading(host, path, method);
                 there.retain(|routes| *is_own || !routes.is_root);
                 there.extend(match source.extent {
                     Extent::Object => Vec::new(),
-                    Extent::Below => routes.below(host, url.path(), method),
-                    Extent::Prefix => routes.beginning_with(host, url.path(), method),
+                    Extent::Below => routes.below(host, path, method),
+                    Extent::Prefix => routes.beginning_with(host, path, method),
                 });
                 if let Some(route) = self.closed(there, method).next() {
                     return Err(SecondResourceError::Forbidden {
                         header: source.name,
-                        path: format!("{host}{}", url.path()),
+                        path: format!("{host}{}", path.as_str()),
                         reason: format!("{method} on the route {} is for others", route.label()),
                     });
                 }

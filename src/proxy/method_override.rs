@@ -9,7 +9,12 @@ use crate::request::{RequestHead, reads_as};
 use crate::route::{Route, RouteTarget};
 
 /// Their names; `-` also stands for the signs that some servers fold to it.
-const NAMES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const NAMES: [&str; 4] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "method-override",
+];
 
 /// Whether a request has an override header.
 pub(super) fn is_in(headers: &HeaderMap) -> bool {
@@ -93,7 +98,8 @@ mod tests {
             ("x-http-methods", false),
             ("x-http-method-", false),
             ("xxhttp-method", false),
-            ("method-override", false),
+            ("Method-Override", true),
+            ("method-overrides", false),
         ] {
             assert_eq!(is_one(&name.parse().unwrap()), is, "{name}");
         }

@@ -32,6 +32,7 @@ mod second_resource;
 mod source_readings;
 mod target_host;
 mod upload_names;
+mod url_schemes;
 mod websocket;
 
 use std::io;
@@ -59,7 +60,7 @@ use crate::upstream::{ConnectionLimit, UpstreamBuildError, Upstreams};
 use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
 use body_buffer::BodyBufferPool;
-use second_resource::UrlSchemes;
+use url_schemes::UrlSchemes;
 
 pub use access_log::{LoggedRequest, find_refusals, find_request};
 pub use connection::HandshakeInfo;

@@ -7,7 +7,9 @@
 //! rewritten to the scheme and host that the upstream sees.
 
 use std::borrow::Cow;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
@@ -18,13 +20,9 @@ use super::if_header::resource_tags;
 use super::source_readings::{SourceReading, TargetPath, destinations};
 use super::{Gateway, method_override};
 use crate::authorize::{AccessDenied, Permit};
-use crate::config::{Config, DestinationForm, UpstreamConfig, UpstreamPreset, UpstreamUrl};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{
-    BadPath, MOST_READINGS, PathRoutesFor, Route, RouteMatch, RouteTarget, Routes, Unroutable, UpstreamName,
-    count_readings,
-};
+use crate::route::{BadPath, MOST_READINGS, PathRoutesFor, ReadPath, Route, RouteMatch, Unroutable};
 
 const DESTINATION_SHOWN: &str = "Destination";
 
@@ -36,8 +34,11 @@ const DEPTH: HeaderName = HeaderName::from_static("depth");
 /// Most bytes of a header that names resources; common servers accept no longer field.
 const MOST_BYTES: usize = 8 << 10;
 
-/// Most readings of all sources of a request together, over every base and host.
-const MOST_OF_SOURCES: usize = 4 * MOST_READINGS;
+/// Most readings of all paths together that a request names beside its own, over every base and host.
+const MOST_OF_ALL: usize = 4 * MOST_READINGS;
+
+/// Bytes that these readings may have together, beyond the length of the request's own path.
+const ROOM: usize = 40 << 10;
 
 /// The second resources of a request that policy admits, ready to be written into the upstream's headers.
 #[derive(Debug, Default)]
@@ -54,10 +55,6 @@ enum ValuePart {
     Text(String),
     Url(PathAndQuery),
 }
-
-/// The scheme of WebDAV URLs for each upstream, in the order of [`Routes::upstreams`].
-#[derive(Debug)]
-pub(super) struct UrlSchemes(Vec<&'static str>);
 
 /// Why a second resource is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,8 +88,10 @@ pub(super) struct SecondResourcePolicy<'a> {
     /// The path for the upstream.
     pub(super) target: Cow<'a, str>,
     target_path: OnceCell<TargetPath>,
-    /// Readings evaluated so far, and their bytes.
-    looked_at: Cell<(usize, usize)>,
+    /// Every path that was compared with the routes so far.
+    paths: RefCell<HashMap<String, Rc<ReadPath>>>,
+    /// The number of their readings, and their bytes.
+    read: Cell<(usize, usize)>,
     /// Whether a route that admits the request enforces single-use signatures.
     spends_signature: Cell<bool>,
 }
@@ -130,7 +129,11 @@ impl Gateway {
             return Vec::new();
         }
         let policy = SecondResourcePolicy::new(self, head, own, permit);
-        let below = self.routes.below(head.host, &policy.target, &Method::GET);
+        // A path with a route has valid readings.
+        let Ok(target) = policy.read(&policy.target, "") else {
+            return Vec::new();
+        };
+        let below = self.routes.below(head.host, &target, &Method::GET);
         let closed = policy.closed(below, &Method::GET);
         closed.map(|route| route.label().to_string()).collect()
     }
@@ -145,7 +148,8 @@ impl<'a> SecondResourcePolicy<'a> {
             permit,
             target: own.bare_path(head.path).unwrap_or(head.path.into()),
             target_path: OnceCell::new(),
-            looked_at: Cell::default(),
+            paths: RefCell::default(),
+            read: Cell::default(),
             spends_signature: Cell::new(false),
         }
     }
@@ -161,7 +165,6 @@ impl<'a> SecondResourcePolicy<'a> {
             self.require_own_account(target)?;
             let readings =
                 destinations(value, target).ok_or(SecondResourceError::TooAmbiguous(DESTINATION_SHOWN))?;
-            self.require_few(&readings, DESTINATION_SHOWN)?;
             for reading in &readings {
                 self.require_destination(reading, overwrites)?;
             }
@@ -177,9 +180,9 @@ impl<'a> SecondResourcePolicy<'a> {
         };
         // Descendants are evaluated in the upstream's paths; common servers copy them despite `Depth: 0` (RFC
         // 4918, 9.8.3).
-        self.require_below(&self.target, &Method::GET)?;
+        self.require_below(&self.target, &Method::GET, DESTINATION_SHOWN)?;
         if !self.head.method.as_str().eq_ignore_ascii_case("COPY") {
-            self.require_below(&self.target, &Method::DELETE)?;
+            self.require_below(&self.target, &Method::DELETE, DESTINATION_SHOWN)?;
         }
         Ok(url)
     }
@@ -190,63 +193,56 @@ impl<'a> SecondResourcePolicy<'a> {
         reading: &SourceReading,
         overwrites: bool,
     ) -> Result<Option<PathAndQuery>, SecondResourceError> {
-        let Some(url) = self.meant(reading, &Method::PUT, DESTINATION_SHOWN)? else {
+        let Some((url, path)) = self.meant(reading, &Method::PUT, DESTINATION_SHOWN)? else {
             return Ok(None);
         };
         if overwrites {
-            self.require_second(&url, &Method::DELETE, DESTINATION_SHOWN)?;
+            self.require_second(&path, &Method::DELETE, DESTINATION_SHOWN)?;
         }
-        let route = self.require_second(&url, &Method::PUT, DESTINATION_SHOWN)?;
+        let route = self.require_second(&path, &Method::PUT, DESTINATION_SHOWN)?;
         let url = rewritten(route, url, DESTINATION_SHOWN)?;
         if overwrites {
-            self.require_below(url.path(), &Method::DELETE)?;
+            self.require_below(url.path(), &Method::DELETE, DESTINATION_SHOWN)?;
         }
-        self.require_below(url.path(), &Method::PUT)?;
+        self.require_below(url.path(), &Method::PUT, DESTINATION_SHOWN)?;
         Ok(Some(url))
     }
 
     /// Returns the upstream's path with all its readings; computed when first needed.
     pub(super) fn target_path(&self) -> &TargetPath {
-        self.target_path.get_or_init(|| TargetPath::new(&self.target))
+        self.target_path.get_or_init(|| {
+            // A path with a route has valid readings.
+            let others = self.read(&self.target, "").map(|path| path.others().collect());
+            TargetPath::new(&self.target, others.unwrap_or_default())
+        })
     }
 
-    /// Counts these readings against the request's limit.
-    pub(super) fn require_few(
-        &self,
-        readings: &[SourceReading],
-        header: &'static str,
-    ) -> Result<(), SecondResourceError> {
-        for reading in readings {
-            let path = match reading.text.split_once("://") {
-                Some((_, rest)) if !reading.text.starts_with('/') => {
-                    &rest[rest.find('/').unwrap_or(rest.len())..]
-                }
-                _ => &reading.text,
-            };
-            self.spend(path, header)?;
+    /// Returns a path with its readings, which are computed once. They count against the limit of the request,
+    /// except those of its own path, which had a limit when it was routed.
+    pub(super) fn read(&self, path: &str, header: &'static str) -> Result<Rc<ReadPath>, SecondResourceError> {
+        if let Some(known) = self.paths.borrow().get(path) {
+            return Ok(Rc::clone(known));
         }
-        Ok(())
-    }
-
-    /// Counts one path, with all its readings, against the limit of the request.
-    pub(super) fn spend(&self, path: &str, header: &'static str) -> Result<(), SecondResourceError> {
-        let (count, bytes) = self.looked_at.get();
-        let bytes = bytes + path.len();
-        if bytes > self.target_path().most_bytes() {
-            return Err(SecondResourceError::TooAmbiguous(header));
-        }
-        // A URL without a path means the root.
-        let readings = if path.is_empty() {
-            Ok(1)
+        let is_own = *path == *self.target;
+        let (count, bytes) = self.read.get();
+        let left = if is_own {
+            usize::MAX
         } else {
-            count_readings(path)
+            (ROOM + self.target.len()).saturating_sub(bytes)
         };
-        let count = count + readings.map_err(|reason| SecondResourceError::BadPath(header, reason))?;
-        if count > MOST_OF_SOURCES {
-            return Err(SecondResourceError::TooAmbiguous(header));
+        let found = Rc::new(ReadPath::within(path, left).map_err(|reason| match reason {
+            BadPath::TooAmbiguous => SecondResourceError::TooAmbiguous(header),
+            reason => SecondResourceError::BadPath(header, reason),
+        })?);
+        if !is_own {
+            let count = count + found.count();
+            if count > MOST_OF_ALL {
+                return Err(SecondResourceError::TooAmbiguous(header));
+            }
+            self.read.set((count, bytes + found.bytes()));
         }
-        self.looked_at.set((count, bytes));
-        Ok(())
+        self.paths.borrow_mut().insert(path.to_owned(), Rc::clone(&found));
+        Ok(found)
     }
 
     /// Evaluates the descendants of a collection that DELETE or LOCK includes (RFC 4918, sections 9.6.1 and
@@ -254,17 +250,23 @@ impl<'a> SecondResourcePolicy<'a> {
     fn require_collection(&self) -> Result<(), SecondResourceError> {
         let may_mean = |method| self.gateway.may_mean(self.head, self.own, self.permit, method);
         if may_mean("DELETE") {
-            self.require_below(&self.target, &Method::DELETE)?;
+            self.require_below(&self.target, &Method::DELETE, "Depth")?;
         }
         if may_mean("LOCK") && !is_of_depth_0(self.head)? {
-            self.require_below(&self.target, &Method::PUT)?;
+            self.require_below(&self.target, &Method::PUT, "Depth")?;
         }
         Ok(())
     }
 
     /// Requires that `method` is admitted for everything below a path.
-    pub(super) fn require_below(&self, path: &str, method: &Method) -> Result<(), SecondResourceError> {
-        self.require_open(self.gateway.routes.below(self.head.host, path, method), method)
+    pub(super) fn require_below(
+        &self,
+        path: &str,
+        method: &Method,
+        header: &'static str,
+    ) -> Result<(), SecondResourceError> {
+        let path = self.read(path, header)?;
+        self.require_open(self.gateway.routes.below(self.head.host, &path, method), method)
     }
 
     /// Requires that `method` is admitted for every path that begins with this text, at a segment border or
@@ -273,9 +275,11 @@ impl<'a> SecondResourcePolicy<'a> {
         &self,
         path: &str,
         method: &Method,
+        header: &'static str,
     ) -> Result<(), SecondResourceError> {
+        let path = self.read(path, header)?;
         let routes = &self.gateway.routes;
-        self.require_open(routes.beginning_with(self.head.host, path, method), method)
+        self.require_open(routes.beginning_with(self.head.host, &path, method), method)
     }
 
     fn require_open(
@@ -334,16 +338,16 @@ impl<'a> SecondResourcePolicy<'a> {
         for tag in tags {
             let url = self.parse(&value[tag.clone()], HEADER)?;
             // All tags together may have as many readings as one target.
-            readings +=
-                count_readings(url.path()).map_err(|reason| SecondResourceError::BadPath(HEADER, reason))?;
+            let path = self.read(url.path(), HEADER)?;
+            readings += path.count();
             if readings > MOST_READINGS {
                 return Err(SecondResourceError::TooAmbiguous(HEADER));
             }
             // Tags within the request's own route and method are covered by its permit.
-            let own = self.gateway.routes.find(&self.at(&url, self.head.method));
+            let own = self.find(&path, self.head.method);
             let route = match own {
                 Ok(RouteMatch::Route(own)) if std::ptr::eq(own, self.own) => own,
-                _ => self.require_second(&url, &Method::PUT, HEADER)?,
+                _ => self.require_second(&path, &Method::PUT, HEADER)?,
             };
             pieces.push(ValuePart::Text(value[last..tag.start].to_owned()));
             pieces.push(ValuePart::Url(rewritten(route, url, HEADER)?));
@@ -353,41 +357,42 @@ impl<'a> SecondResourcePolicy<'a> {
         Ok(Some(pieces))
     }
 
-    /// Returns the URL of a reading; `None` if it is lenient and no route takes it to the request's own
+    /// Returns the URL of a reading and its path; `None` if it is lenient and no route takes it to the request's own
     /// application.
     pub(super) fn meant(
         &self,
         reading: &SourceReading,
         method: &Method,
         header: &'static str,
-    ) -> Result<Option<PathAndQuery>, SecondResourceError> {
+    ) -> Result<Option<(PathAndQuery, Rc<ReadPath>)>, SecondResourceError> {
         let url = self.parse(&reading.text, header)?;
+        let path = self.read(url.path(), header)?;
         if !reading.is_lenient {
-            return Ok(Some(url));
+            return Ok(Some((url, path)));
         }
-        let is_meant = match self.gateway.routes.find(&self.at(&url, method)) {
+        let is_meant = match self.find(&path, method) {
             Ok(RouteMatch::Route(route)) => self.leads_there(route),
             Err(Unroutable::BadPath(reason)) => return Err(SecondResourceError::BadPath(header, reason)),
             // Routes for other methods are not compared, so the reading counts.
             Err(Unroutable::MethodNotAllowed(_)) => true,
             Ok(RouteMatch::Page(_)) | Err(_) => false,
         };
-        Ok(is_meant.then_some(url))
+        Ok(is_meant.then_some((url, path)))
     }
 
-    /// Returns the route for a URL and method, if it admits the permit's principal.
+    /// Returns the route for a path and method, if it admits the permit's principal.
     pub(super) fn require_second(
         &self,
-        url: &PathAndQuery,
+        path: &ReadPath,
         method: &Method,
         header: &'static str,
     ) -> Result<&'a Route, SecondResourceError> {
         let forbidden = |reason: String| SecondResourceError::Forbidden {
             header,
-            path: url.path().to_owned(),
+            path: path.as_str().to_owned(),
             reason,
         };
-        match self.gateway.routes.find(&self.at(url, method)) {
+        match self.find(path, method) {
             Ok(RouteMatch::Route(route)) => {
                 let denied = self.extends_to(route, method).err();
                 denied.map_or(Ok(route), |denied| {
@@ -404,14 +409,11 @@ impl<'a> SecondResourcePolicy<'a> {
         }
     }
 
-    /// Returns this request's head with another URL and method, and without a query.
-    pub(super) fn at<'h>(&'h self, url: &'h PathAndQuery, method: &'h Method) -> RequestHead<'h> {
-        RequestHead {
-            method,
-            path: url.path(),
-            query: None,
-            ..*self.head
-        }
+    /// Returns the target of a request like this one with another path and method, without a query.
+    pub(super) fn find(&self, path: &ReadPath, method: &Method) -> Result<RouteMatch<'a>, Unroutable> {
+        let gateway: &'a Gateway = self.gateway;
+        let head = RequestHead { method, ..*self.head };
+        gateway.routes.find_at(&head, path)
     }
 
     pub(super) fn parse(
@@ -554,46 +556,6 @@ impl SecondResources {
             // The pieces came from a valid field, so they make one again.
             headers.extend(HeaderValue::from_bytes(&value).map(|value| (name, value)));
         }
-    }
-}
-
-impl UrlSchemes {
-    /// Computes the schemes for the upstreams of all routes.
-    pub(super) fn new(config: &Config, routes: &Routes) -> Self {
-        let schemes = routes.upstreams().iter().map(|upstream| match upstream {
-            UpstreamName::Server(server) => scheme_of(server),
-            UpstreamName::Named(name) => config.upstream.get(name).map_or("http", scheme_for),
-        });
-        Self(schemes.collect())
-    }
-
-    /// Returns the scheme for a route's target.
-    pub(super) fn of(&self, target: RouteTarget) -> &'static str {
-        match target {
-            RouteTarget::Demo => "https",
-            RouteTarget::Upstream(id) => self.0.get(id.index()).copied().unwrap_or("http"),
-        }
-    }
-}
-
-fn scheme_for(upstream: &UpstreamConfig) -> &'static str {
-    let by_preset = match upstream.preset {
-        Some(UpstreamPreset::Radicale) => DestinationForm::Client,
-        Some(_) | None => DestinationForm::Connection,
-    };
-    match upstream.destination.unwrap_or(by_preset) {
-        DestinationForm::Client => "https",
-        DestinationForm::Connection => {
-            let servers = upstream.parsed_servers().unwrap_or_default();
-            servers.first().map_or("http", scheme_of)
-        }
-    }
-}
-
-fn scheme_of(server: &UpstreamUrl) -> &'static str {
-    match server {
-        UpstreamUrl::Https(_) => "https",
-        UpstreamUrl::Http(_) | UpstreamUrl::H2c(_) | UpstreamUrl::Unix(_) => "http",
     }
 }
 

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::second_resource::SecondResourceError;
 use crate::request::{CopySource, Host, SourceForm};
-use crate::route::{MOST_READINGS, other_paths};
+use crate::route::MOST_READINGS;
 
 /// Bytes that all readings of sources may have together, beyond the length of the target.
 const ROOM: usize = 64 << 10;
@@ -27,11 +27,11 @@ pub(super) struct TargetPath {
 }
 
 impl TargetPath {
-    pub(super) fn new(sent: &str) -> Self {
+    /// `others` are the readings of `sent` besides itself, as they could be sent.
+    pub(super) fn new(sent: &str, others: Vec<String>) -> Self {
         Self {
             sent: sent.to_owned(),
-            // A path with a route has valid readings.
-            others: other_paths(sent).unwrap_or_default(),
+            others,
         }
     }
 
@@ -259,11 +259,13 @@ fn fully_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::ReadPath;
 
     fn read(name: &str, value: &str, target: &str) -> Option<Vec<String>> {
         let source = CopySource::of(&name.parse().unwrap()).unwrap();
         let host = "b.example.com".parse().unwrap();
-        let readings = readings(source, value, &TargetPath::new(target), &host).ok()?;
+        let others = ReadPath::within(target, usize::MAX).unwrap().others().collect();
+        let readings = readings(source, value, &TargetPath::new(target, others), &host).ok()?;
         let told = |reading: SourceReading| {
             if reading.is_lenient {
                 format!("({})", reading.text)

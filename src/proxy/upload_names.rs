@@ -67,7 +67,6 @@ impl SecondResourcePolicy<'_> {
             let last = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             let readings = [(url.to_owned(), false), (format!("{base}/{last}"), true)];
             let readings = readings.map(|(text, is_lenient)| SourceReading { text, is_lenient });
-            self.require_few(&readings, HEADER)?;
             for reading in &readings {
                 self.require_part(reading, HEADER)?;
             }
@@ -78,14 +77,14 @@ impl SecondResourcePolicy<'_> {
     /// Judges a part as it is read; where no route takes GET, by the method of the request, as what may be sent may be
     /// joined.
     fn require_part(&self, reading: &SourceReading, header: &'static str) -> Result<(), SecondResourceError> {
-        let Some(url) = self.meant(reading, &Method::GET, header)? else {
+        let Some((_, path)) = self.meant(reading, &Method::GET, header)? else {
             return Ok(());
         };
-        let method = match self.gateway.routes.find(&self.at(&url, &Method::GET)) {
+        let method = match self.find(&path, &Method::GET) {
             Err(Unroutable::MethodNotAllowed(_)) => self.head.method,
             _ => &Method::GET,
         };
-        self.require_second(&url, method, header).map(drop)
+        self.require_second(&path, method, header).map(drop)
     }
 
     /// Judges the places in the collection, and from the root on, that the name of a member can mean, decoded as the
@@ -109,17 +108,16 @@ impl SecondResourcePolicy<'_> {
             is_lenient: true,
         });
         for reading in [in_collection].into_iter().chain(from_root) {
-            self.require_few(std::slice::from_ref(&reading), HEADER)?;
             for method in [self.head.method, &Method::PUT] {
-                let Some(url) = self.meant(&reading, method, HEADER)? else {
+                let Some((_, path)) = self.meant(&reading, method, HEADER)? else {
                     continue;
                 };
-                match self.gateway.routes.find(&self.at(&url, method)) {
+                match self.find(&path, method) {
                     // What the request's own route takes was judged with the request, and what no route takes by this
                     // method is written by POST to the collection alone.
                     Ok(RouteMatch::Route(route)) if std::ptr::eq(route, self.own) => {}
                     Err(Unroutable::MethodNotAllowed(_)) => {}
-                    _ => self.require_second(&url, method, HEADER).map(drop)?,
+                    _ => self.require_second(&path, method, HEADER).map(drop)?,
                 }
             }
         }

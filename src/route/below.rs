@@ -1,12 +1,9 @@
 //! Finds the routes at any reading of a path, and below it, for operations on whole collections.
 
-use std::iter;
-
 use http::Method;
 
 use super::prefixes::Prefixes;
-use super::readings::{Readings, fold};
-use super::{Route, Routes};
+use super::{ReadPath, Route, Routes};
 use crate::request::Host;
 
 /// The routes of one path.
@@ -22,22 +19,32 @@ pub struct PathRoutesFor<'r> {
 
 impl Routes {
     /// Returns the routes that any reading of a path takes on a host, for a method.
-    pub fn at_any_reading<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
+    pub fn at_any_reading<'r>(
+        &'r self,
+        host: &Host,
+        path: &ReadPath,
+        method: &Method,
+    ) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.taking(reading).collect()
         })
     }
 
     /// Returns the routes of all paths below this one, for a method. Compares without case and in every
-    /// reading. The path must have been routed before, so that it has valid readings.
-    pub fn below<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
+    /// reading.
+    pub fn below<'r>(&'r self, host: &Host, path: &ReadPath, method: &Method) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.below(reading.trim_end_matches('/')).collect()
         })
     }
 
     /// Returns the routes of all longer paths that begin with this text, at a segment border or not.
-    pub fn beginning_with<'r>(&'r self, host: &Host, path: &str, method: &Method) -> Vec<PathRoutesFor<'r>> {
+    pub fn beginning_with<'r>(
+        &'r self,
+        host: &Host,
+        path: &ReadPath,
+        method: &Method,
+    ) -> Vec<PathRoutesFor<'r>> {
         self.among(host, path, method, |prefixes, reading| {
             prefixes.beginning_with(reading).collect()
         })
@@ -46,17 +53,16 @@ impl Routes {
     fn among<'r>(
         &'r self,
         host: &Host,
-        path: &str,
+        path: &ReadPath,
         method: &Method,
         find: impl Fn(&Prefixes, &str) -> Vec<usize>,
     ) -> Vec<PathRoutesFor<'r>> {
         let Some(host) = self.of_host(host) else {
             return Vec::new();
         };
-        let readings = Readings::of(path).unwrap_or(Readings::Ordinary);
         let mut places = Vec::new();
-        for reading in iter::once(path).chain(readings.others().iter().map(String::as_str)) {
-            for place in find(host.prefixes(), &fold(reading)) {
+        for reading in path.folded() {
+            for place in find(host.prefixes(), reading) {
                 if !places.contains(&place) {
                     places.push(place);
                 }

@@ -1,7 +1,5 @@
 //! Finds the route or page of a request.
 
-use std::iter;
-
 use http::{HeaderValue, Method};
 
 use super::backendai_session::BackendAiPath;
@@ -10,7 +8,7 @@ use super::path::has_encoded_slash;
 use super::prefixes::Spelling;
 use super::readings::Readings;
 use super::table::{HostRoutes, PathRoutes};
-use super::{BadPath, Page, Route, Routes, prefixes};
+use super::{BadPath, Page, ReadPath, Route, Routes, prefixes};
 use crate::request::RequestHead;
 
 /// The target of a request.
@@ -81,14 +79,27 @@ impl Routes {
                 Unroutable::UnknownHost
             });
         }
-        let readings = Readings::of(head.path)?;
+        self.find_among(head, &Readings::of(head.path)?)
+    }
+
+    /// Returns the target of a request with another path, which is not for the gateway itself.
+    pub fn find_at(&self, head: &RequestHead<'_>, path: &ReadPath) -> Result<RouteMatch<'_>, Unroutable> {
+        let head = RequestHead {
+            path: path.as_str(),
+            query: None,
+            ..*head
+        };
+        self.find_among(&head, path.readings())
+    }
+
+    fn find_among(&self, head: &RequestHead<'_>, readings: &Readings) -> Result<RouteMatch<'_>, Unroutable> {
         let Some(host) = self.of_host(head.host) else {
             return Err(match self.public_base_for_alias(head.host) {
                 Some(base) => Unroutable::Redirect(format!("{base}{}", path_and_query(head))),
                 None => Unroutable::UnknownHost,
             });
         };
-        let place = host.resolve(head.path, &readings, head.method)?;
+        let place = host.resolve(head.path, readings, head.method)?;
         if let PathMatch::BackendAi(routes) = place
             && let Some(bare) = routes.bare_path(head.path)
             && !host
@@ -143,11 +154,14 @@ impl HostRoutes {
         } else {
             &[Spelling::Exact, Spelling::Folded]
         };
-        for reading in iter::once(path).chain(readings.others().iter().map(String::as_str)) {
-            if !spellings
-                .iter()
-                .all(|&spelling| place.is(self.read_place(reading, spelling)))
-            {
+        for (reading, folded) in readings.each(path) {
+            if !spellings.iter().all(|&spelling| {
+                let reading = match spelling {
+                    Spelling::Exact => reading,
+                    Spelling::Folded => folded,
+                };
+                place.is(self.read_place(reading, spelling))
+            }) {
                 return Err(ambiguous(reading));
             }
         }
@@ -162,11 +176,11 @@ impl HostRoutes {
         own_place(path).unwrap_or_else(|| PathMatch::of(self.at(path)))
     }
 
-    /// Returns what lies at a reading of a path, compared with the readings of the routes' paths.
+    /// Returns what lies at a reading of a path in this spelling, compared with the readings of the routes'
+    /// paths.
     fn read_place(&self, reading: &str, spelling: Spelling) -> PathMatch<'_> {
-        let reading = spelling.of(reading);
-        own_place(&reading).unwrap_or_else(|| {
-            let found = self.prefixes().longest(&reading, spelling);
+        own_place(reading).unwrap_or_else(|| {
+            let found = self.prefixes().longest(reading, spelling);
             PathMatch::of(found.and_then(|(index, rest)| Some((self.nth(index)?, rest))))
         })
     }

@@ -11,6 +11,7 @@ mod methods;
 mod page;
 mod path;
 mod prefixes;
+mod read_path;
 mod readings;
 mod shadowed;
 mod table;
@@ -28,7 +29,8 @@ pub use find::{RouteMatch, Unroutable};
 pub use methods::{Methods, SERVED};
 pub use page::{AccountPage, AdminPage, Audience, BackendAiPage, Page};
 pub use path::BadPath;
-pub use readings::{MOST as MOST_READINGS, count as count_readings, others as other_paths};
+pub use read_path::ReadPath;
+pub use readings::MOST as MOST_READINGS;
 pub use shadowed::{ShadowReason, ShadowedRoute};
 pub use table::{RouteError, Routes, UpstreamName};
 

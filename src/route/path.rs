@@ -15,6 +15,12 @@ pub enum BadPath {
     /// `%00`, which ends the path for some servers.
     #[error("the path has a NUL")]
     Nul,
+    /// A control character, which servers drop, replace or end the path at.
+    #[error("the path has a control character")]
+    Control,
+    /// A `%` without two hexadecimal digits, or with characters that only some decoders read as such.
+    #[error("the path has a % without two hexadecimal digits")]
+    Escape,
     /// `#`, which begins a fragment for some servers.
     #[error("the path has a `#`")]
     Fragment,
@@ -43,6 +49,12 @@ pub(super) fn require_harmless(path: &[u8]) -> Result<(), BadPath> {
         Some(b'\\') => return Err(BadPath::Backslash),
         Some(_) => return Err(BadPath::Nul),
     }
+    if has_control(path) {
+        return Err(BadPath::Control);
+    }
+    if has_lenient_escape(path) {
+        return Err(BadPath::Escape);
+    }
     if has_dot_segment(path) {
         return Err(BadPath::DotSegment);
     }
@@ -52,15 +64,72 @@ pub(super) fn require_harmless(path: &[u8]) -> Result<(), BadPath> {
     Ok(())
 }
 
+/// Refuses a path as it was sent if a `%` in it begins no escape (RFC 3986, section 2.1): decoders drop it, read
+/// it as another character or end the path there.
+pub(super) fn require_escapes(path: &[u8]) -> Result<(), BadPath> {
+    let begins_escape = |at: usize| matches!(path.get(at + 1..at + 3), Some(digits) if digits.iter().all(u8::is_ascii_hexdigit));
+    if memchr::memchr_iter(b'%', path).all(begins_escape) {
+        Ok(())
+    } else {
+        Err(BadPath::Escape)
+    }
+}
+
+/// Whether a path has a control character of ASCII or Unicode (C0, DEL, C1).
+fn has_control(path: &[u8]) -> bool {
+    // C1 is `c2 80` to `c2 9f` in UTF-8.
+    path.iter().any(u8::is_ascii_control)
+        || memchr::memchr_iter(0xc2, path).any(|at| matches!(path.get(at + 1), Some(0x80..=0x9f)))
+}
+
+/// Bytes after a `%` that hold what a lenient decoder takes.
+const ESCAPED: usize = 24;
+
+/// Whether a `%` is followed by what only lenient decoders read as hexadecimal digits, or by `u` and four digits,
+/// as JavaScript's `escape` writes them and IIS reads them.
+fn has_lenient_escape(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', path).any(|at| {
+        let after = &path[at + 1..];
+        if matches!(after, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()) {
+            return false;
+        }
+        let valid = after[..after.len().min(ESCAPED)].utf8_chunks().next();
+        let mut letters = valid.map_or("", |chunk| chunk.valid()).chars().peekable();
+        let digits = match letters.next_if(|letter| matches!(letter, 'u' | 'U' | '+' | '-')) {
+            None => 2,
+            Some('u' | 'U') => 4,
+            // Java parses a signed number, and refuses one below zero.
+            Some('-')
+                if letters
+                    .peek()
+                    .is_some_and(|&letter| letter.is_ascii() && letter != '0') =>
+            {
+                return false;
+            }
+            Some(_) => 1,
+        };
+        letters
+            .take(digits)
+            .filter(|&letter| is_digit_to_some(letter))
+            .count()
+            == digits
+    })
+}
+
+/// Whether some decoder reads a character as a hexadecimal digit: Jetty those around the letters in ASCII, Java
+/// those of every script.
+fn is_digit_to_some(letter: char) -> bool {
+    match letter {
+        ':'..='@' | '`' | '\u{ff21}'..='\u{ff26}' | '\u{ff41}'..='\u{ff46}' => true,
+        letter if letter.is_ascii() => letter.is_ascii_hexdigit(),
+        letter => letter.is_numeric(),
+    }
+}
+
 /// Whether a path contains `%2f`.
 pub(super) fn has_encoded_slash(path: &str) -> bool {
     memchr::memchr_iter(b'%', path.as_bytes())
         .any(|at| matches!(path.as_bytes().get(at + 1..at + 3), Some([b'2', b'f' | b'F'])))
-}
-
-/// Whether a byte is a blank or control, which some file systems and patterns drop at the end of a segment.
-pub(super) fn is_blank(byte: u8) -> bool {
-    byte <= b' '
 }
 
 fn has_dot_segment(path: &[u8]) -> bool {
@@ -70,9 +139,9 @@ fn has_dot_segment(path: &[u8]) -> bool {
         let after = rest.strip_prefix(b".").unwrap_or(rest);
         let end = memchr::memchr(b'/', after).unwrap_or(after.len());
         let tail = &after[..end];
-        // After blanks, further dots are dropped too by servers that drop both at the end.
-        let is_dropped = tail.iter().all(|&byte| byte == b'.' || is_blank(byte));
-        if is_dropped && tail.first().is_none_or(|&byte| is_blank(byte)) {
+        // After spaces, further dots are dropped too by servers that drop both at the end.
+        let is_dropped = tail.iter().all(|byte| matches!(byte, b'.' | b' '));
+        if is_dropped && tail.first().is_none_or(|&byte| byte == b' ') {
             return true;
         }
     }
@@ -114,8 +183,7 @@ mod tests {
             "/a/..",
             "//..//",
             "/a/.. /b",
-            "/a/.\t",
-            "/a/..\n/b",
+            "/a/. ",
             "/a/.. ./b",
             "/a/. . .",
         ] {
@@ -130,6 +198,82 @@ mod tests {
         assert_eq!(require_harmless(path.as_bytes()), Err(BadPath::DotSegment));
         let path = format!("/{}", "..       x".repeat(8000));
         assert_eq!(require_harmless(path.as_bytes()), Ok(()));
+    }
+
+    #[test]
+    fn s43_only_hexadecimal_digits_follow_a_percent_sign() {
+        for path in ["/100%25", "/%ED%95%9C", "/a%2Fb"] {
+            assert_eq!(require_escapes(path.as_bytes()), Ok(()), "{path}");
+        }
+        for path in [
+            "/100%",
+            "/a%2",
+            "/a%zz",
+            "/ad%6=in",
+            "/adm%6@n",
+            "/ad%u0061in",
+            "/ad%u006=in",
+            "/x%+2f",
+            "/%\u{666}\u{661}dmin",
+        ] {
+            assert_eq!(require_escapes(path.as_bytes()), Err(BadPath::Escape), "{path}");
+        }
+    }
+
+    #[test]
+    fn s43_a_decoded_percent_sign_may_stand_alone_but_not_before_what_some_read_as_digits() {
+        for path in [
+            "/100%",
+            "/100%/x",
+            "/100%=x",
+            "/50%-off",
+            "/100%-cotton",
+            "/50%+off",
+            "/50% off",
+            "/100%un",
+            "/100%u",
+            "/100%;v=1",
+            "/100%한국",
+            "/%2",
+        ] {
+            assert_eq!(require_harmless(path.as_bytes()), Ok(()), "{path}");
+        }
+        for path in [
+            "/ad%6=in",
+            "/adm%6@n",
+            "/%6`",
+            "/%:;",
+            "/%u0061dmin",
+            "/%U006=dmin",
+            "/%+2",
+            "/%-0",
+            "/%\u{666}\u{661}dmin",
+            "/%\u{662}E",
+            "/%\u{ff16}\u{ff41}",
+            "/%u\u{660}\u{660}6=",
+        ] {
+            assert_eq!(require_harmless(path.as_bytes()), Err(BadPath::Escape), "{path}");
+        }
+    }
+
+    #[test]
+    fn s43_control_characters_are_refused() {
+        for path in [
+            "/a\tb",
+            "/a\u{1}",
+            "/\u{1f}a",
+            "/a\u{7f}",
+            "/a\u{80}b",
+            "/a\u{85}",
+            "/\u{9f}",
+        ] {
+            assert_eq!(
+                require_harmless(path.as_bytes()),
+                Err(BadPath::Control),
+                "{path:?}"
+            );
+        }
+        assert_eq!(require_harmless("/a\u{a0}/\u{c0}".as_bytes()), Ok(()));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Prefixes {
             // On an error there are no readings: every path with this prefix is refused for the same reason.
             let readings = Readings::of(&format!("{path}/")).unwrap_or(Readings::Ordinary);
             prefixes.are_ordinary &= readings == Readings::Ordinary;
-            for reading in iter::once(path).chain(readings.others().iter().map(String::as_str)) {
+            for reading in iter::once(path).chain(readings.others()) {
                 for (spelling, list) in [
                     (Spelling::Exact, &mut prefixes.exact),
                     (Spelling::Folded, &mut prefixes.folded),

@@ -10,9 +10,10 @@
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use super::path::{BadPath, is_blank, require_harmless};
+use super::path::{BadPath, require_escapes, require_harmless};
 
 /// Most layers of percent-encoding. Servers decode once, those behind a proxy of their own twice.
 const DEPTH: usize = 3;
@@ -30,43 +31,66 @@ const TIMES: usize = 6;
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 16] = [
+const STEPS: [Rewrite; 18] = [
     decode,
-    decode_wide,
     decode_plus,
     decode_latin_1,
+    decode_twice,
     drop_invalid,
     drop_ignorable,
     drop_percent,
     drop_escape,
-    drop_breaks,
+    end_at_percent,
     drop_parameters,
     merge_slashes,
     drop_authority,
     drop_special_authority,
     cut,
+    cut_argument,
     drop_stream,
     replace_compatible,
+    drop_marks,
 ];
 
-/// Steps that only change paths with dots, blanks or non-ASCII characters.
+/// Steps that only change paths with dots, spaces or non-ASCII characters.
 const TRIMS: [Rewrite; 2] = [trim_ends, trim_starts];
 
-/// The readings of a path, besides itself.
+/// The readings of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Readings {
-    /// None, and no capitals: case does not matter either.
+    /// The path alone, without capitals: case does not matter either.
     Ordinary,
-    /// These readings.
-    Others(Vec<String>),
+    /// The path itself first.
+    Several(Vec<Reading>),
+}
+
+/// A reading of a path, folded once for all comparisons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    text: String,
+    /// `None` if folding changes nothing.
+    folded: Option<String>,
 }
 
 impl Readings {
     /// Computes the readings of a path as it was sent. Allocates nothing for an ordinary path.
     pub(super) fn of(path: &str) -> Result<Self, BadPath> {
+        let readings = Self::within(path, usize::MAX)?;
+        if readings != Self::Ordinary {
+            require_escapes(path.as_bytes())?;
+        }
+        Ok(readings)
+    }
+
+    /// Computes the readings of a path that was not sent as a target, in which a `%` may stand alone; refuses it
+    /// if they have more than `most_bytes` together.
+    pub(super) fn within(path: &str, most_bytes: usize) -> Result<Self, BadPath> {
         let bytes = path.as_bytes();
         if bytes.first() != Some(&b'/') {
             return Err(BadPath::NotAPath);
+        }
+        if bytes.len() > most_bytes {
+            return Err(BadPath::TooAmbiguous);
         }
         if is_ordinary(bytes) {
             return Ok(Self::Ordinary);
@@ -75,22 +99,41 @@ impl Readings {
             return Err(BadPath::Fragment);
         }
         require_harmless(bytes)?;
-        let others = close(bytes.to_vec())?.into_iter().skip(1);
-        Ok(Self::Others(others.map(into_text).collect()))
+        let readings = close(bytes.to_vec(), most_bytes)?.into_iter();
+        Ok(Self::Several(readings.map(into_text).map(Reading::new).collect()))
+    }
+
+    /// Returns each reading as it is and folded; `path` is the one that they are of.
+    pub(super) fn each<'r>(&'r self, path: &'r str) -> impl Iterator<Item = (&'r str, &'r str)> {
+        let (own, several) = match self {
+            Self::Ordinary => (Some((path, path)), &[][..]),
+            Self::Several(readings) => (None, readings.as_slice()),
+        };
+        own.into_iter().chain(several.iter().map(Reading::forms))
     }
 
     /// Returns the readings besides the path itself.
-    pub(super) fn others(&self) -> &[String] {
-        match self {
+    pub(super) fn others(&self) -> impl Iterator<Item = &str> {
+        let several = match self {
             Self::Ordinary => &[],
-            Self::Others(others) => others,
-        }
+            Self::Several(readings) => readings.as_slice(),
+        };
+        several.iter().skip(1).map(|reading| reading.text.as_str())
     }
 }
 
-/// Returns the number of readings, the path itself included.
-pub fn count(path: &str) -> Result<usize, BadPath> {
-    Readings::of(path).map(|readings| 1 + readings.others().len())
+impl Reading {
+    fn new(text: String) -> Self {
+        let folded = match fold(&text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(folded) => Some(folded),
+        };
+        Self { text, folded }
+    }
+
+    fn forms(&self) -> (&str, &str) {
+        (&self.text, self.folded.as_deref().unwrap_or(&self.text))
+    }
 }
 
 /// Characters that a reading may contain but a request target may not.
@@ -103,21 +146,23 @@ const NOT_SENT: &AsciiSet = &CONTROLS
     .add(b'?')
     .add(b'`');
 
-/// Returns the readings of a path besides itself, encoded so that they could be sent.
-pub fn others(path: &str) -> Result<Vec<String>, BadPath> {
-    let readings = Readings::of(path)?;
-    let sent = |reading: &String| utf8_percent_encode(reading, NOT_SENT).to_string();
-    Ok(readings.others().iter().map(sent).collect())
+/// Returns a reading encoded so that it could be sent.
+pub(super) fn encode(reading: &str) -> String {
+    utf8_percent_encode(reading, NOT_SENT).to_string()
 }
 
 /// Folds case for comparison, as case-insensitive applications and file systems do.
 pub(super) fn fold(path: &str) -> Cow<'_, str> {
     if !path.is_ascii() {
-        // To upper case and back: some letters map in one direction only, such as the capital of `ß`.
-        let small = path.chars().flat_map(char::to_lowercase);
-        let lower = small.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-        // The combining dot that lower-casing a dotted capital I leaves.
-        return lower.filter(|&letter| letter != '\u{307}').collect();
+        let mut folded = String::with_capacity(path.len());
+        for letter in path.chars() {
+            if letter.is_ascii() {
+                folded.push(letter.to_ascii_lowercase());
+            } else {
+                fold_letter(letter, &mut folded);
+            }
+        }
+        return folded.into();
     }
     if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return path.to_ascii_lowercase().into();
@@ -125,12 +170,23 @@ pub(super) fn fold(path: &str) -> Cow<'_, str> {
     path.into()
 }
 
+fn fold_letter(letter: char, folded: &mut String) {
+    // To upper case and back: some letters map in one direction only, such as the capital of `ß`.
+    let large = letter.to_lowercase().flat_map(char::to_uppercase);
+    let small = large.flat_map(char::to_lowercase);
+    // The combining dot that lower-casing a dotted capital I leaves.
+    folded.extend(small.filter(|&letter| letter != '\u{307}'));
+}
+
 /// Whether no step changes the path, nor does folding; true for nearly all paths.
 fn is_ordinary(path: &[u8]) -> bool {
     let mut last = 0;
     for &byte in path {
         let is_plain = matches!(byte, b'!'..=b'~')
-            && !matches!(byte, b'A'..=b'Z' | b'%' | b'+' | b';' | b'\\' | b'#' | b'?');
+            && !matches!(
+                byte,
+                b'A'..=b'Z' | b'%' | b'&' | b'+' | b':' | b';' | b'\\' | b'#' | b'?'
+            );
         let ends_oddly = byte == b'/' && matches!(last, b'/' | b'.');
         if !is_plain || ends_oddly {
             return false;
@@ -141,8 +197,9 @@ fn is_ordinary(path: &[u8]) -> bool {
 }
 
 /// Returns the closure of a path under all steps, each reading once, the path first.
-fn close(path: Vec<u8>) -> Result<Vec<Vec<u8>>, BadPath> {
-    let (longest, most_bytes) = (GROWTH + path.len(), ROOM + TIMES * path.len());
+fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
+    let longest = GROWTH + path.len();
+    let most_bytes = most_bytes.min(ROOM + TIMES * path.len());
     let mut bytes = path.len();
     require_shallow(&path)?;
     let mut readings = vec![path];
@@ -188,35 +245,6 @@ fn decode(path: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Decodes `%u0061`, as JavaScript's `escape` writes it and IIS reads it.
-fn decode_wide(path: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::new();
-    let mut rest = path;
-    while let Some(at) = memchr::memchr(b'%', rest) {
-        let (before, escape) = rest.split_at(at);
-        decoded.extend_from_slice(before);
-        let letter = wide_letter(escape);
-        rest = if let Some(letter) = letter {
-            decoded.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-            &escape[6..]
-        } else {
-            decoded.push(b'%');
-            &escape[1..]
-        };
-    }
-    decoded.extend_from_slice(rest);
-    (decoded.len() < path.len()).then_some(decoded)
-}
-
-fn wide_letter(escape: &[u8]) -> Option<char> {
-    let [b'%', b'u' | b'U', digits @ ..] = escape.get(..6)? else {
-        return None;
-    };
-    let mut digits = digits.iter().map(|&digit| char::from(digit).to_digit(16));
-    let code = digits.try_fold(0, |code, digit| Some(code << 4 | digit?))?;
-    char::from_u32(code)
-}
-
 /// Turns `+` into a space, as form decoders do (WHATWG URL, section 5.1); many applications decode paths with
 /// one: PHP's `urldecode`, Python's `unquote_plus`, Java's `URLDecoder`.
 fn decode_plus(path: &[u8]) -> Option<Vec<u8>> {
@@ -230,6 +258,18 @@ fn decode_latin_1(path: &[u8]) -> Option<Vec<u8>> {
     std::str::from_utf8(path).err()?;
     let letters: String = path.iter().copied().map(char::from).collect();
     Some(letters.into_bytes())
+}
+
+/// Reads a path as UTF-8 whose letters, as Latin-1, are UTF-8 again.
+fn decode_twice(path: &[u8]) -> Option<Vec<u8>> {
+    if path.is_ascii() {
+        return None;
+    }
+    let letters = std::str::from_utf8(path).ok()?.chars();
+    let bytes: Vec<u8> = letters
+        .map(|letter| u8::try_from(letter).ok())
+        .collect::<Option<_>>()?;
+    std::str::from_utf8(&bytes).is_ok().then_some(bytes)
 }
 
 /// Drops invalid UTF-8, as decoders do that ignore errors.
@@ -246,8 +286,9 @@ fn drop_ignorable(path: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let text = std::str::from_utf8(path).ok()?;
+    text.chars().find(|&letter| is_ignorable(letter))?;
     let seen: String = text.chars().filter(|&letter| !is_ignorable(letter)).collect();
-    (seen.len() < text.len()).then(|| seen.into_bytes())
+    Some(seen.into_bytes())
 }
 
 fn is_ignorable(letter: char) -> bool {
@@ -264,6 +305,17 @@ fn is_ignorable(letter: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
     )
+}
+
+/// Ends the path at a `%` that begins no escape, as decoders do that read it as NUL (uWSGI).
+fn end_at_percent(path: &[u8]) -> Option<Vec<u8>> {
+    let mut signs = memchr::memchr_iter(b'%', path);
+    let stray = signs.find(|&at| !is_escape(&path[at..]))?;
+    Some(path[..stray].to_vec())
+}
+
+fn is_escape(escape: &[u8]) -> bool {
+    matches!(escape, [_, high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
 }
 
 /// Drops a `%` that begins no escape, as lenient decoders do.
@@ -286,8 +338,7 @@ fn without_strays(path: &[u8], taken: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>
     while let Some(at) = memchr::memchr(b'%', rest) {
         let (before, escape) = rest.split_at(at);
         kept.extend_from_slice(before);
-        let is_escape =
-            matches!(escape, [_, high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+        let is_escape = is_escape(escape);
         let taken = if is_escape { 0 } else { taken(escape) };
         if is_escape {
             kept.push(b'%');
@@ -296,13 +347,6 @@ fn without_strays(path: &[u8], taken: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>
     }
     kept.extend_from_slice(rest);
     (kept.len() < path.len()).then_some(kept)
-}
-
-/// Drops tabs and line breaks, as URL parsers do everywhere (WHATWG URL, section 4.4).
-fn drop_breaks(path: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr3(b'\t', b'\n', b'\r', path)?;
-    let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\n' | b'\r');
-    Some(path.iter().copied().filter(is_kept).collect())
 }
 
 /// Drops the parameters of each segment, from `;` on.
@@ -342,17 +386,22 @@ fn after_authority(reference: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Drops what follows `&`, as front controllers do that get the path as an argument of a query
+/// (`try_files $uri /front?q=$uri`).
+fn cut_argument(path: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(b'&', path).map(|end| path[..end].to_vec())
+}
+
 /// Drops a decoded query or fragment.
 fn cut(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr2(b'?', b'#', path).map(|end| path[..end].to_vec())
 }
 
 fn may_be_trimmed(path: &[u8]) -> bool {
-    memchr::memchr(b'.', path).is_some() || !path.is_ascii() || path.iter().any(|&byte| is_blank(byte))
+    memchr::memchr2(b'.', b' ', path).is_some() || !path.is_ascii()
 }
 
-/// Drops dots and blanks at the end of each segment, as Windows does with names, and patterns at the end of a
-/// line.
+/// Drops dots and blanks at the end of each segment, as Windows does with names.
 fn trim_ends(path: &[u8]) -> Option<Vec<u8>> {
     trim(path, |segment| {
         segment.trim_end_matches(|letter| letter == '.' || is_any_blank(letter))
@@ -361,7 +410,7 @@ fn trim_ends(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Drops blanks at the beginning of each segment, as `trim` and `strip` do.
 fn trim_starts(path: &[u8]) -> Option<Vec<u8>> {
-    let may_be_blank = |byte: &u8| is_blank(*byte) || !byte.is_ascii();
+    let may_be_blank = |byte: &u8| *byte == b' ' || !byte.is_ascii();
     memchr::memchr_iter(b'/', path).find(|at| path.get(at + 1).is_some_and(may_be_blank))?;
     trim(path, |segment| segment.trim_start_matches(is_any_blank))
 }
@@ -374,16 +423,16 @@ fn trim(path: &[u8], trimmed: impl Fn(&str) -> &str) -> Option<Vec<u8>> {
     (shorter.len() < path.len()).then_some(shorter)
 }
 
-/// Whether a character is a blank or control of ASCII, Unicode `White_Space`, or the byte order mark.
+/// Whether a character is of Unicode's `White_Space`, or the byte order mark.
 fn is_any_blank(letter: char) -> bool {
-    letter <= ' ' || letter.is_whitespace() || letter == '\u{feff}'
+    letter.is_whitespace() || letter == '\u{feff}'
 }
 
-/// Drops the name of an NTFS stream: `a::$DATA` is `a`.
+/// Drops the name and type of an NTFS stream: `a::$DATA` and `a:$I30:$INDEX_ALLOCATION` are `a`.
 fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
-    memchr::memmem::find(path, b"::$")?;
+    memchr::memchr(b':', path)?;
     Some(map_segments(path, |segment| {
-        let end = memchr::memmem::find(segment, b"::$").unwrap_or(segment.len());
+        let end = memchr::memchr(b':', segment).unwrap_or(segment.len());
         &segment[..end]
     }))
 }
@@ -395,7 +444,7 @@ fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
     }
     let mut replaced = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
-        if is_nfkc_quick(chunk.valid().chars()) == IsNormalized::Yes {
+        if chunk.valid().is_ascii() || is_nfkc_quick(chunk.valid().chars()) == IsNormalized::Yes {
             replaced.extend_from_slice(chunk.valid().as_bytes());
         } else {
             replaced.extend(chunk.valid().nfkc().collect::<String>().into_bytes());
@@ -403,6 +452,28 @@ fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
         replaced.extend_from_slice(chunk.invalid());
     }
     (replaced != path).then_some(replaced)
+}
+
+/// Drops accents and other marks, as converters to ASCII do. Hangul has none.
+fn drop_marks(path: &[u8]) -> Option<Vec<u8>> {
+    if path.is_ascii() {
+        return None;
+    }
+    let text = std::str::from_utf8(path).ok()?;
+    let mut bare = String::with_capacity(text.len());
+    for letter in text.chars() {
+        // Nothing below U+00A0 has a decomposition.
+        if letter < '\u{a0}' || matches!(letter, '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}') {
+            bare.push(letter);
+        } else {
+            decompose_compatible(letter, |part| {
+                if !is_combining_mark(part) {
+                    bare.push(part);
+                }
+            });
+        }
+    }
+    (bare != text).then(|| bare.into_bytes())
 }
 
 fn map_segments(path: &[u8], map: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {

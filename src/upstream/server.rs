@@ -358,7 +358,7 @@ impl Server {
 
 /// Whether a server is likely to read the request body. A server that responds without reading it and keeps
 /// the connection would parse the rest as the next request, with identity headers forged by the client; so
-/// such a connection is not reused. A chunked body does not look like a request.
+/// such a connection is not reused. The chunks of an unread body are no request, but an error for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyUse {
     None,
@@ -370,8 +370,8 @@ enum BodyUse {
 
 impl BodyUse {
     fn of(request: &Request<RequestBody>) -> Self {
-        let length = request.body().size_hint().exact();
-        if length.is_none_or(|length| length == 0) {
+        let body = request.body();
+        if body.is_end_stream() || body.size_hint().exact() == Some(0) {
             return Self::None;
         }
         match *request.method() {

@@ -13,6 +13,7 @@ admin admin admin ADMIN Admin %61dmin adm%69n %61%64%6d%69%6e %2561dmin %25%36%3
 admin%09 admin%00 admin%23 ad%min ad%09min adm%0ain ad%aqmin %admin admin%3f admin%3b admin%2f admin%5c %2fadmin %2f%2fadmin ..;admin ;admin .;
 . .. ..; .; %2e %2e%2e .%2e %252e%252e ..%2f ..%252f ..%5c ..%00 %c0%ae%c0%ae ... ..%20 ; ;x %3b %3b/.. %20 %E3%80%82
 my%20files my+files my%2bfiles my%2520files MY+files +my+files admin+ +admin + %2b ..+
+admin&x admin%26x admin:x admin::$data admin%25zz ad%6=in adm%6@n ad%u006=in %25u0061dmin ad%01min admin%7f %C3%A1dmin
 x users index.php localhost localhost:80 a@b http: %68ttp: a:b 한 %ED%95%9C %u0061dmin adm\u0131n \\ \\admin ?x #x %23 %3f
 """.split()
 

@@ -166,8 +166,16 @@ async fn ask(
     if let Some(cookie) = cookie {
         write!(head, "Cookie: {cookie}\r\n").unwrap();
     }
-    if method == "POST" {
-        head.push_str("Content-Length: 0\r\n");
+    match method {
+        "POST" => head.push_str("Content-Length: 0\r\n"),
+        "OPTIONS" => {
+            write!(
+                head,
+                "Origin: https://{authority}\r\nAccess-Control-Request-Method: GET\r\n"
+            )
+            .unwrap();
+        }
+        _ => {}
     }
     raw.send(head + "Connection: close\r\n\r\n").await;
     let answer = raw.until_closed().await;

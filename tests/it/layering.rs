@@ -189,6 +189,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("authorize", "config", "a policy is what the operator wrote"),
     ("authorize", "model", "a permit says who"),
     ("authorize", "refusal", "policy may refuse"),
+    ("authorize", "request", "a CORS preflight is told by its head"),
     ("authorize", "route", "a route has a policy"),
     ("authorize", "services", "a permit ends with its session"),
     ("cli", "api", "what commands print"),

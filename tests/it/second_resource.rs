@@ -243,7 +243,11 @@ async fn s75_resources_of_if_are_checked_too() {
         ("/x", "(<urn:a>".to_owned(), 400),
         ("/x", format!("{}{token}", "</y>".repeat(128)), 200),
         ("/x", format!("{}{token}", "</y>".repeat(129)), 400),
-        ("/x", format!("{}{token}", "</;//%u0061%09%%253b>".repeat(2)), 400),
+        (
+            "/x",
+            format!("{}{token}", "</;//%61%20%253b%2525&a:b>".repeat(4)),
+            400,
+        ),
         ("/x", format!("</{}>{token}", "y".repeat(8 << 10)), 400),
     ] {
         let method = if path == "/x" { "LOCK" } else { "PROPFIND" };
@@ -383,7 +387,8 @@ async fn every_method_of_webdav_passes_where_nothing_else_is_named() {
     }
 }
 
-const OVERRIDES: [&str; 5] = [
+const OVERRIDES: [&str; 6] = [
+    "Method-Override",
     "X-HTTP-Method-Override",
     "x-http-method",
     "X-Method-Override",
@@ -393,7 +398,13 @@ const OVERRIDES: [&str; 5] = [
 
 /// Whether the upstream gets the override headers: all of them, or none.
 async fn overrides_pass(gateway: &Running, app: &Application, cookie: &str, request: (&str, &str)) -> bool {
-    let headers = OVERRIDES.map(|name| (name, "DELETE"));
+    let mut headers = OVERRIDES.map(|name| (name, "DELETE")).to_vec();
+    if request.0 == "OPTIONS" {
+        headers.extend([
+            ("origin", "https://app.example.com"),
+            ("access-control-request-method", "PUT"),
+        ]);
+    }
     let asked = ask(gateway, app, cookie, request, &headers).await;
     let received = asked
         .received

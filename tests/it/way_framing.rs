@@ -433,6 +433,33 @@ async fn a_body_is_passed_on_whatever_the_method_is() {
 }
 
 #[tokio::test]
+async fn s45_a_connection_ends_with_chunks_that_may_stay_unread() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    for (method, closes) in [
+        ("GET", true),
+        ("DELETE", true),
+        ("OPTIONS", true),
+        ("POST", false),
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!(
+            "{method} / HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\n\r\n\
+             4\r\nbody\r\n0\r\n\r\n"
+        ))
+        .await;
+        assert_eq!(raw.answer().await.0, 200, "{method}");
+        let received = app.received().pop().unwrap();
+        assert_eq!(
+            received.header("connection"),
+            closes.then_some("close"),
+            "{method}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn s45_what_a_head_over_http2_says_of_its_body_has_one_reading() {
     let app = Application::start().await;
     let gateway = Running::before("public", &app.url()).await;

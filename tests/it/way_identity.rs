@@ -402,6 +402,12 @@ async fn policies() {
     assert_eq!(browser.status(), 303);
     assert_eq!(browser.headers()["location"], "/.auth/login?rd=%2Fa%3Fb%3Dc");
     assert_eq!(asked("OPTIONS", "/", &[]).await.status(), 401);
-    assert_eq!(asked("OPTIONS", "/api", &[]).await.status(), 200);
+    assert_eq!(asked("OPTIONS", "/api", &[]).await.status(), 401);
+    let preflight = [
+        ("origin", "https://app.example.com"),
+        ("access-control-request-method", "PUT"),
+    ];
+    assert_eq!(asked("OPTIONS", "/", &preflight).await.status(), 401);
+    assert_eq!(asked("OPTIONS", "/api", &preflight).await.status(), 200);
     assert_eq!(asked("GET", "/api", &[]).await.status(), 401);
 }

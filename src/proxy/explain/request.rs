@@ -101,12 +101,18 @@ impl ExplainRequest {
         })
     }
 
-    /// Returns the plain headers of such a request from this kind of client.
+    /// Returns the plain headers of such a request from this kind of client; OPTIONS is a CORS preflight.
     pub(super) fn headers(&self, sender: ClientKind) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.extend(HeaderValue::from_str(&self.authority).map(|host| (header::HOST, host)));
         if let Some(destination) = &self.destination {
             headers.insert(DESTINATION, destination.clone());
+        }
+        if self.method == Method::OPTIONS {
+            let origin = HeaderValue::from_str(&format!("https://{}", self.authority));
+            headers.extend(origin.map(|origin| (header::ORIGIN, origin)));
+            let asked = HeaderValue::from_static("GET");
+            headers.insert(header::ACCESS_CONTROL_REQUEST_METHOD, asked);
         }
         match sender {
             ClientKind::Browser => {

@@ -101,7 +101,9 @@ fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
     if !is_s3 {
         add(encoded(sent));
     }
-    if is_once && !sent.contains(&b';') && !has_encoded(sent, *b"2F") {
+    // An encoded `;` begins no parameters, and an encoded `+` is no space (S35).
+    let has_separator = memchr::memchr2(b';', b'+', sent).is_some();
+    if is_once && !has_separator && !has_encoded(sent, *b"2F") {
         add(encoded(&Cow::from(percent_decode(sent))));
     }
     // In S3 an empty segment is part of the name.
@@ -228,6 +230,8 @@ mod tests {
         assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c"]);
         assert_eq!(read("/a%3Db;c", "execute-api"), ["/a%3Db;c", "/a%253Db%3Bc"]);
         assert_eq!(read("/a%3bc", "execute-api"), ["/a%253bc"]);
+        assert_eq!(read("/a+b", "s3"), ["/a+b"]);
+        assert_eq!(read("/a+b", "execute-api"), ["/a+b", "/a%2Bb"]);
         assert_eq!(read("/한", "s3"), ["/한", "/%ED%95%9C"]);
     }
 

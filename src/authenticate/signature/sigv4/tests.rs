@@ -430,6 +430,9 @@ fn what_older_clients_sign() {
     assert!(!judge_signed_for("execute-api", "/a%2520b", "", "/a%2520b", ""));
     assert!(judge_signed_for("execute-api", "/a;c", "", "/a%3Bc", ""));
     assert!(!judge_signed_for("execute-api", "/a%3Bc", "", "/a%3Bc", ""));
+    assert!(!judge_signed("/in/a;b", "", "/in/a%3Bb", ""));
+    assert!(!judge_signed("/in/a+b", "", "/in/a%2Bb", ""));
+    assert!(judge_signed("/in/a+b", "", "/in/a+b", ""));
     assert!(!judge_signed_for("execute-api", "/a/b", "", "/a//b", ""));
     assert!(!judge_signed_for("execute-api", "/a//../b", "", "/b", ""));
     assert!(!judge_signed("/a%20b", "", "/a b", ""));
