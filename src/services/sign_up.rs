@@ -249,8 +249,8 @@ impl SignUp {
         let id = AccountId::new(now, &self.random);
         // Whoever chose the address that this is bound to let its owner in then.
         let approving = invitation.as_ref().filter(|invitation| invitation.approves);
-        let approves = approving.is_some();
-        let approved = approving.and_then(|invitation| {
+        let is_invited_by_address = approving.is_some();
+        let decision = approving.and_then(|invitation| {
             Some(Decision {
                 by: invitation.created_by.clone()?,
                 at: invitation.created_at,
@@ -262,12 +262,12 @@ impl SignUp {
             groups: invitation
                 .as_ref()
                 .map_or_else(BTreeSet::new, |invitation| invitation.groups.clone()),
-            status: if self.config.approval && !first_administrator && !approves {
+            status: if self.config.approval && !first_administrator && !is_invited_by_address {
                 AccountStatus::AwaitingApproval
             } else {
                 AccountStatus::Active
             },
-            decision: approved.filter(|_| self.config.approval),
+            decision: decision.filter(|_| self.config.approval),
             name: invitation.as_ref().and_then(|invitation| invitation.name.clone()),
             agreements: self.terms.agreement().into_iter().collect(),
             language: origin.language.clone(),
