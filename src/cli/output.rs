@@ -149,7 +149,7 @@ pub(super) fn mention(text: impl std::fmt::Display) {
 
 /// Prints what people read. Names in it are what others chose.
 pub(super) fn print_text(text: &str) -> io::Result<()> {
-    print_line(&terminal_text(text))
+    print_whole(&terminal_text(&format!("{text}\n")))
 }
 
 /// Says which rows of a list cannot be read.
@@ -160,8 +160,12 @@ pub(super) fn mention_unreadable(rows: &[String]) {
 }
 
 pub(super) fn print_line(text: &str) -> io::Result<()> {
+    print_whole(&format!("{text}\n"))
+}
+
+fn print_whole(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
+    stdout.write_all(text.as_bytes())?;
     stdout.flush()
 }
 

@@ -52,8 +52,12 @@ pub fn legible(text: &str) -> Cow<'_, str> {
 }
 
 /// Text for a terminal: [`legible`], with control characters escaped too, which a terminal would obey. Line breaks and
-/// tabs stay.
+/// tabs stay, those of CSV too (RFC 4180, section 2).
 pub fn terminal_text(text: &str) -> Cow<'_, str> {
+    if text.contains("\r\n") {
+        let lines: Vec<_> = text.split("\r\n").map(terminal_text).collect();
+        return Cow::Owned(lines.join("\r\n"));
+    }
     escape(text, |c| {
         is_invisible(c) || c.is_control() && !matches!(c, '\n' | '\t')
     })
@@ -122,6 +126,7 @@ mod tests {
         );
         assert_eq!(terminal_text("ann\u{202e}moc"), "ann\\u{202e}moc");
         assert_eq!(terminal_text("김미나"), "김미나");
+        assert_eq!(terminal_text("a,\rb\r\nc\r\n"), "a,\\u{d}b\r\nc\r\n");
         let text = "\u{1b}\u{9b}\u{7f}\u{202e}\u{e0061}김\n";
         let json = serde_json::to_string(text).unwrap();
         assert!(terminal_json(&json).contains("\\u009b\\u007f\\u202e\\udb40\\udc61김"));

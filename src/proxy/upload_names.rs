@@ -1,6 +1,7 @@
 //! What uploads name beside their target (S75): the parts of which tus makes one, in `Upload-Concat`, and the member of a
 //! collection that `Slug` asks for (RFC 5023, section 9.7).
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use http::{HeaderName, Method};
@@ -63,7 +64,8 @@ impl SecondResourcePolicy<'_> {
         let urls = value.strip_prefix("final;");
         let urls = urls.ok_or(SecondResourceError::Unreadable(HEADER))?;
         let base = self.target.trim_end_matches('/');
-        for url in urls.split_ascii_whitespace() {
+        let urls: BTreeSet<&str> = urls.split_ascii_whitespace().collect();
+        for url in urls {
             let last = url.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
             let readings = [(url.to_owned(), false), (format!("{base}/{last}"), true)];
             let readings = readings.map(|(text, is_lenient)| SourceReading { text, is_lenient });

@@ -25,6 +25,8 @@ fn config(url: &str, app: &str) -> String {
         ops = ""
         [store]
         url = "{url}"
+        [login]
+        iam = true
         [password]
         bcrypt_cost = 10
         [[route]]

@@ -76,9 +76,11 @@ async fn starting_on_the_small_disk() {
 #[test]
 fn no_signal_ends_a_gateway_before_it_has_read_its_configuration() {
     let site = Site::new(CONFIG);
-    let config = site.path("early.toml");
+    // A pipe is read where a shell may have handed it over.
+    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+    let config = shared.path().join("early.toml");
     assert!(Command::new("mkfifo").arg(&config).status().unwrap().success());
-    let mut serve = site.program(&["serve", "--config", "early.toml"]);
+    let mut serve = site.program(&["serve", "--config", config.to_str().unwrap()]);
     serve
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -92,8 +94,9 @@ fn no_signal_ends_a_gateway_before_it_has_read_its_configuration() {
         }
     }
     // A reload finds a regular file.
-    fs::write(site.path("late.toml"), CONFIG).unwrap();
-    fs::rename(site.path("late.toml"), &config).unwrap();
+    let late = shared.path().join("late.toml");
+    fs::write(&late, CONFIG).unwrap();
+    fs::rename(late, &config).unwrap();
     reads.write_all(CONFIG.as_bytes()).unwrap();
     drop(reads);
     let (gateway, _) = Program::started(child);

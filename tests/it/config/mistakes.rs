@@ -137,7 +137,7 @@ fn each_value_that_cannot_be_is_refused_where_it_stands() {
             "store.url",
         ),
         (
-            with("[store]\nurl = \"sled:data\"\nmaster_key = { file = \"./data/x/../key\" }"),
+            with("[store]\nurl = \"sled:data/s\"\nmaster_key = { file = \"./data/s/x/../key\" }"),
             "store.master_key",
         ),
         (with("[mail]\nurl = \"http://h\""), "mail.url"),
@@ -381,7 +381,7 @@ fn a_secret_that_its_group_may_read_is_warned_of_and_one_that_all_may_is_refused
         (
             "store.url",
             format!("[store]\nurl = {{ file = {file:?} }}"),
-            "sled:data",
+            "sled:data/s",
         ),
         (
             "store.master_key",

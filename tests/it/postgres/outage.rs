@@ -132,7 +132,7 @@ async fn s49_what_is_done_where_another_has_the_database_is_not_said_to_hold() {
     assert!(!held.is_finished(), "while the other has it");
     for arguments in [
         &["user", "disable", "ann@example.com"][..],
-        &["user", "delete", "ann@example.com"],
+        &["user", "delete", "ann@example.com", "--yes"],
         &["key", "revoke", &key],
         &["session", "revoke", "--user", "ann@example.com"],
     ] {
