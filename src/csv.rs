@@ -70,17 +70,13 @@ fn take_cell(text: &str, separator: char) -> Option<(String, &str)> {
     loop {
         let (piece, after) = quoted.split_once('"')?;
         cell.push_str(piece);
-        match after.strip_prefix('"') {
-            Some(more) => {
-                cell.push('"');
-                quoted = more;
-            }
-            None => {
-                let after = after.trim_start_matches(blank);
-                let is_over = after.is_empty() || after.starts_with(ends);
-                return is_over.then_some((cell, after));
-            }
-        }
+        let Some(more) = after.strip_prefix('"') else {
+            let after = after.trim_start_matches(blank);
+            let is_over = after.is_empty() || after.starts_with(ends);
+            return is_over.then_some((cell, after));
+        };
+        cell.push('"');
+        quoted = more;
     }
 }
 

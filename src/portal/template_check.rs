@@ -149,6 +149,9 @@ fn fault(state: &str, templates: &Environment<'_>, error: &Error) -> PageFault {
     }
 }
 
+/// Whether a template in lower case has something.
+type Test = fn(&str) -> bool;
+
 /// Warns of what browsers ignore because of the content security policy.
 fn blocked(folder: &Path) -> Vec<TemplateWarning> {
     let mut warnings = Vec::new();
@@ -157,7 +160,7 @@ fn blocked(folder: &Path) -> Vec<TemplateWarning> {
             continue;
         };
         let source = source.to_ascii_lowercase();
-        let kinds: [(fn(&str) -> bool, _); 4] = [
+        let kinds: [(Test, &str); 4] = [
             (has_script, "a script"),
             (|source| source.contains("<style"), "a style sheet"),
             (|source| source.contains(" style="), "a style attribute"),

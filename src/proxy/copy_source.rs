@@ -17,7 +17,7 @@ use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
 use crate::route::ReadPath;
 
-/// Headers of OpenStack Swift that name another account.
+/// Headers of `OpenStack` Swift that name another account.
 const ACCOUNTS: [&str; 3] = [
     "destination-account",
     "x-copy-from-account",

@@ -28,7 +28,7 @@ impl IncomingBody {
         }
     }
 
-    /// A body over HTTP/2, ended by END_STREAM.
+    /// A body over HTTP/2, ended by `END_STREAM`.
     pub(super) fn http2(incoming: Incoming) -> Self {
         Self {
             incoming,

@@ -18,7 +18,7 @@ enum Second {
     Cut,
     /// GOAWAY announces the close before it.
     Announced,
-    /// REFUSED_STREAM: it was not processed.
+    /// `REFUSED_STREAM`: it was not processed.
     Refused,
     /// It was processed, and failed.
     Failed,

@@ -26,7 +26,40 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error(&key.into(), "must be at most 10 years");
         }
     }
-    let limits = &config.limits;
+    validate_counts(config, findings);
+    if session.idle > session.absolute {
+        findings.warn(
+            &"session.idle".into(),
+            "longer than `session.absolute`, and so without effect",
+            "session.absolute",
+            "set `session.idle` to less, or `session.absolute` to more",
+        );
+    }
+    for (is_nothing, key) in [
+        (config.audit.keep.0.is_zero(), "audit.keep"),
+        (config.audit.max_events == 0, "audit.max_events"),
+    ] {
+        if is_nothing {
+            findings.warn(
+                &key.into(),
+                "nothing is kept in the store: the audit log stays empty, and so do people's recent sign-ins",
+                key,
+                "set `audit.keep` and `audit.max_events` to more than nothing",
+            );
+        }
+    }
+    if lockout.max_failures > 100 {
+        findings.warn(
+            &"lockout.max_failures".into(),
+            "NIST SP 800-63B-4, section 3.2.2, allows at most 100",
+            "lockout.max_failures",
+            "set `lockout.max_failures` to 100 or less",
+        );
+    }
+}
+
+fn validate_counts(config: &Config, findings: &mut Findings<'_, '_>) {
+    let (lockout, limits) = (&config.lockout, &config.limits);
     for (is_enough, key, message) in [
         (
             lockout.max_failures >= 1,
@@ -77,35 +110,6 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         if !is_enough {
             findings.error(&key.into(), message);
         }
-    }
-    if session.idle > session.absolute {
-        findings.warn(
-            &"session.idle".into(),
-            "longer than `session.absolute`, and so without effect",
-            "session.absolute",
-            "set `session.idle` to less, or `session.absolute` to more",
-        );
-    }
-    for (is_nothing, key) in [
-        (config.audit.keep.0.is_zero(), "audit.keep"),
-        (config.audit.max_events == 0, "audit.max_events"),
-    ] {
-        if is_nothing {
-            findings.warn(
-                &key.into(),
-                "nothing is kept in the store: the audit log stays empty, and so do people's recent sign-ins",
-                key,
-                "set `audit.keep` and `audit.max_events` to more than nothing",
-            );
-        }
-    }
-    if lockout.max_failures > 100 {
-        findings.warn(
-            &"lockout.max_failures".into(),
-            "NIST SP 800-63B-4, section 3.2.2, allows at most 100",
-            "lockout.max_failures",
-            "set `lockout.max_failures` to 100 or less",
-        );
     }
 }
 

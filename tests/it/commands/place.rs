@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Instant;
+use tokio::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -60,9 +60,9 @@ pub(crate) struct H2Response {
     /// The first byte of its head: the status, if it is in the static table.
     pub(crate) status: u8,
     pub(crate) body: Vec<u8>,
-    /// END_STREAM was received.
+    /// `END_STREAM` was received.
     pub(crate) is_whole: bool,
-    /// RST_STREAM was received, with this code.
+    /// `RST_STREAM` was received, with this code.
     pub(crate) reset: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Parses a SigV4 signature in `Authorization`, and checks which headers it covers.
+//! Parses a `SigV4` signature in `Authorization`, and checks which headers it covers.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The payload hash of a SigV4 signature: what a request declares about its body.
+//! The payload hash of a `SigV4` signature: what a request declares about its body.
 
 use super::chunks::Chunked;
 use crate::authenticate::signature::mac::{Hex32, from_hex};

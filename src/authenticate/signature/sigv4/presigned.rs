@@ -1,4 +1,4 @@
-//! Parses SigV4 signatures in the query: presigned URLs.
+//! Parses `SigV4` signatures in the query: presigned URLs.
 
 use std::borrow::Cow;
 

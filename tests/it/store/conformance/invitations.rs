@@ -286,7 +286,7 @@ pub(crate) async fn an_invitation_takes_the_place_of_another_for_its_address<H: 
     let mails = vec![mail(&ann, random)];
     let together = vec![second.clone(), carol.clone(), invitation(7, random)];
     let replaced = store.create_invitations(together, mails.clone()).await.unwrap();
-    assert_eq!(replaced, [first.clone()]);
+    assert_eq!(replaced, std::slice::from_ref(&first));
     assert_eq!(store.invitation(first.digest).await.unwrap(), None);
     let live: BTreeSet<_> = store
         .invitations()
