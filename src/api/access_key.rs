@@ -58,7 +58,6 @@ pub struct AccessKeyList {
     /// The access keys.
     pub access_keys: Vec<AccessKeyView>,
     /// Which could not be read, and why: they stand in no other's way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
 }
 

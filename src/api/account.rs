@@ -96,7 +96,6 @@ pub struct AccountList {
     /// The accounts.
     pub accounts: Vec<AccountView>,
     /// Rows that cannot be read, and why; they do not hide the others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,

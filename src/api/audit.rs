@@ -21,7 +21,6 @@ pub struct AuditEventList {
     /// The events.
     pub events: Vec<AuditEventView>,
     /// Which could not be read, and why: they stand in no other's way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<AuditCursor>,

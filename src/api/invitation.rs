@@ -63,7 +63,6 @@ pub struct InvitationList {
     /// The invitations, the oldest first.
     pub invitations: Vec<InvitationView>,
     /// Which could not be read, and why: they stand in no other's way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
 }
 

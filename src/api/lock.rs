@@ -17,7 +17,6 @@ pub struct LocksView {
     /// The number of locked names that no account has.
     pub unknown_name_count: usize,
     /// Whose could not be read, and why: they stand in no other's way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
 }
 

@@ -50,7 +50,6 @@ pub struct MailList {
     /// In the order of the queue.
     pub mails: Vec<MailView>,
     /// Which could not be read, and why: they stand in no other's way.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<MailId>,

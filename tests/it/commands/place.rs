@@ -224,12 +224,18 @@ fn a_gateway_that_was_tried_out_is_found_in_its_folder() {
 fn commands_that_only_read_make_nothing() {
     let site = site();
     for (line, says) in [
-        ("user list", json!({ "accounts": [], "next": null })),
-        ("invite list", json!({ "invitations": [] })),
-        ("key list", json!({ "access_keys": [] })),
+        (
+            "user list",
+            json!({ "accounts": [], "unreadable": [], "next": null }),
+        ),
+        ("invite list", json!({ "invitations": [], "unreadable": [] })),
+        ("key list", json!({ "access_keys": [], "unreadable": [] })),
         ("session list", json!({ "sessions": [], "next": null })),
-        ("mail list", json!({ "mails": [], "next": null })),
-        ("audit", json!({ "events": [], "next": null })),
+        (
+            "mail list",
+            json!({ "mails": [], "unreadable": [], "next": null }),
+        ),
+        ("audit", json!({ "events": [], "unreadable": [], "next": null })),
     ] {
         let done = site.run(&[&line.split(' ').collect::<Vec<_>>()[..], &["--json"]].concat());
         assert_eq!(done.document(0), says, "{line}");
