@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod foreign;
+mod outage;
 mod refusing;
 
 use std::sync::Arc;
