@@ -1,6 +1,6 @@
 //! A trial of the operator's templates before they are served: every page is made once in every state.
 //!
-//! What a page is given in each state is in `trial/samples.snap.json`, which a test writes from the pages themselves.
+//! What a page is given in each state is in `template_check/samples.snap.json`, which a test writes from the pages themselves.
 
 use std::path::Path;
 
