@@ -1,6 +1,6 @@
 //! What the gateway counts about itself: plain counters, one atomic addition each.
 //!
-//! The text is written by hand, a line a counter: `prometheus-client` writes OpenMetrics, whose rules for names would
+//! The text is written by hand, a line a counter: `prometheus-client` writes `OpenMetrics`, whose rules for names would
 //! change those that are there. Worth another look with the first histogram.
 
 use std::fmt::{self, Write};

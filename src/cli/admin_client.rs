@@ -116,11 +116,12 @@ impl AdminClient {
         } else {
             self.writable().await?
         };
+        // On the heap, as the futures of all commands are large together.
         let outcome = match command {
             Command::Explain { .. } | Command::ExplainRequest(_) => {
-                explain_offline(&self.config, administration, command).await
+                Box::pin(explain_offline(&self.config, administration, command)).await
             }
-            command => administration.execute(command, &actor(reason)).await,
+            command => Box::pin(administration.execute(command, &actor(reason))).await,
         };
         administration.services().audit.flush().await;
         Ok(outcome?)
