@@ -66,7 +66,7 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             match taken.iter().find(|other| overlap(**other, *address)) {
                 Some(other) if other == address => findings.error(&path, "the same address twice"),
                 Some(other) => {
-                    findings.error(&path, format!("overlaps {other}: only one of both can listen"))
+                    findings.error(&path, format!("overlaps {other}: only one of both can listen"));
                 }
                 None => taken.push(*address),
             }
