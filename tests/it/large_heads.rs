@@ -283,14 +283,14 @@ fn heads() -> Vec<(&'static str, String, String)> {
             "sources of a host, in a path of many segments",
             format!("/{}", "a/".repeat(100)),
             (0..1000)
-                .map(|n| format!("x{n}-copy-source: localhost/k%41%2520;a+b\r\n"))
+                .map(|n| ["x", &n.to_string(), "-copy-source: localhost/k%41%2520;a+b\r\n"].concat())
                 .collect(),
         ),
         (
             "sources of hosts that are not its own",
             format!("/{}", "a/".repeat(100)),
             (0..1000)
-                .map(|n| format!("x{n}-copy-source: /one/k%41;a+b\r\n"))
+                .map(|n| ["x", &n.to_string(), "-copy-source: /one/k%41;a+b\r\n"].concat())
                 .collect(),
         ),
         ("a name of signs", "/".to_owned(), filled("x", "-", ": 1\r\n")),

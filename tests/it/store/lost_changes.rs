@@ -267,7 +267,7 @@ async fn no_kill_in_the_middle_of_the_work_raises_an_alarm() {
         assert_eq!(found.faults, Vec::<String>::new(), "round {round}");
         store.close();
         // At the end of a segment the engine's own end is before what fills it.
-        let filled = if mark % SEGMENT as u64 == 0 {
+        let filled = if mark.is_multiple_of(SEGMENT as u64) {
             SEGMENT as u64
         } else {
             1
