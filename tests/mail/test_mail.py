@@ -193,6 +193,6 @@ def test_what_failed_for_good_is_sent_again_when_an_administrator_says_so(mail_s
     (mail,) = server.mails_to(ann)
     assert vestibule.post("verify", token=mail.token("verify")).status_code == 200
     assert vestibule.post("admin/mails", headers=cookie, **fields).status_code == 404, "it is gone"
-    events = vestibule.command("audit", "--event", "mail-again")
+    events = vestibule.command("audit", "--event", "mail-again")["events"]
     assert sorted(event["outcome"] for event in events) == ["failure", "success"], events
     assert {(event["by"], event["why"]) for event in events} == {(root, "the mailbox is there now")}
