@@ -29,6 +29,7 @@ pub mod portal;
 pub mod proxy;
 pub mod random;
 pub mod refusal;
+pub mod regular_file;
 pub mod request;
 pub mod route;
 pub mod secret;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::fs::{OFlags, fcntl_setfl};
+
 /// Tells every [`LogFile`] that was opened with it to open its file again.
 #[derive(Clone, Debug, Default)]
 pub struct Reopening(Arc<AtomicUsize>);
@@ -144,11 +146,16 @@ fn ends_within_a_line(path: &Path, file: &File) -> bool {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    // A named pipe that nobody reads is an error, and not waited for.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o600)
-        .open(path)
+        .custom_flags(flags)
+        .open(path)?;
+    fcntl_setfl(&file, OFlags::APPEND)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The certificates of authorities that an operator names in a file.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+
+use crate::regular_file;
 
 /// Why a file names no authorities. Goes with the file's name.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,7 @@ pub enum TrustAnchorError {
 
 /// Reads a PEM file of authorities, one at least; each can be added to a [`RootCertStore`].
 pub fn read_trust_anchors(file: &Path) -> Result<Vec<CertificateDer<'static>>, TrustAnchorError> {
-    let pem = fs::read(file)?;
+    let pem = regular_file::read(file)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|error| TrustAnchorError::Unusable(error.to_string()))?;
@@ -41,6 +42,8 @@ pub fn read_trust_anchors(file: &Path) -> Result<Vec<CertificateDer<'static>>, T
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

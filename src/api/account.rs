@@ -92,6 +92,8 @@ impl From<Account> for AccountView {
 pub struct AccountList {
     /// The accounts.
     pub accounts: Vec<AccountView>,
+    /// Which could not be read, and why: they stand in no other's way.
+    pub unreadable: Vec<String>,
     /// After what there may be more; none at the end.
     pub next: Option<String>,
 }
@@ -100,6 +102,7 @@ impl From<AccountPage> for AccountList {
     fn from(page: AccountPage) -> Self {
         Self {
             accounts: page.accounts.into_iter().map(AccountView::from).collect(),
+            unreadable: page.unreadable,
             next: page.next,
         }
     }

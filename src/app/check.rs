@@ -1,14 +1,17 @@
 //! What a start or a reload would refuse, or warn of, and the configuration's own rules cannot see.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
-use crate::control::sealing_master_key;
+use crate::control::socket::check_place;
+use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls};
 use crate::portal::Portal;
 use crate::proxy::Gateway;
@@ -109,41 +112,74 @@ impl CheckReport {
     /// Whether something else is where the socket and the store belong.
     fn places(&mut self, config: &Config) {
         let socket = &config.listen.admin_socket;
+        let folder = socket.parent().unwrap_or(Path::new(""));
         if fs::symlink_metadata(socket).is_ok_and(|about| !about.file_type().is_socket()) {
             let message = format!("{} is there and is no socket", socket.display());
             self.error("listen.admin_socket", &message);
-        }
-        if let Some(file) = socket.parent().and_then(no_folder) {
+        } else if let Some(file) = no_folder(folder) {
             self.error("listen.admin_socket", &format!("{} is no folder", file.display()));
+        } else if let Err(error) = check_place(socket) {
+            self.error("listen.admin_socket", &error);
+        } else if let Err(reason) = require_writable_folder(folder) {
+            self.error("listen.admin_socket", &reason);
         }
-        if let Ok(StoreLocation::Sled(folder)) = config.store.location()
-            && let Some(file) = no_folder(&folder)
-        {
-            self.error("store.url", &format!("{} is no folder", file.display()));
+        if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
+            if let Some(file) = no_folder(&folder) {
+                self.error("store.url", &format!("{} is no folder", file.display()));
+            } else if let Err(error) = check_store_folder(&folder) {
+                self.error("store.url", &error);
+            } else if let Err(reason) = require_writable_folder(&folder) {
+                self.error("store.url", &reason);
+            }
         }
     }
 
-    /// Whether lines can be appended to it, apart from permissions: who asks may be another user than who serves.
+    /// Whether lines can be appended to it, by this user.
     fn log_file(&mut self, key: &str, file: &Path, makes_folder: bool) {
         if file.as_os_str().is_empty() {
             return;
         }
         match fs::metadata(file) {
             Ok(about) if about.is_dir() => self.error(key, &format!("{} is a folder", file.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound && !makes_folder => {
-                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-                if let Some(folder) = folder
-                    && !folder.is_dir()
-                {
-                    self.error(key, &format!("there is no folder {}", folder.display()));
+            Ok(about) if about.file_type().is_socket() => {
+                self.error(key, &format!("{} is a socket", file.display()));
+            }
+            Ok(about) if about.is_file() => {
+                if let Err(reason) = require_access(file, Access::WRITE_OK) {
+                    self.error(key, &reason);
                 }
             }
-            Err(error) if error.kind() == ErrorKind::NotADirectory => {
-                self.error(key, &format!("{}: {error}", file.display()));
+            // What a pipe or a device takes is known when it is opened.
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let folder = file.parent().unwrap_or(Path::new(""));
+                if !makes_folder && !folder.as_os_str().is_empty() && !folder.is_dir() {
+                    self.error(key, &format!("there is no folder {}", folder.display()));
+                } else if let Err(reason) = require_writable_folder(folder) {
+                    self.error(key, &reason);
+                }
             }
-            _ => {}
+            Err(error) => self.error(key, &format!("{} cannot be opened: {error}", file.display())),
         }
     }
+}
+
+/// Refuses a folder in which this user cannot make anything; of one that is not there, that which it would be made in.
+fn require_writable_folder(folder: &Path) -> Result<(), String> {
+    let there = folder.ancestors().find(|path| path.exists());
+    let there = there.filter(|path| !path.as_os_str().is_empty());
+    require_access(
+        there.unwrap_or(Path::new(".")),
+        Access::WRITE_OK | Access::EXEC_OK,
+    )
+}
+
+fn require_access(path: &Path, access: Access) -> Result<(), String> {
+    let allowed = accessat(CWD, path, access, AtFlags::EACCESS);
+    allowed.map_err(|errno| {
+        let error = io::Error::from(errno);
+        format!("{} cannot be written: {error}", path.display())
+    })
 }
 
 /// What is there at the path, or above it, where a folder would have to be.
@@ -151,10 +187,8 @@ fn no_folder(path: &Path) -> Option<&Path> {
     for path in path.ancestors() {
         match fs::metadata(path) {
             Ok(about) => return Some(path).filter(|_| !about.is_dir()),
-            // A link that leads nowhere.
-            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_ok() => {
-                return Some(path);
-            }
+            // A link that leads nowhere, or to itself.
+            Err(_) if fs::symlink_metadata(path).is_ok() => return Some(path),
             Err(_) => {}
         }
     }

@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde_json::{json, to_value};
 use tokio::sync::Mutex;
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 
 use super::{Addresses, BuildError, Generation};
 use crate::api::{ReloadReport, ServerInfo};
@@ -18,6 +20,9 @@ use crate::control::{Administration, Command, CommandError, CommandResult};
 use crate::listener::{ConnectionSettings, ListenerTls};
 use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
+
+/// For how long its files may be read, until the reload is given up.
+const LONGEST_READ: Duration = Duration::from_mins(1);
 
 /// How the configuration is read again.
 #[derive(Clone)]
@@ -67,6 +72,9 @@ pub enum ReloadError {
     /// No gateway can be made from it.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// A file is on a disk, or in a network, that does not answer.
+    #[error("the files that the configuration names are not read within {} s", LONGEST_READ.as_secs())]
+    Slow,
     /// A bug.
     #[error("the reload broke down: {0}")]
     Broken(#[from] JoinError),
@@ -161,10 +169,11 @@ impl RunningGateway {
             let administration = self.administration.load_full();
             let surroundings = self.shared.clone();
             let store = self.store.clone();
-            spawn_blocking(move || {
+            let prepared = spawn_blocking(move || {
                 Next::prepare(&source, &running, &administration, store.as_ref(), surroundings)
-            })
-            .await??
+            });
+            let prepared = timeout(LONGEST_READ, prepared).await;
+            prepared.map_err(|_| ReloadError::Slow)???
         };
         // From here on nothing fails.
         self.tls.replace(&next.generation.tls);
@@ -280,7 +289,7 @@ impl ReloadError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Config(problems) => problems.errors.iter().map(ToString::to_string).collect(),
-            Self::NoRoute(_) => vec![self.to_string()],
+            Self::NoRoute(_) | Self::Slow => vec![self.to_string()],
             Self::Build(error) => vec![error.to_string()],
             Self::Broken(error) => vec![error.to_string()],
         }

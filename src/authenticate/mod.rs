@@ -125,6 +125,8 @@ pub struct AuthRequirements {
     pub unsigned_payload: bool,
     /// Whether there is a body.
     pub has_body: bool,
+    /// Whether memory is believed though the store may know better: for what shuts somebody out.
+    pub by_memory: bool,
 }
 
 /// The schemes, in their order: whatever an access key proves, then the cookie of a session. Whoever signs a request
@@ -157,7 +159,7 @@ impl Authenticator {
                 attempt => return attempt.finding(),
             }
         }
-        self.session.attempt(head.headers, requirements.usage).finding()
+        self.session.attempt(head.headers, requirements).finding()
     }
 
     /// Judges a signature, now that the body was read.

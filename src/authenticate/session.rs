@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::{Credentials, Proof, SchemeResult, SessionTouch};
+use super::{AuthRequirements, Credentials, Proof, SchemeResult, SessionTouch};
 use crate::services::{PresentedCookie, Services, SessionCookie, Sessions};
 
 /// Finds the session of a cookie: in memory, without a lock.
@@ -23,16 +23,22 @@ impl SessionScheme {
     }
 
     /// A cookie of a session that is over is as good as none: whoever was signed out may sign in again.
-    pub(super) fn attempt(&self, headers: &HeaderMap, usage: SessionTouch) -> SchemeResult<'static> {
+    pub(super) fn attempt(
+        &self,
+        headers: &HeaderMap,
+        requirements: AuthRequirements,
+    ) -> SchemeResult<'static> {
         let digest = match self.cookie.presented(headers) {
             PresentedCookie::None => return SchemeResult::NotPresented,
             PresentedCookie::Several => return SchemeResult::SignedOut,
             PresentedCookie::One(digest) => digest,
         };
-        if let Err(error) = self.sessions.require_store_lock() {
+        if let Err(error) = self.sessions.require_store_lock()
+            && !requirements.by_memory
+        {
             return SchemeResult::Unavailable(error);
         }
-        let session = match usage {
+        let session = match requirements.usage {
             SessionTouch::Refresh => self.sessions.find(&digest),
             SessionTouch::ReadOnly => self.sessions.peek(&digest),
         };

@@ -154,11 +154,17 @@ impl AdminClient {
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
         if outcome.is_err() {
-            let command = Command::NoteFailedExport(purpose);
-            // The failure itself says more than that nobody could be told of it.
-            let _ = self.send_with_reason::<()>(command, reason.clone()).await;
+            self.note(Command::NoteFailedExport(purpose), reason).await;
         }
         outcome
+    }
+
+    /// Has what was refused here put on record. None is made for it where there is no store, and the failure itself says
+    /// more than that nobody could be told of it.
+    pub(super) async fn note(&self, command: Command, reason: &ReasonArg) {
+        if self.client.is_running().await || matches!(self.is_made().await, Ok(true)) {
+            let _ = self.send_with_reason::<Value>(command, reason.clone()).await;
+        }
     }
 
     /// Fills the store, which must be empty, from a file that is called this; no gateway may run.

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::runtime;
@@ -21,6 +22,9 @@ use crate::descriptors;
 use crate::metrics::Counter;
 use crate::random::Random;
 use crate::store::StoreError;
+
+/// For how long what is still under way holds up the end, once the gateway has stopped.
+const LONGEST_END: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -41,7 +45,10 @@ pub(super) fn run(options: &Serve, config: Option<&Path>) -> Result<(), Failure>
         tracing::warn!("{warning}");
     }
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(chosen, config, lost_messages))
+    let served = runtime.block_on(serve(chosen, config, lost_messages));
+    // What reads a file that does not answer is not waited for.
+    runtime.shutdown_timeout(LONGEST_END);
+    served
 }
 
 impl Serve {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nix::sys::signal::SigSet;
 use rustix::process::Signal as Number;
+use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -98,25 +99,38 @@ fn ignore(kind: SignalKind, name: String) -> io::Result<()> {
 
 /// Cancelled by the first SIGTERM, SIGINT or SIGQUIT; the second ends the process at once.
 pub(super) fn stop_on_signal() -> io::Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut quit = signal(SignalKind::quit())?;
     let stop = CancellationToken::new();
     let token = stop.clone();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = quit.recv() => {}
-            }
-            if token.is_cancelled() {
-                tracing::warn!("told to stop again: requests that were being served are lost");
-                std::process::exit(1);
-            }
-            tracing::info!("stopping: requests that are being served are completed");
-            token.cancel();
-        }
-    });
+    // On a thread of its own: it is there whatever else blocks, and when all else has ended.
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let signals = {
+        let _entered = runtime.enter();
+        let kinds = [
+            SignalKind::terminate(),
+            SignalKind::interrupt(),
+            SignalKind::quit(),
+        ];
+        let [terminate, interrupt, quit] = kinds.map(signal);
+        [terminate?, interrupt?, quit?]
+    };
+    std::thread::Builder::new()
+        .name("stop".to_owned())
+        .spawn(move || runtime.block_on(stop_at(signals, token)))?;
     Ok(stop)
+}
+
+async fn stop_at([mut terminate, mut interrupt, mut quit]: [Signal; 3], stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+        }
+        if stop.is_cancelled() {
+            tracing::warn!("told to stop again: requests that were being served are lost");
+            std::process::exit(1);
+        }
+        tracing::info!("stopping: requests that are being served are completed");
+        stop.cancel();
+    }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,6 +12,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::private_file::require_private;
+use crate::regular_file;
 use crate::secret::Secret;
 
 /// A secret: as text, or where to find it.
@@ -124,7 +124,7 @@ fn read_private(path: &Path) -> Result<Secret<String>, SecretError> {
         path: path.to_owned(),
         error,
     };
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = regular_file::open(path).map_err(unreadable)?;
     require_private(path, &file)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(unreadable)?;

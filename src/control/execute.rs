@@ -190,9 +190,16 @@ impl Administration {
     ) -> Result<EndedSessions, CommandError> {
         let (accounts, origin) = (&self.services.accounts, Origin::default());
         let ended_count = match which {
-            SessionSelector::Of(user) => accounts.end_sessions(&user, by, &origin).await?,
+            SessionSelector::Of(user) => {
+                let account = accounts.locate(&user).await?;
+                accounts.end_sessions(&account, by, &origin).await?
+            }
             SessionSelector::One { id, of } => {
-                match accounts.end_session(id, of.as_deref(), by, &origin).await? {
+                let owner = match of.as_deref() {
+                    Some(user) => Some(accounts.locate(user).await?.id),
+                    None => None,
+                };
+                match accounts.end_session(id, owner, by, &origin).await? {
                     0 => {
                         let of = of.map(|user| format!(" of {user}")).unwrap_or_default();
                         return Err(CommandError::not_found(format!(

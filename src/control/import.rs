@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
 use crate::model::{AccountStatus, WrappedDataKey};
 use crate::services::{
-    AccessKeys, Accounts, Actor, Event, Kind, Origin, SecretCipherError, require_master_key,
+    AccessKeys, Accounts, Actor, Event, Kind, MAIL_WINDOW, Origin, SecretCipherError, require_master_key,
 };
 use crate::store::{Header, Import, PutError, ReadError, Record, RecordReader, StoreError, Summary};
 
@@ -118,10 +118,11 @@ pub async fn import_store(
         useless_data_key: None,
     };
     let (mut count, mut left_out, mut administrators) = (0, 0, 0);
-    while let Some((line, record)) = reader.record()? {
+    while let Some((line, mut record)) = reader.record()? {
         count += 1;
         progress(count);
-        if wanted.leaves_out(&record) {
+        cap(&mut record, now);
+        if wanted.leaves_out(&record) || is_void(&record, latest) {
             left_out += 1;
             continue;
         }
@@ -137,7 +138,7 @@ pub async fn import_store(
         {
             return Err(ImportError::MasterKey { line, error });
         }
-        if let Some(why) = impossible(&record).or_else(|| to_come(&record, latest)) {
+        if let Some(why) = impossible(&record, config).or_else(|| to_come(&record, latest)) {
             return Err(ImportError::Refused {
                 line,
                 record: record.to_string(),
@@ -167,12 +168,27 @@ fn administers(record: &Record, config: &Config) -> bool {
 }
 
 /// Why no gateway can have kept it: a file is held to what every other way in is held to.
-fn impossible(record: &Record) -> Option<String> {
+fn impossible(record: &Record, config: &Config) -> Option<String> {
     match record {
-        Record::Account(account) => error_text(Accounts::require_possible(account)),
+        Record::Account(account) => error_text(Accounts::require_possible(account, &config.signup)),
         Record::Invitation(invitation) => error_text(Accounts::group_names(&invitation.groups)),
         Record::AccessKey(key) => error_text(AccessKeys::require_possible(key)),
         _ => None,
+    }
+}
+
+/// Whether it is a link that lasts longer than any does: the next start would forget it.
+fn is_void(record: &Record, latest: Timestamp) -> bool {
+    matches!(record, Record::MailedToken(token) if token.is_ahead(latest))
+}
+
+/// What an address was sent counts no longer than a gateway would have it.
+fn cap(record: &mut Record, now: Timestamp) {
+    if let Record::AddressMails(sent) = record {
+        let longest = now.checked_add(MAIL_WINDOW).unwrap_or(now);
+        for (_, until) in &mut sent.mails {
+            *until = longest.min(*until);
+        }
     }
 }
 

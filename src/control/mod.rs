@@ -31,5 +31,5 @@ pub use environment::{EnvironmentError, GatewayEnvironment};
 pub use error::CommandError;
 pub use export::CommandResult;
 pub use import::{ImportError, ImportResult, ImportScope, import_store};
-pub use open::{OpenError, is_made, open_store, salvage_store, sealing_master_key};
+pub use open::{OpenError, check_store_folder, is_made, open_store, salvage_store, sealing_master_key};
 pub use owner::OwnerError;

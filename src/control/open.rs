@@ -109,6 +109,11 @@ pub fn sealing_master_key(location: &StoreLocation) -> Option<String> {
     }
 }
 
+/// Refuses a folder for the store that a start would refuse. Makes nothing.
+pub fn check_store_folder(folder: &Path) -> Result<(), StoreError> {
+    SledStore::check(folder)
+}
+
 fn server(url: &PostgresUrl) -> DatabaseServer {
     DatabaseServer {
         host: url.host.clone(),

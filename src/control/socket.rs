@@ -19,6 +19,7 @@ use super::command::by_command_of;
 use super::protocol::{self, AdminRequest, MAX_REQUEST, ReadLineError};
 use super::{Command, CommandError, CommandResult, framing};
 use crate::services::Actor;
+use crate::system_user::SystemUser;
 
 /// How many commands are served at one time; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16;
@@ -49,6 +50,9 @@ pub enum BindError {
     /// Something that is not a socket is in the way.
     #[error("{} is not a socket; remove it, or choose another listen.admin_socket", .0.display())]
     InTheWay(PathBuf),
+    /// Another user's gateway listened there, or does.
+    #[error("{} is the socket of {}; remove it, or choose another listen.admin_socket", .0.display(), .1)]
+    OfAnother(PathBuf, SystemUser),
     /// Others could put a socket of their own there.
     #[error(transparent)]
     OpenFolder(#[from] OpenFolder),
@@ -86,6 +90,21 @@ pub(super) fn require_closed(folder: &Path) -> io::Result<Result<(), OpenFolder>
     } else {
         Err(OpenFolder(folder.to_owned()))
     })
+}
+
+/// Refuses a place at which a gateway of this user could not listen, as far as that shows without trying to. One that
+/// listens there already is no reason.
+pub fn check_place(path: &Path) -> Result<(), BindError> {
+    if let Ok(closed) = require_closed(folder_of(path)) {
+        closed?;
+    }
+    let current = SystemUser::current();
+    match fs::symlink_metadata(path).map(|there| SystemUser::owner_of(&there)) {
+        Ok(owner) if owner != current && !current.is_root() => {
+            Err(BindError::OfAnother(path.to_owned(), owner))
+        }
+        _ => Ok(()),
+    }
 }
 
 impl AdministratorSocket {

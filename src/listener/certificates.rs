@@ -1,7 +1,6 @@
 //! Certificates and keys from files, and which of them a client gets.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::private_file::{FileError, about, read_private};
 use crate::config::CertificateConfig;
+use crate::regular_file;
 
 /// A certificate that cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +177,7 @@ pub(super) fn load(
 
 /// All certificates of a PEM file, in their order.
 pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let pem = about(path, fs::read(path))?;
+    let pem = about(path, regular_file::read(path))?;
     CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|error| CertificateError::Malformed {

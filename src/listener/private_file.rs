@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::config::{SecretError, require_private};
+use crate::regular_file;
 
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ pub(super) fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileErro
 /// Reads a private key's file, which must be its owner's alone, as far as an orchestrator allows.
 pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // The permissions are those of the very file that is read, not of whatever has its name a moment later.
-    let mut file = about(path, File::open(path))?;
+    let mut file = about(path, regular_file::open(path))?;
     require_private(path, &file).map_err(|error| match error {
         SecretError::Exposed { path, mode } => FileError::Exposed { path, mode },
         error => FileError::Io {

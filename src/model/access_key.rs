@@ -156,11 +156,16 @@ impl AccessKey {
         self.expires_at.is_some_and(|end| end <= now)
     }
 
+    /// Whether it is to end and was made in the future, by a clock that was ahead: nobody knows when it is over.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some() && clock::is_ahead(self.created_at, now)
+    }
+
     /// From which moment it serves nobody, as it is found at `now`. One that was made in the future, by a clock that was
     /// ahead, begins now.
     pub fn believed_end(&self, now: Timestamp) -> Option<Timestamp> {
         let end = self.expires_at?;
-        if !clock::is_ahead(self.created_at, now) {
+        if !self.is_ahead(now) {
             return Some(end);
         }
         let lasts = end.duration_since(self.created_at);

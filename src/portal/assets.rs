@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{PortalError, security_headers};
 use crate::colour::Colour;
 use crate::config::BrandingConfig;
+use crate::regular_file;
 use crate::route::Page;
 
 const PREFIX: &str = Page::Asset.path();
@@ -116,7 +117,7 @@ fn logo(path: &Path) -> Result<Option<Logo>, PortalError> {
         return Ok(None);
     }
     let refused = |why: &str| PortalError::Logo(format!("{} {why}", path.display()));
-    let body = std::fs::read(path).map_err(|error| refused(&format!("cannot be read: {error}")))?;
+    let body = regular_file::read(path).map_err(|error| refused(&format!("cannot be read: {error}")))?;
     if body.len() > LARGEST_LOGO {
         return Err(refused("is larger than 64 KiB"));
     }

@@ -109,6 +109,10 @@ async fn empty(cx: &PageContext<'_>, token: &str) -> Result<SignUpView, PageErro
     } else {
         sign_up.invitation(token).await?
     };
+    let invitation = match invitation {
+        Some(found) if cx.services.invitations.is_spent(&found).await? => None,
+        found => found,
+    };
     let administrator = invitation
         .as_ref()
         .is_some_and(|invitation| invitation.kind == InvitationKind::FirstAdministrator);

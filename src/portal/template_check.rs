@@ -2,7 +2,6 @@
 //!
 //! What a page is given in each state is in `template_check/samples.snap.json`, which a test writes from the pages themselves.
 
-use std::fs;
 use std::path::Path;
 
 use minijinja::value::{Kwargs, Serde, Value};
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use super::renderer::PageRenderer;
 use super::{PortalError, templates};
 use crate::config::Config;
+use crate::regular_file;
 use crate::services::Mailer;
 use crate::text::Lang;
 
@@ -111,7 +111,7 @@ fn innermost(templates: &Environment<'_>, error: &Error) -> String {
 fn blocked(folder: &Path) -> Vec<String> {
     let mut warnings = Vec::new();
     for name in templates::names() {
-        let Ok(source) = fs::read_to_string(folder.join(name)) else {
+        let Ok(source) = regular_file::read_to_string(&folder.join(name)) else {
             continue;
         };
         let source = source.to_ascii_lowercase();
@@ -167,6 +167,8 @@ fn attributes(tag: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn try_with(files: &[(&str, &str)]) -> Result<Vec<String>, String> {

@@ -8,6 +8,7 @@ use minijinja::{AutoEscape, Environment};
 
 use super::PortalError;
 use super::admin::template_filters;
+use crate::regular_file;
 use crate::services::LETTER;
 
 const BUILT_IN: &[(&str, &str)] = &[
@@ -137,7 +138,7 @@ fn replace(templates: &mut Environment<'static>, folder: &Path) -> Result<(), Po
                 known.join(", ")
             )));
         };
-        let source = fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        let source = regular_file::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
         templates
             .add_template_owned(*name, source)
             .map_err(|error| PortalError::Template(format!("{}: {error}", path.display())))?;

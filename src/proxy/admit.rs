@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use http_body::Body as _;
 
 use super::Gateway;
@@ -16,7 +16,7 @@ use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{Audience, Page, RouteMatch, SERVED, Unroutable};
+use crate::route::{AccountPage, AdminPage, Audience, BackendAiPage, Page, RouteMatch, SERVED, Unroutable};
 use crate::upstream::Upload;
 
 /// A request that passes.
@@ -135,6 +135,10 @@ impl Gateway {
         let Some(terms) = auth_requirements(to, !body.is_end_stream()) else {
             return Ok((Authenticated::default(), None));
         };
+        let terms = AuthRequirements {
+            by_memory: shuts_out(head.method, to),
+            ..terms
+        };
         match self.authenticator.identify(head, terms).await? {
             AuthnOutcome::Known(identified) => Ok((identified, None)),
             AuthnOutcome::NeedsBody(pending) => {
@@ -154,6 +158,7 @@ pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<Au
         presigned: true,
         unsigned_payload: false,
         has_body,
+        by_memory: false,
     };
     match to {
         RouteMatch::Route(route) if *route.allow() == Allow::Public => None,
@@ -177,6 +182,22 @@ pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<Au
             ..terms
         }),
     }
+}
+
+/// Whether it may shut somebody out, which holds though the store does not answer. All else that such a form may ask for
+/// the store refuses by itself.
+fn shuts_out(method: &Method, to: RouteMatch<'_>) -> bool {
+    let RouteMatch::Page(page) = to else {
+        return false;
+    };
+    let has_such_a_form = matches!(
+        page,
+        Page::Logout
+            | Page::SessionForm(BackendAiPage::Logout)
+            | Page::Account(AccountPage::Sessions | AccountPage::Keys)
+            | Page::Admin(AdminPage::Account)
+    );
+    *method == Method::POST && has_such_a_form
 }
 
 /// A connection that was opened for another host has been checked against another certificate (RFC 9110, 15.5.20).

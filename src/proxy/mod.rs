@@ -33,6 +33,7 @@ mod target_host;
 mod websocket;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -145,8 +146,8 @@ pub enum GatewayError {
     #[error(transparent)]
     Portal(#[from] PortalError),
     /// The access log cannot be opened.
-    #[error("log.access_file: {0}")]
-    AccessLog(io::Error),
+    #[error("log.access_file: {path} cannot be opened: {error}", path = .0.display(), error = .1)]
+    AccessLog(PathBuf, io::Error),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +184,8 @@ impl Gateway {
             upstreams: Upstreams::new(config, &routes, &shared.upstream_connections)?,
             url_schemes: UrlSchemes::new(config, &routes),
             portal: Portal::new(config, services.clone(), routes.host_patterns().to_vec())?,
-            access_log: access_log.map_err(GatewayError::AccessLog)?,
+            access_log: access_log
+                .map_err(|error| GatewayError::AccessLog(config.log.access_file.clone(), error))?,
             ids: RequestIds::new(&shared.random),
             trusted: config.listen.trusted_proxies.clone(),
             public_port: config.public_url.port_or_known_default().unwrap_or(443),

@@ -9,9 +9,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::account_name::{AccountName, TypedName};
 use super::active_key::{ActiveKey, KeyState};
 use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
+use super::deferred_revocations::HELD;
 use super::pending_revocations::{KeyRevocation, PendingRevocations};
 use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::{Actor, Audit, Event, Kind, Mailer, Origin, Sessions, TooManyChanges};
@@ -177,7 +179,8 @@ impl AccessKeys {
             tracing::error!(%error, account, "an access key cannot be read: no key of its account serves anybody");
         }
         let mut stored: BTreeMap<AccountId, Vec<AccessKey>> = BTreeMap::new();
-        for key in loaded.sound {
+        for mut key in loaded.sound {
+            keys.disable_if_ahead(&mut key).await?;
             stored.entry(key.account).or_default().push(key);
         }
         let mut index = keys.by_account.lock().await;
@@ -216,6 +219,13 @@ impl AccessKeys {
         let expires = key.expires();
         let is_over = expires.is_some_and(|end| end.has_come(DualTime::of(&self.clock)));
         (may_sign_in && !is_over).then(|| Arc::clone(key))
+    }
+
+    /// The account by this name, if it has a key that serves: for when the store cannot tell.
+    pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
+        let live = self.live.pin();
+        let mut accounts = live.values().map(|key| AccountName::from(&**key.principal()));
+        accounts.find(|account| name.fits(account))
     }
 
     /// Whose it is, even if it proves nothing now. No lock, no store.
@@ -388,6 +398,7 @@ impl AccessKeys {
             Err(error) => {
                 if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
                     self.shut_out(id, kind, &error, by, origin).await;
+                    return Err(error.with_note(HELD).into());
                 }
                 return Err(error.into());
             }
@@ -503,6 +514,25 @@ impl AccessKeys {
         }
     }
 
+    /// Switches a key off that was made in the future, by a clock that was ahead: or each start would have it begin again.
+    async fn disable_if_ahead(&self, key: &mut AccessKey) -> Result<(), StoreError> {
+        if key.disabled || !key.is_ahead(self.clock.now()) {
+            return Ok(());
+        }
+        self.store.set_access_key_disabled(key.id, true).await?;
+        key.disabled = true;
+        tracing::warn!(key = %key.id, account = %key.account, "an access key was made in the future, by a clock that was ahead: it is switched off");
+        let email = self.email_of(key.account).await;
+        self.note(
+            Kind::AccessKeyDisable,
+            &email,
+            key,
+            &Actor::operator("start"),
+            &Origin::default(),
+        );
+        Ok(())
+    }
+
     /// Puts the keys of an account in place of those that were in memory.
     fn replace(
         &self,
@@ -566,6 +596,7 @@ impl AccessKeys {
         }
     }
 
+    /// The address of an account, or its id where that cannot be told.
     async fn email_of(&self, account: AccountId) -> String {
         match self.store.account(account).await {
             Ok(Some(account)) => account.email.to_string(),

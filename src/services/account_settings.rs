@@ -269,6 +269,21 @@ impl AccountSettings {
         password: &Secret<String>,
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
+        use AccountSettingsError::{TooManyUsernames, Username};
+        let renamed = self.rename(session, username, password, origin).await;
+        if let Err(Username(FieldError::UsernameTaken) | TooManyUsernames) = &renamed {
+            self.note_refused(Kind::UsernameChange, session, origin);
+        }
+        renamed
+    }
+
+    async fn rename(
+        &self,
+        session: &ActiveSession,
+        username: &str,
+        password: &Secret<String>,
+        origin: &Origin,
+    ) -> Result<Account, AccountSettingsError> {
         if !self.may_rename {
             return Err(AccountSettingsError::UsernameFixed);
         }
@@ -372,12 +387,12 @@ impl AccountSettings {
         session: &ActiveSession,
         origin: &Origin,
     ) -> Result<usize, AccountSettingsError> {
-        let account = self.find(session.account()).await?;
         let owner = Actor::owner(session, None);
         let ended = self.sessions.end_by(&owner, others(session)).await?;
         if ended > 0 {
-            let event =
-                Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(DetailKey::AllOthers));
+            let event = Event::success(Kind::SessionEnd, session.principal().email.as_str())
+                .account(session.account())
+                .detail(AuditDetail::bare(DetailKey::AllOthers));
             self.audit.note(origin, &event);
         }
         Ok(ended)
@@ -395,14 +410,17 @@ impl AccountSettings {
         match store.delete_account(id, &self.administrators).await {
             Ok(DeleteAccount::Deleted) => {}
             Ok(DeleteAccount::Absent) => return Err(AccountSettingsError::Gone),
-            Ok(DeleteAccount::LastMember) => return Err(AccountSettingsError::LastAdministrator),
+            Ok(DeleteAccount::LastMember) => {
+                self.note_refused(Kind::AccountDelete, session, origin);
+                return Err(AccountSettingsError::LastAdministrator);
+            }
             Err(error) => {
                 let act = AccountAct::Delete(Some(account.password_changed_at));
                 let guarded = &self.administrators;
-                self.revocations
-                    .hold(&account, act, guarded, &error, &owner, origin)
-                    .await;
-                return Err(error.into());
+                let held = self
+                    .revocations
+                    .hold((&account).into(), act, guarded, error, &owner, origin);
+                return Err(held.await.into());
             }
         }
         self.access_keys.refresh(id).await;
@@ -435,6 +453,13 @@ impl AccountSettings {
         self.changes.admit(session.account())?;
         let store = Actor::owner(session, None).act_on(&self.store);
         Ok(edit(&store, &self.administrators, session.account(), change).await?)
+    }
+
+    /// Records what its owner asked for and the account may not have.
+    fn note_refused(&self, kind: Kind, session: &ActiveSession, origin: &Origin) {
+        let email = session.principal().email.to_string();
+        let event = Event::failure(kind, email, "invalid-input").account(session.account());
+        self.audit.note(origin, &event);
     }
 
     fn note(&self, kind: Kind, account: &Account, origin: &Origin) {

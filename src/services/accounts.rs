@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
+use super::account_name::AccountName;
 use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
 use super::input::{is_reserved, parse_display_name};
@@ -31,6 +32,7 @@ use crate::text::is_language_tag;
 
 mod error;
 mod htpasswd;
+mod outage;
 mod status;
 mod version;
 
@@ -271,7 +273,13 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Result<Account, AccountError> {
-        let account = self.find(name).await?;
+        let account = match self.find(name).await {
+            Err(AccountError::Store(error)) if matches!(change, AccountChange::Disable) => {
+                let act = AccountAct::Disable(self.approval.decision(by));
+                return Err(self.shut_out_named(name, act, error, by, origin).await);
+            }
+            found => found?,
+        };
         let (kind, depends_on) = (change.kind(), change.depends_on());
         let edit = match change {
             AccountChange::Unlock => {
@@ -305,8 +313,7 @@ impl Accounts {
         let edited = match self.edit(account.clone(), act, by).await {
             Err(AccountError::Store(error)) if disables => {
                 let act = AccountAct::Disable(self.approval.decision(by));
-                self.hold(&account, act, &error, by, origin).await;
-                return Err(error.into());
+                return Err(self.hold((&account).into(), act, error, by, origin).await);
             }
             edited => edited?,
         };
@@ -338,7 +345,13 @@ impl Accounts {
 
     /// Deletes an account; its username stays taken.
     pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
-        let account = self.find(name).await?;
+        let account = match self.find(name).await {
+            Err(AccountError::Store(error)) => {
+                let act = AccountAct::Delete(None);
+                return Err(self.shut_out_named(name, act, error, by, origin).await);
+            }
+            found => found?,
+        };
         let store = by.act_on(&self.store);
         match store.delete_account(account.id, &self.administrators).await {
             Ok(DeleteAccount::Deleted) => {}
@@ -346,8 +359,7 @@ impl Accounts {
             Ok(DeleteAccount::LastMember) => return Err(AccountError::LastAdministrator),
             Err(error) => {
                 let act = AccountAct::Delete(None);
-                self.hold(&account, act, &error, by, origin).await;
-                return Err(error.into());
+                return Err(self.hold((&account).into(), act, error, by, origin).await);
             }
         }
         self.access_keys.refresh(account.id).await;
@@ -358,29 +370,21 @@ impl Accounts {
         Ok(account)
     }
 
-    async fn hold(
-        &self,
-        account: &Account,
-        act: AccountAct,
-        error: &StoreError,
-        by: &Actor,
-        origin: &Origin,
-    ) {
-        let guarded = &self.administrators;
-        self.revocations
-            .hold(account, act, guarded, error, by, origin)
-            .await;
-    }
-
     /// Ends all sessions of an account. How many there were.
     ///
     /// Sessions are ended before that is recorded: an audit log that cannot be written keeps nobody signed in. Where the log is
     /// required, what could not be recorded is an error all the same ([`AccountError::Unrecorded`], S52).
-    pub async fn end_sessions(&self, name: &str, by: &Actor, origin: &Origin) -> Result<usize, AccountError> {
-        let account = self.find(name).await?;
-        let all = SessionsToEnd::Account(account.id, None);
+    pub async fn end_sessions(
+        &self,
+        of: &AccountName,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<usize, AccountError> {
+        let all = SessionsToEnd::Account(of.id, None);
         let ended = self.sessions.end_by(by, all).await?;
-        let event = Event::about(Kind::SessionEnd, &account).detail(AuditDetail::bare(DetailKey::All));
+        let event = Event::success(Kind::SessionEnd, of.email.as_str())
+            .account(of.id)
+            .detail(AuditDetail::bare(DetailKey::All));
         self.audit.record(origin, &event.by(by)).await?;
         Ok(ended)
     }
@@ -390,15 +394,11 @@ impl Accounts {
     pub async fn end_session(
         &self,
         session: SessionId,
-        of: Option<&str>,
+        of: Option<AccountId>,
         by: &Actor,
         origin: &Origin,
     ) -> Result<usize, AccountError> {
-        let owner = match of {
-            Some(name) => Some(self.find(name).await?.id),
-            None => None,
-        };
-        let mut listed = self.sessions.list(owner).into_iter();
+        let mut listed = self.sessions.list(of).into_iter();
         let Some(info) = listed.find(|info| info.session.id == session) else {
             return Ok(0);
         };
@@ -430,7 +430,10 @@ impl Accounts {
     }
 
     /// Refuses an account from a file that no other way in could have made.
-    pub fn require_possible(account: &Account) -> Result<(), AccountError> {
+    pub fn require_possible(account: &Account, signup: &SignupConfig) -> Result<(), AccountError> {
+        if is_reserved(signup, &account.username) {
+            return Err(AccountError::UsernameReserved(account.username.to_string()));
+        }
         if Self::group_names(&account.groups)? != account.groups
             || parse_display_name(account.name.as_deref().unwrap_or_default())? != account.name
         {

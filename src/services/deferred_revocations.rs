@@ -7,14 +7,21 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::account_edit::{EditError, edit};
+use super::account_name::AccountName;
 use super::pending_revocations::{AccountAct, AccountRevocation, PendingRevocations};
 use super::{AccessKeys, Actor, Audit, Event, Kind, Origin, Sessions};
 use crate::ids::AccountId;
-use crate::model::{Account, AccountStatus, AuditDetail, DetailKey};
+use crate::model::{AccountStatus, AuditDetail, DetailKey};
 use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
 /// How often what the store could not keep is tried again.
 const TRY_EVERY: Duration = Duration::from_secs(2);
+
+/// What is said of an act that the store could not keep.
+pub(super) const HELD: &str = "it holds in memory from now on, and the store is told again until it agrees";
+
+/// The same of one on something that memory does not know either.
+pub(super) const NOT_HELD: &str = "nothing was changed; try again";
 
 const LAST_ADMINISTRATOR: &str = "it is the last active member of the administrators' group";
 
@@ -40,40 +47,43 @@ impl DeferredRevocations {
     /// Shuts an account out in memory, because the store could not keep it for this reason. Not if the actor may not do
     /// it: then the store said so, or memory does.
     ///
-    /// The caller answers with the error all the same: what the store did not keep is not done.
+    /// The caller answers with the error that is returned: what the store did not keep is not done.
     pub(super) async fn hold(
         &self,
-        account: &Account,
+        account: AccountName,
         act: AccountAct,
         guarded: &str,
-        error: &StoreError,
+        error: StoreError,
         by: &Actor,
         origin: &Origin,
-    ) {
+    ) -> StoreError {
         if error.is_refusal() || !self.sessions.vouch_for(by) {
-            return;
+            return error;
         }
         let event = match act {
-            AccountAct::Disable(_) => Event::about(Kind::Disable, account),
-            AccountAct::Delete(_) => Event::about(Kind::AccountDelete, account)
+            AccountAct::Disable(_) => Event::success(Kind::Disable, account.email.as_str()),
+            AccountAct::Delete(_) => Event::success(Kind::AccountDelete, account.email.as_str())
                 .detail(AuditDetail::of(DetailKey::Username, &account.username)),
         };
         tracing::error!(
             %error,
             account = %account.id,
+            email = %account.email,
             event = event.kind.as_str(),
             "the store could not keep that an account was shut out: it is shut out in memory, and the store is told again"
         );
+        let id = account.id;
         let revocation = AccountRevocation {
+            account,
             act,
             guarded: guarded.to_owned(),
-            event: event.by(by),
+            event: event.account(id).by(by),
             origin: origin.clone(),
         };
-        self.pending.add_account(account.id, revocation);
-        self.sessions
-            .end_in_memory(SessionsToEnd::Account(account.id, None));
-        self.access_keys.refresh(account.id).await;
+        self.pending.add_account(id, revocation);
+        self.sessions.end_in_memory(SessionsToEnd::Account(id, None));
+        self.access_keys.refresh(id).await;
+        error.with_note(HELD)
     }
 
     /// Tells the store of accounts that are shut out in memory alone, until `stop`.

@@ -215,6 +215,12 @@ impl Invitations {
         Ok(invitations)
     }
 
+    /// Whether an invitation serves nobody any more though its time is not over: the first administrator's, once there is one.
+    pub async fn is_spent(&self, invitation: &Invitation) -> Result<bool, StoreError> {
+        Ok(invitation.kind == InvitationKind::FirstAdministrator
+            && self.store.group_has_active_members(&self.administrators).await?)
+    }
+
     /// Revokes one. Whether there was one.
     pub async fn revoke(&self, id: InvitationId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
         let known = self.store.invitations().await?;

@@ -6,6 +6,7 @@
 mod access_key_auth;
 mod access_keys;
 mod account_edit;
+mod account_name;
 mod account_settings;
 mod accounts;
 mod active_key;
@@ -66,6 +67,7 @@ use terms::Terms;
 
 pub use access_key_auth::{AccessKeyAuthError, AccessKeyVerifier};
 pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys, NewAccessKey};
+pub use account_name::AccountName;
 pub use account_settings::{AccountSettings, AccountSettingsError, MOST_FORMER_USERNAMES, PasswordForm};
 pub use accounts::{
     AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdLine, ImportedLine,
@@ -85,7 +87,7 @@ pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
 pub use invitations::{InvitationError, Invitations, Invitees, IssuedInvitation, NewInvitations};
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
-pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError};
+pub use mail::{LETTER, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
 pub use master_keys::MasterKeyError;
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::account_name::{AccountName, TypedName};
 use super::{Event, Origin};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, Decision};
@@ -31,6 +32,7 @@ struct Arrivals<K, T> {
 /// What was done to an account.
 #[derive(Clone, Debug)]
 pub(super) struct AccountRevocation {
+    pub(super) account: AccountName,
     pub(super) act: AccountAct,
     /// The administrators' group as it was called then.
     pub(super) guarded: String,
@@ -57,6 +59,16 @@ pub(super) struct KeyRevocation {
 impl PendingRevocations {
     pub(super) fn has_account(&self, id: AccountId) -> bool {
         self.accounts().get(&id).is_some()
+    }
+
+    /// The account that is shut out and goes by this name.
+    pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
+        let accounts = self.accounts();
+        let mut held = accounts
+            .by_key
+            .values()
+            .map(|(_, revocation)| &revocation.account);
+        held.find(|account| name.fits(account)).cloned()
     }
 
     pub(super) fn has_key(&self, id: &AccessKeyId) -> bool {
@@ -165,6 +177,11 @@ mod tests {
 
     fn shut_out(act: AccountAct) -> AccountRevocation {
         AccountRevocation {
+            account: AccountName {
+                id: AccountId::new(Timestamp::UNIX_EPOCH, &Random::seeded(2)),
+                email: "ann@example.com".parse().unwrap(),
+                username: "ann".parse().unwrap(),
+            },
             act,
             guarded: String::new(),
             event: Event::success(Kind::Disable, ""),

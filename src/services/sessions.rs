@@ -1,7 +1,7 @@
 //! Sessions: in memory for every request, in the store for a restart.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::account_name::{AccountName, TypedName};
 use super::active_session::{ActiveSession, DualTime, SessionLimits};
+use super::deferred_revocations::HELD;
 use super::pending_revocations::PendingRevocations;
 use super::settled_time::SettledTime;
 use super::{ActiveKey, Actor};
@@ -151,7 +153,8 @@ impl Sessions {
             return Ok(Vec::new());
         }
         let mut keys = self.store.load_access_keys().await?.sound;
-        keys.retain(|key| !key.disabled);
+        let now = self.clock.now();
+        keys.retain(|key| !key.disabled && !key.is_ahead(now));
         Ok(keys)
     }
 
@@ -295,7 +298,8 @@ impl Sessions {
         for session in &ending {
             session.end();
         }
-        let stored = self.store.end_sessions(which).await?;
+        let stored = self.store.end_sessions(which).await;
+        let stored = stored.map_err(|error| untold(&ending, error))?;
         for session in &ending {
             self.remove(session);
         }
@@ -311,7 +315,7 @@ impl Sessions {
                 for session in &ending {
                     session.end();
                 }
-                return Err(error);
+                return Err(untold(&ending, error));
             }
             stored => stored?,
         };
@@ -344,6 +348,15 @@ impl Sessions {
             self.remove(&session);
         }
         Ok(())
+    }
+
+    /// The account by this name, if it has a session: for when the store cannot tell.
+    pub(super) fn account_named(&self, name: &TypedName) -> Option<AccountName> {
+        let live = self.live.pin();
+        let mut accounts = live
+            .values()
+            .map(|session| AccountName::from(&*session.principal()));
+        accounts.find(|account| name.fits(account))
     }
 
     /// Whether the actor may act by what memory says of the session and its account, for when the store cannot tell.
@@ -445,10 +458,13 @@ impl Sessions {
         self.write_uses().await;
         self.sweep().await;
         let now = self.moment();
-        let untold = self.live.pin().values().filter(|live| live.is_over(now)).count();
-        if untold > 0 {
+        let live = self.live.pin();
+        let untold: Vec<_> = live.values().filter(|live| live.is_over(now)).cloned().collect();
+        for (account, (email, sessions)) in by_owner(&untold) {
             tracing::error!(
-                sessions = untold,
+                %account,
+                email,
+                sessions,
                 "sessions were ended and the store could not be told: they live again at the next start, until they \
                  are ended again (`vestibule session revoke`)"
             );
@@ -561,6 +577,30 @@ impl Sessions {
     fn index(&self) -> MutexGuard<'_, HashMap<AccountId, HashSet<TokenDigest>>> {
         self.by_account.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Says whose sessions are ended though the store could not keep it for this reason.
+fn untold(ended: &[Arc<ActiveSession>], error: StoreError) -> StoreError {
+    for (account, (email, sessions)) in by_owner(ended) {
+        tracing::error!(
+            %error,
+            %account,
+            email,
+            sessions,
+            "the store could not keep that sessions were ended: they serve nobody, and the store is told again"
+        );
+    }
+    error.with_note(HELD)
+}
+
+/// Their owners' addresses, and how many each has.
+fn by_owner(sessions: &[Arc<ActiveSession>]) -> BTreeMap<AccountId, (String, usize)> {
+    let mut owners = BTreeMap::new();
+    for session in sessions {
+        let new = || (session.principal().email.to_string(), 0);
+        owners.entry(session.account()).or_insert_with(new).1 += 1;
+    }
+    owners
 }
 
 /// Whether it began, or was proved, with the password that the account has now. Where that was not kept, the clock tells.

@@ -90,6 +90,8 @@ fn folded(text: &str) -> String {
 pub struct AccountPage {
     /// The accounts.
     pub accounts: Vec<Account>,
+    /// Which could not be read, and why: they stand in no other's way (S49).
+    pub unreadable: Vec<String>,
     /// After what there may be more; none at the end.
     pub next: Option<String>,
 }

@@ -20,6 +20,16 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same, with what became of what was asked.
+    #[must_use]
+    pub(crate) fn with_note(self, note: &str) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(format!("{why}; {note}")),
+            Self::Corrupt(why) => Self::Corrupt(format!("{why}; {note}")),
+            Self::Refused(_) | Self::Precondition(_) => self,
+        }
+    }
+
     /// Whether the change was judged and refused, so that asking again is of no use.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Precondition(_))

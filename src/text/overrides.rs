@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Language, Texts, parse, placeholders};
+use crate::regular_file;
 
 /// The one text that is a list.
 const MONTHS: &str = "date.months";
@@ -39,7 +40,7 @@ impl Texts {
         let tag = tag
             .filter(|tag| is_language_tag(tag))
             .ok_or("its name is not a language such as `fr.toml`")?;
-        let own = fs::read_to_string(file).map_err(|error| error.to_string())?;
+        let own = regular_file::read_to_string(file).map_err(|error| error.to_string())?;
         let own = parse(&own)?;
         check(&own, &self.0[0].texts)?;
         if let Some(known) = self.0.iter_mut().find(|lang| lang.tag.eq_ignore_ascii_case(tag)) {

@@ -90,3 +90,24 @@ async fn what_was_recorded_outlives_the_gateway() {
         .collect();
     assert!(names.ends_with(&["sign-up", "sign-in"]), "{names:?}");
 }
+
+#[tokio::test]
+async fn what_an_owner_may_not_have_is_on_record() {
+    let gateway = Running::start(|config| config.login.change_username = true).await;
+    let admin = gateway.administrator("root1").await;
+    gateway.person("ann").await;
+    let taken = json!({ "username": "ann", "current_password": PASSWORD });
+    assert_eq!(
+        admin.post_json("/.auth/account/username", taken).await.status,
+        422
+    );
+    let last = json!({ "current_password": PASSWORD });
+    assert_eq!(admin.post_json("/.auth/account/delete", last).await.status, 422);
+    let refused: Vec<_> = recorded(&gateway, "root1")
+        .await
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some("invalid-input"))
+        .map(|event| event.event.as_str().to_owned())
+        .collect();
+    assert_eq!(refused, ["username-change", "account-delete"]);
+}

@@ -57,6 +57,7 @@ mod starting;
 mod stopping;
 mod store;
 mod terms;
+mod unanswered_files;
 mod unwritable_log;
 mod warnings;
 mod way_access_log;

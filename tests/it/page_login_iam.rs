@@ -429,3 +429,34 @@ async fn who_signed_in_with_a_key_ends_no_other_session_without_the_password() {
     assert_eq!((told.status, &told.document["ended_count"]), (200, &json!(1)));
     assert!(!ann.is_signed_in().await);
 }
+
+#[tokio::test]
+async fn who_signed_in_with_a_key_switches_no_other_off_without_the_password() {
+    let gateway = gateway().await;
+    let ann = gateway.person("ann").await;
+    let path = "/.auth/account/keys";
+    let other = with_key(&ann, "other").await;
+    let key = ann.get_json(path).await.document["access_keys"][0]["access_key"].clone();
+    let holder = with_key(&ann, "one").await;
+    for document in [
+        json!({ "access_key": key, "change": "disable" }),
+        json!({ "access_key": key, "change": "revoke" }),
+        json!({ "access_key": key, "change": "revoke", "current_password": "wr0ng-1!" }),
+        json!({ "change": "revoke-older" }),
+    ] {
+        let told = holder.post_json(path, document.clone()).await;
+        assert_eq!(
+            (told.status, told.problem()),
+            (422, "invalid-input"),
+            "{document}"
+        );
+        assert!(
+            told.document["errors"]["current_password"].is_string(),
+            "{told:?}"
+        );
+    }
+    assert!(other.is_signed_in().await, "its sessions go on");
+    let revoke = json!({ "access_key": key, "change": "revoke", "current_password": PASSWORD });
+    assert_eq!(holder.post_json(path, revoke).await.status, 200);
+    assert!(!other.is_signed_in().await);
+}

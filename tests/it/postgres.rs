@@ -2,6 +2,7 @@
 
 mod encrypted;
 mod foreign;
+mod outage;
 mod refusing;
 
 use std::sync::Arc;
@@ -88,14 +89,17 @@ async fn until_status(program: &Program, site: &Site, cookie: &str, status: u16)
 async fn s49_while_the_database_is_gone_nothing_is_served_and_then_all_is_as_before() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
     let (site, program) = gateway(&cluster, &app);
-    let cookie = cookie(&sign_in(&program, &site).await);
-    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+    let stays = cookie(&sign_in(&program, &site).await);
+    let leaves = cookie(&sign_in(&program, &site).await);
+    for cookie in [&stays, &leaves] {
+        assert_eq!(get(&program, &site, "/", cookie).await.status(), 200);
+    }
 
     cluster.halt();
-    until_status(&program, &site, &cookie, 503).await;
+    until_status(&program, &site, &stays, 503).await;
     let served = app.received().len();
     for path in ["/", "/.auth/account", "/.auth/me"] {
-        let answer = get(&program, &site, path, &cookie).await;
+        let answer = get(&program, &site, path, &stays).await;
         assert_eq!(answer.status(), 503, "{path}");
         assert!(answer.headers().contains_key("retry-after"), "{path}");
         assert!(
@@ -108,7 +112,7 @@ async fn s49_while_the_database_is_gone_nothing_is_served_and_then_all_is_as_bef
     let signed = program
         .client(&site)
         .post(program.url("/.auth/logout"))
-        .header("cookie", &cookie);
+        .header("cookie", &leaves);
     let answer = soon(signed.send()).await.unwrap();
     assert_eq!(answer.status(), 503);
     assert!(!answer.headers().contains_key("set-cookie"));
@@ -117,7 +121,9 @@ async fn s49_while_the_database_is_gone_nothing_is_served_and_then_all_is_as_bef
     assert!(listed.error(1).contains("unavailable"), "{}", listed.stdout);
 
     cluster.resume(&[]);
-    until_status(&program, &site, &cookie, 200).await;
+    until_status(&program, &site, &stays, 200).await;
+    let signed_out = get(&program, &site, "/", &leaves).await.status();
+    assert_eq!(signed_out, 401, "who left while it was gone has left");
     assert_eq!(sign_in(&program, &site).await.status(), 200);
     let (status, log) = program.stop();
     assert_eq!(status, 0);

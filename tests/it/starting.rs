@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Program, Site, soon};
+use crate::harness::{PASSWORD, Program, Site, soon};
 use crate::store::full_disk::{DISK, fill, run_on_a_small_disk};
 
 const CONFIG: &str = r#"
@@ -98,4 +98,35 @@ fn no_signal_ends_a_gateway_before_it_has_read_its_configuration() {
     drop(reads);
     let (gateway, _) = Program::started(child);
     assert_eq!(gateway.stop().0, 0);
+}
+
+#[tokio::test]
+async fn the_first_administrators_link_says_that_it_is_void_once_there_is_one() {
+    let site = Site::new(&format!(
+        "{CONFIG}[signup]\nmode = \"open\"\n[password]\nbcrypt_cost = 10\n"
+    ));
+    let (gateway, _) = Program::start(&site);
+    let link = fs::read_to_string(site.path("data/first-administrator.link")).unwrap();
+    let path = link.trim().split_once("/.auth/").unwrap().1;
+    let page = async || {
+        let asked = gateway.client(&site).get(gateway.url(&format!("/.auth/{path}")));
+        let asked = asked.header("accept", "text/html").send();
+        soon(asked).await.unwrap().text().await.unwrap()
+    };
+    let says = "this account will administer the gateway";
+    assert!(page().await.contains(says));
+    let arguments = [
+        "user",
+        "add",
+        "ann@example.com",
+        "--group",
+        "gateway-admin",
+        "--password-stdin",
+        "--json",
+    ];
+    site.run_with_input(&arguments, PASSWORD).document(0);
+    let void = page().await;
+    assert!(!void.contains(says), "{void}");
+    assert!(void.contains("aria-invalid"), "the invitation is void: {void}");
+    gateway.stop();
 }

@@ -48,7 +48,8 @@ impl Backup {
         } else {
             self.to
         };
-        let new = NewFile::in_nobodys_place(&path)?;
+        let made = NewFile::in_nobodys_place(&path);
+        let new = client.exported(ExportPurpose::Backup, &self.reason, made).await?;
         let mut export = client.export(ExportPurpose::Backup, &self.reason).await?;
         let written = write(&mut export, new, &path, json).await;
         let read = client

@@ -39,7 +39,9 @@ impl StoreExport {
                 .await?;
             return Ok(None);
         };
-        let file = NewFile::beside(path)?;
+        let file = client
+            .exported(ExportPurpose::Export, &self.reason, NewFile::beside(path))
+            .await?;
         let mut export = client.export(ExportPurpose::Export, &self.reason).await?;
         let written = write(&mut export, file, path, json).await;
         let summary = client

@@ -52,8 +52,13 @@ impl UserImport {
         let mut file = standard_stream::open_seekable_input(path).map_err(unreadable)?;
         let size = file.metadata().map_err(unreadable)?.len();
         let mut outcome = ImportTally::new(&self, json);
-        self.check(&file, client, &mut outcome)?;
+        if !self.verbose {
+            client.keep_audit_log_off_the_terminal();
+        }
+        let none = self.check(&file, client, &mut outcome)?;
         if outcome.refused_count > 0 {
+            // The gateway refuses them too, and has it on record.
+            client.note(Command::ImportLines(none), &self.reason).await;
             let message = format!(
                 "{} of {} lines of {} are none of an htpasswd file with bcrypt hashes; nothing was imported",
                 outcome.refused_count,
@@ -68,9 +73,6 @@ impl UserImport {
                 path.display()
             ))
         })?;
-        if !self.verbose {
-            client.keep_audit_log_off_the_terminal();
-        }
         let mut outcome = ImportTally::new(&self, json);
         let progress = Progress::new(json || self.verbose);
         let batches = stream::try_unfold(LineReader::of(&file), async |mut lines| {
@@ -98,22 +100,37 @@ impl UserImport {
         outcome.into_output(path)
     }
 
-    /// Refuses what no gateway would take, whatever accounts there are.
-    fn check(&self, file: &File, client: &AdminClient, outcome: &mut ImportTally) -> Result<(), Failure> {
+    /// Refuses what no gateway would take, whatever accounts there are. The first lines of that kind.
+    fn check(
+        &self,
+        file: &File,
+        client: &AdminClient,
+        outcome: &mut ImportTally,
+    ) -> Result<HtpasswdLines, Failure> {
         let host = client.config().public_url.host_str().unwrap_or_default();
         let mut lines = LineReader::of(file);
+        let mut none = HtpasswdLines {
+            first: 1,
+            text: String::new(),
+        };
         loop {
             match lines.next() {
                 Ok(Some(text)) => match HtpasswdLine::read(&text).map(|line| (line, line.account(host))) {
-                    Some((line, Err(error))) => outcome.refuse(RefusedLine {
-                        line: lines.number,
-                        name: line.name().to_owned(),
-                        reason: CommandError::from(error).message,
-                    }),
+                    Some((line, Err(error))) => {
+                        outcome.refuse(RefusedLine {
+                            line: lines.number,
+                            name: line.name().to_owned(),
+                            reason: CommandError::from(error).message,
+                        });
+                        if outcome.refused_count <= TOLD as u64 {
+                            none.text.push_str(text.trim_end());
+                            none.text.push('\n');
+                        }
+                    }
                     Some((_, Ok(_))) => outcome.passed_count += 1,
                     None => {}
                 },
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(none),
                 Err(wrong) => return Err(wrong.failure(&self.htpasswd)),
             }
         }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::joined;
 use crate::api::AccountList;
 use crate::cli::admin_client::AdminClient;
-use crate::cli::output::{CommandOutput, Failure};
+use crate::cli::output::{CommandOutput, Failure, mention};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
 use crate::control::{AccountQuery, Command, USERS_A_PAGE};
@@ -38,6 +38,9 @@ impl List {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
         let list = self.find(client).await?;
         let accounts = &list.accounts;
+        for which in &list.unreadable {
+            mention(format_args!("cannot be read: {which}"));
+        }
         let now = Clock::system().now();
         let rows = accounts.iter().map(|account| {
             [
@@ -65,8 +68,8 @@ impl List {
         let most = self.limit.map_or(usize::MAX, |limit| limit as usize);
         let waiting = self.waiting.then_some(AccountStatus::AwaitingApproval);
         let mut list = AccountList {
-            accounts: Vec::new(),
             next: self.after.clone(),
+            ..AccountList::default()
         };
         loop {
             let query = AccountQuery {
@@ -80,6 +83,7 @@ impl List {
             };
             let page: AccountList = client.send(Command::FindUsers(query)).await?;
             list.accounts.extend(page.accounts);
+            list.unreadable.extend(page.unreadable);
             list.next = page.next;
             if list.next.is_none() || list.accounts.len() >= most {
                 return Ok(list);

@@ -1,6 +1,5 @@
 //! What the pages look like.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use super::access::{NOT_A_LINK, is_link};
 use crate::colour::Colour;
 use crate::config::BrandingConfig;
 use crate::config::toml_document::KeyPath;
+use crate::regular_file;
 
 /// The largest logo, in bytes: it is part of every page.
 const LARGEST_LOGO: usize = 64 << 10;
@@ -39,7 +39,7 @@ pub(super) fn validate(branding: &BrandingConfig, findings: &mut Findings<'_, '_
 
 fn require_logo(path: &Path) -> Result<(), String> {
     let mut content = Vec::new();
-    File::open(path)
+    regular_file::open(path)
         .and_then(|file| file.take(LARGEST_LOGO as u64 + 1).read_to_end(&mut content))
         .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     if content.len() > LARGEST_LOGO {

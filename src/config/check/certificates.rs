@@ -1,6 +1,5 @@
 //! Certificates and their keys.
 
-use std::fs::{self, File};
 use std::path::Path;
 
 use rustls_pki_types::pem::PemObject as _;
@@ -10,6 +9,7 @@ use x509_parser::extensions::GeneralName;
 use super::Findings;
 use crate::config::toml_document::KeyPath;
 use crate::config::{Config, HostPattern, LooseMode, require_private};
+use crate::regular_file;
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let (mut covered, mut is_any_read) = (Vec::new(), false);
@@ -66,7 +66,8 @@ fn is_covered(pattern: &HostPattern, covered: &[String]) -> bool {
 /// The hosts that the certificate in a file is for.
 fn names_of(file: &Path) -> Result<Vec<String>, String> {
     require_path(file)?;
-    let pem = fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let pem =
+        regular_file::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     let not_one = || format!("{} has no certificate in PEM form", file.display());
     let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| not_one())?;
     let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).map_err(|_| not_one())?;
@@ -102,7 +103,7 @@ fn require_path(path: &Path) -> Result<(), String> {
 fn require_key(path: &Path) -> Result<Option<LooseMode>, String> {
     require_path(path)?;
     let unreadable = |error| format!("{} cannot be read: {error}", path.display());
-    let file = File::open(path).map_err(unreadable)?;
+    let file = regular_file::open(path).map_err(unreadable)?;
     let loose = require_private(path, &file).map_err(|error| error.to_string())?;
     PrivateKeyDer::from_pem_reader(file)
         .map(|_| loose)

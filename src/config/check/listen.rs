@@ -1,7 +1,6 @@
 //! Where the gateway listens, and what it is called.
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tracing_subscriber::EnvFilter;
 
@@ -60,12 +59,16 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             "no address: the gateway would serve nobody",
         );
     }
-    let mut taken = HashSet::new();
+    let mut taken: Vec<SocketAddr> = Vec::new();
     for (key, addresses) in [("https", &listen.https), ("http", &listen.http)] {
         for (index, address) in addresses.iter().enumerate() {
-            if address.port() != 0 && !taken.insert(*address) {
-                let path = KeyPath::from("listen").key(key).index(index);
-                findings.error(&path, "the same address twice");
+            let path = KeyPath::from("listen").key(key).index(index);
+            match taken.iter().find(|other| overlap(**other, *address)) {
+                Some(other) if other == address => findings.error(&path, "the same address twice"),
+                Some(other) => {
+                    findings.error(&path, format!("overlaps {other}: only one of both can listen"));
+                }
+                None => taken.push(*address),
             }
         }
     }
@@ -76,7 +79,7 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             "not an address and a port",
             Some("write \"127.0.0.1:9464\", or \"\" to switch it off".to_owned()),
         ),
-        Ok(Some(address)) if address.port() != 0 && taken.contains(&address) => {
+        Ok(Some(address)) if taken.iter().any(|other| overlap(*other, address)) => {
             findings.error(&ops, "the same address as one that serves people");
         }
         Ok(Some(address)) if !address.ip().is_loopback() => {
@@ -105,6 +108,23 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             "reachable by others, who do not know the local authority: set `tls.certificates`",
         );
     }
+}
+
+/// Whether one address is the other, or one of all those that the other stands for.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |all: IpAddr, one: IpAddr| match all {
+        IpAddr::V4(all) => all.is_unspecified() && one.is_ipv4(),
+        IpAddr::V6(all) => all.is_unspecified() && (one.is_ipv6() || takes_both()),
+    };
+    let (here, there) = (one.ip(), other.ip());
+    let port = one.port();
+    port != 0 && port == other.port() && (here == there || covers(here, there) || covers(there, here))
+}
+
+/// Whether all addresses of IPv6 are those of IPv4 too, as the system has it.
+fn takes_both() -> bool {
+    let set = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only");
+    set.is_ok_and(|set| set.trim() == "0")
 }
 
 fn check_cookie(config: &Config, findings: &mut Findings<'_, '_>) {

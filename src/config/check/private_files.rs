@@ -1,6 +1,5 @@
 //! The store, the mail and the keys: what must be there, and for nobody else's eyes.
 
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,6 +9,7 @@ use crate::config::{
     Config, HostPattern, MailTransport, PostgresTls, PostgresUrl, SecretSource, StoreLocation,
     require_private,
 };
+use crate::regular_file;
 use crate::trust_anchors::read_trust_anchors;
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -68,7 +68,9 @@ fn warn_of_loose_modes(config: &Config, findings: &mut Findings<'_, '_>) {
         let SecretSource::File { file } = source else {
             continue;
         };
-        let Ok(opened) = File::open(file) else { continue };
+        let Ok(opened) = regular_file::open(file) else {
+            continue;
+        };
         if let Ok(Some(loose)) = require_private(file, &opened) {
             findings.warn(&path, format!("{}: {loose}", file.display()));
         }
@@ -119,7 +121,7 @@ fn check_master_key(key: &SecretSource, store: Option<&StoreLocation>, findings:
                 );
             }
             // It is made at first start, so it need not be there.
-            match File::open(file) {
+            match regular_file::open(file) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => findings.error(&path, format!("{} cannot be read: {error}", file.display())),
                 Ok(opened) => {

@@ -12,7 +12,7 @@ use crate::model::{AccessKeyId, KeyScope};
 use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
-use crate::portal::reauthenticate::require_reauthentication;
+use crate::portal::reauthenticate::{is_trusted, require_reauthentication};
 use crate::portal::request_context::RequestContext;
 use crate::portal::response::ResponseOutcome;
 use crate::portal::signed_in::SignedInRequest;
@@ -48,11 +48,12 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
 /// `change`: "disable", "enable" or "revoke" for `access_key`; "revoke-older" for those older than the password; without it `name` and `days` of a new one.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
     let asked = KeyAction::of(&fields).ok_or(Problem::NotFound)?;
-    // Whoever finds an open browser may switch a key off, and gets none.
-    if matches!(
+    // Whoever finds an open browser may switch a key off, and gets none; whoever has a key does nothing to another.
+    let gives = matches!(
         asked,
         KeyAction::Create | KeyAction::Change(_, AccessKeyChange::Enable)
-    ) {
+    );
+    if gives || !is_trusted(cx) {
         require_reauthentication(cx, place(AccountPage::Keys), &mut fields).await?;
     }
     let by = Actor::owner(cx.user.session, None);

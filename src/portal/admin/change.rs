@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::account::{self, PageMessage};
 use super::{ActDone, unknown_action};
 use crate::api::{EndedSessions, ResetLink};
-use crate::ids::SessionId;
+use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, AccountStatus};
 use crate::portal::form_errors::{Errors, FormRefusal};
 use crate::portal::forms::Fields;
@@ -39,7 +39,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
     let seen = AccountVersion::named(fields.text("version"));
     match accounts.change_version(name, seen, change, by, &origin).await {
         Ok(account) if cx.wants_json() => account::show(cx, account, PageMessage::default()).await,
-        Ok(account) => Ok(cx.see_other(&shown(&account, action))),
+        Ok(account) => Ok(cx.see_other(&shown(account.id, action))),
         Err(error) => refused_change(cx, name, error).await,
     }
 }
@@ -47,18 +47,17 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
 async fn end_sessions(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
     let action = fields.text("action");
-    let account = accounts.find(name).await?;
-    let id = account.id.to_string();
+    let account = accounts.locate(name).await?;
     let ended = if action == "end-sessions" {
-        accounts.end_sessions(&id, by, &origin).await
+        accounts.end_sessions(&account, by, &origin).await
     } else {
         let session = fields.text("session").parse::<SessionId>();
         let session = session.map_err(|_| Problem::NotFound)?;
-        accounts.end_session(session, Some(&id), by, &origin).await
+        accounts.end_session(session, Some(account.id), by, &origin).await
     };
     match ended {
         Ok(ended_count) => {
-            let to = shown(&account, action);
+            let to = shown(account.id, action);
             Ok(cx.json_or_see_other(StatusCode::OK, &EndedSessions { ended_count }, &to))
         }
         Err(error) => refused_change(cx, name, error).await,
@@ -81,8 +80,8 @@ async fn delete(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
 }
 
 /// The account's page, with what was done.
-fn shown(account: &Account, action: &str) -> String {
-    let id = account.id.to_string();
+fn shown(account: AccountId, action: &str) -> String {
+    let id = account.to_string();
     with_query(AdminPage::Account.path(), &[("id", &id), ("done", action)])
 }
 

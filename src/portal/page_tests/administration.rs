@@ -163,6 +163,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
     let last = refused_for("action", "admin.last-administrator");
     let found = AccountPage {
         accounts: vec![waiting(), account()],
+        unreadable: vec!["account 0190: unknown version 9".to_owned()],
         next: Some("after".to_owned()),
     };
     let search = Search {

@@ -351,7 +351,7 @@ async fn an_htpasswd_file_is_imported_line_by_line() {
 async fn an_account_of_a_file_is_one_that_could_have_been_made() {
     let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.account(EMAIL).await;
-    assert!(Accounts::require_possible(&ann).is_ok());
+    assert!(Accounts::require_possible(&ann, &SignupConfig::default()).is_ok());
     let grouped = |group: &str| Account {
         groups: group_set(&[group]),
         ..ann.clone()
@@ -373,18 +373,21 @@ async fn an_account_of_a_file_is_one_that_could_have_been_made() {
             ..ann.clone()
         },
     ] {
-        assert!(Accounts::require_possible(&account).is_err(), "{account:?}");
+        assert!(
+            Accounts::require_possible(&account, &SignupConfig::default()).is_err(),
+            "{account:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_file_makes_no_account_that_no_other_way_in_makes() {
     let account = TestEnv::new().await.add(EMAIL, &["ops"]).await;
-    assert!(Accounts::require_possible(&account).is_ok());
+    assert!(Accounts::require_possible(&account, &SignupConfig::default()).is_ok());
     let changed = |change: &dyn Fn(&mut Account)| {
         let mut changed = account.clone();
         change(&mut changed);
-        Accounts::require_possible(&changed)
+        Accounts::require_possible(&changed, &SignupConfig::default())
     };
     let at_cost = |cost: u32| HASH.replace("$05$", &format!("${cost:02}$"));
     for hash in [
@@ -422,8 +425,9 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_erro
         sessions.push(world.sign_in(EMAIL, PASSWORD).await.unwrap().session);
     }
     let (accounts, by, origin) = (&world.services.accounts, tester(), client());
+    let ann = accounts.locate("ann").await.unwrap();
     let recorded = accounts
-        .end_session(sessions[0].id(), Some("ann"), &by, &origin)
+        .end_session(sessions[0].id(), Some(ann.id), &by, &origin)
         .await;
     assert_eq!(recorded.unwrap(), 1);
     assert!(sessions[0].ended().is_cancelled());
@@ -437,7 +441,7 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_erro
     let one = accounts.end_session(sessions[1].id(), None, &by, &origin).await;
     assert!(matches!(one, Err(AccountError::Unrecorded(_))), "{one:?}");
     assert!(sessions[1].ended().is_cancelled());
-    let rest = accounts.end_sessions(EMAIL, &by, &origin).await;
+    let rest = accounts.end_sessions(&ann, &by, &origin).await;
     assert!(matches!(rest, Err(AccountError::Unrecorded(_))), "{rest:?}");
     assert!(sessions[2].ended().is_cancelled());
 }

@@ -45,7 +45,7 @@ const MAILS_A_CLIENT: u32 = 100;
 const MAILS_AN_ADDRESS: u32 = 3;
 
 /// The time in which mails are counted.
-const WINDOW: Duration = Duration::from_hours(1);
+pub const WINDOW: Duration = Duration::from_hours(1);
 
 /// An address that nobody has (RFC 2606). A mail to it waits like every other, and is dropped when it is due.
 pub(super) const NOBODY: &str = "nobody@nobody.invalid";

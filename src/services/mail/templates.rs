@@ -1,6 +1,5 @@
 //! What a mail is written with: texts, the operator's name, where links lead.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use super::message::html;
 use crate::colour::Colour;
 use crate::config::Config;
 use crate::model::{Account, MailOrigin};
+use crate::regular_file;
 use crate::text::{Lang, Texts, fill};
 
 /// The template of mails, by the name under which an operator's own is in `branding.folder`.
@@ -150,7 +150,7 @@ fn template(folder: &Path) -> Result<String, MailError> {
         return Ok(built_in());
     }
     let own = folder.join(LETTER);
-    match fs::read_to_string(&own) {
+    match regular_file::read_to_string(&own) {
         Ok(own) => Ok(own),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(built_in()),
         Err(error) => Err(MailError::Template(format!(

@@ -97,10 +97,17 @@ async fn find(
     let has_more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| has_more).map(place).transpose()?;
-    Ok(AccountPage {
-        accounts: rows.iter().map(accounts::read_found).collect::<Result<_, _>>()?,
+    let mut page = AccountPage {
         next: next.map(|place| place.write()),
-    })
+        ..AccountPage::default()
+    };
+    for row in &rows {
+        match accounts::read_found(row) {
+            Err(OperationError::Store(StoreError::Corrupt(why))) => page.unreadable.push(why),
+            found => page.accounts.push(found?),
+        }
+    }
+    Ok(page)
 }
 
 fn place(row: &Row) -> Result<AccountCursor, OperationError> {

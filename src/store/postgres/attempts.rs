@@ -92,6 +92,9 @@ impl Attempts {
         subject: LockoutSubject,
         policy: LockoutPolicy,
     ) -> Result<AttemptOutcome, OperationError> {
+        if let Some(left) = self.seen_locked(tx, subject, policy).await? {
+            return Ok(AttemptOutcome::Locked(left));
+        }
         let place = self.lock(tx, subject).await?;
         let found = place.failures(tx).await?;
         let is_new = found.is_none();
@@ -103,6 +106,23 @@ impl Attempts {
             self.put(tx, &place, failures.clone()).await?;
         }
         Ok(counted.attempt())
+    }
+
+    /// For how long a subject is locked, as far as one look tells. Nothing is written for whoever is: to lock an account's
+    /// row is to write, and by the time that takes it would be told that there is one (S13).
+    async fn seen_locked(
+        &self,
+        tx: &Transaction<'_>,
+        subject: LockoutSubject,
+        policy: LockoutPolicy,
+    ) -> Result<Option<Duration>, OperationError> {
+        let place = match subject {
+            LockoutSubject::Account(id) => AttemptKey::Account(id),
+            LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id),
+            LockoutSubject::Unknown(_) => self.among_names(subject),
+        };
+        let failures = place.failures(tx).await?;
+        Ok(failures.and_then(|failures| self.counting.left(&failures, policy)))
     }
 
     /// Forgets failures and lock.
@@ -211,9 +231,12 @@ impl Attempts {
             }
             LockoutSubject::Unknown(_) => {}
         }
+        Ok(self.among_names(subject))
+    }
+
+    fn among_names(&self, subject: LockoutSubject) -> AttemptKey {
         let digest = attempt_counter::name_of(subject);
-        let set = attempt_counter::set_of(&self.names_key, &digest);
-        Ok(AttemptKey::Name(set, digest))
+        AttemptKey::Name(attempt_counter::set_of(&self.names_key, &digest), digest)
     }
 
     async fn put(

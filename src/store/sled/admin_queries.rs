@@ -181,7 +181,13 @@ fn find(
             }
             looked += 1;
             last = Some(key.clone());
-            let account = account_at(tree, key, value)?;
+            let account = match account_at(tree, key, value) {
+                Err(StoreError::Corrupt(why)) => {
+                    page.unreadable.push(why);
+                    continue;
+                }
+                found => found?,
+            };
             let is_first = text.as_deref().is_none_or(|text| {
                 first_term(&account, text).is_some_and(|term| key == &key::term(&term, account.id))
             });

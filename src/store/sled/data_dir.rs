@@ -223,6 +223,20 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
     }
 }
 
+/// Refuses what a start would refuse, as far as that shows without making anything. Whoever is root asks for the user of
+/// the service.
+pub(super) fn check(path: &Path) -> io::Result<Result<(), StoreError>> {
+    if !path.exists() {
+        return Ok(Ok(()));
+    }
+    if !SystemUser::current().is_root()
+        && let Err(refusal) = refuse_another_users(path)?
+    {
+        return Ok(Err(refusal));
+    }
+    refuse_foreign(path, UNFINISHED)
+}
+
 /// Refuses a folder that another user keeps a store in, or that another user alone can write: what root makes there, its
 /// owner cannot open.
 fn refuse_another_users(path: &Path) -> io::Result<Result<(), StoreError>> {

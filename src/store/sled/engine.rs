@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ::sled::{Batch, Db, IVec, Tree};
 
+use super::engine_settings;
 use super::lost_changes::LostChanges;
 use super::rows::{Changes, Row};
 use super::snapshot::{Snapshot, Snapshots};
@@ -67,7 +68,13 @@ impl Engine {
         if let Err(error) = LostChanges::notice(&self.folder) {
             tracing::error!(%error, "whether the store's log is as it was written cannot be told");
         }
-        let db = match open_files(&self.folder) {
+        let opened = open_files(&self.folder);
+        if opened.is_err()
+            && let Some(fault) = engine_settings::fault(&self.folder)
+        {
+            return Err(fault);
+        }
+        let db = match opened {
             Err(StoreError::Corrupt(_)) if unreadable_snapshot::drop_from(&self.folder)? => {
                 await_release(&self.folder)?;
                 open_files(&self.folder)

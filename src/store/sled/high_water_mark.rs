@@ -19,7 +19,10 @@ use super::engine_log::EngineLog;
 use super::unreadable_snapshot;
 use crate::clock::Clock;
 
-const FILE: &str = "high-water-mark.json";
+pub(super) const FILE: &str = "high-water-mark.json";
+
+/// Is there as soon as a mark was written: that one is missing then means something.
+const BEGUN: &str = "high-water-mark.begun";
 
 /// Between two times that it is written.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -41,23 +44,18 @@ struct MarkFile {
     checksum: u32,
 }
 
+/// There was a mark, and it is missing or cannot be read.
+#[derive(Debug)]
+pub(super) struct MarkLost;
+
 impl HighWaterMark {
-    /// That of the store in the folder; none if there is none, or it cannot be read.
-    pub(super) fn read(folder: &Path) -> Option<Self> {
-        let file = folder.join(FILE);
-        let text = match fs::read(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "how far the store's log went cannot be read");
-                return None;
-            }
-        };
-        let read = Self::parse(&text);
-        if read.is_none() {
-            tracing::warn!(file = %file.display(), "how far the store's log went cannot be read");
+    /// That of the store in the folder; none if it never had one.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, MarkLost> {
+        match fs::read(folder.join(FILE)) {
+            Ok(text) => Self::parse(&text).map(Some).ok_or(MarkLost),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !folder.join(BEGUN).exists() => Ok(None),
+            Err(_) => Err(MarkLost),
         }
-        read
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -225,7 +223,11 @@ impl MarkFollower {
         self.log.sync()?;
         self.position = end;
         self.mark.push(end, self.clock.now());
-        write_durably(&self.folder, FILE, &self.mark.text()?)
+        write_durably(&self.folder, FILE, &self.mark.text()?)?;
+        if !self.folder.join(BEGUN).exists() {
+            write_durably(&self.folder, BEGUN, &[])?;
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::engine_log::EngineLog;
-use super::high_water_mark::{HighWaterMark, write_durably};
+use super::high_water_mark::{self, HighWaterMark, MarkLost, write_durably};
 use super::unreadable_snapshot;
 
 /// The alarm: it stays until the operator removes it.
@@ -22,34 +22,52 @@ pub(super) struct LostChanges {
     after: Option<Timestamp>,
     /// When the last change was made of which it is known.
     until: Option<Timestamp>,
+    /// The high-water mark is lost, so whether changes are cannot be told.
+    #[serde(default)]
+    mark_is_lost: bool,
     /// Where the store is.
     #[serde(skip)]
     folder: PathBuf,
 }
 
 impl LostChanges {
+    /// Those of which no time is known.
+    fn untold(folder: PathBuf) -> Self {
+        Self {
+            after: None,
+            until: None,
+            mark_is_lost: false,
+            folder,
+        }
+    }
+
     /// Those that were noticed in a folder, ever since.
     pub(super) fn noticed(folder: &Path) -> Option<Self> {
         let folder = folder.to_owned();
         match fs::read(folder.join(FILE)) {
             Ok(text) => {
-                let read = serde_json::from_slice(&text).ok();
-                let (after, until) = read.map_or((None, None), |lost: Self| (lost.after, lost.until));
-                Some(Self { after, until, folder })
+                let read: Option<Self> = serde_json::from_slice(&text).ok();
+                Some(Self {
+                    folder: folder.clone(),
+                    ..read.unwrap_or(Self::untold(folder))
+                })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(_) => Some(Self {
-                after: None,
-                until: None,
-                folder,
-            }),
+            Err(_) => Some(Self::untold(folder)),
         }
     }
 
     /// Those that the engine will forget when it opens the folder. Changes nothing.
     pub(super) fn find(folder: &Path) -> io::Result<Option<Self>> {
-        let Some(mark) = HighWaterMark::read(folder) else {
-            return Ok(None);
+        let mark = match HighWaterMark::read(folder) {
+            Ok(Some(mark)) => mark,
+            Ok(None) => return Ok(None),
+            Err(MarkLost) => {
+                return Ok(Some(Self {
+                    mark_is_lost: true,
+                    ..Self::untold(folder.to_owned())
+                }));
+            }
         };
         let (Some((end, until)), Some(log)) = (mark.newest(), EngineLog::open(folder)?) else {
             return Ok(None);
@@ -59,7 +77,7 @@ impl LostChanges {
         Ok(damage.map(|position| Self {
             after: mark.time_before(position),
             until: Some(until),
-            folder: folder.to_owned(),
+            ..Self::untold(folder.to_owned())
         }))
     }
 
@@ -69,6 +87,9 @@ impl LostChanges {
             return Ok(());
         };
         if let Some(earlier) = Self::noticed(folder) {
+            if lost.mark_is_lost {
+                return Ok(());
+            }
             lost.after = earlier.after.min(lost.after);
         }
         // Where it cannot be put down it is told at least.
@@ -78,8 +99,17 @@ impl LostChanges {
 
 impl fmt::Display for LostChanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let db = self.folder.join("db");
-        write!(f, "{} was damaged, and what was decided", db.display())?;
+        let file = |name: &str| self.folder.join(name);
+        if self.mark_is_lost {
+            let (mark, db) = (file(high_water_mark::FILE), file("db"));
+            let (mark, db) = (mark.display(), db.display());
+            write!(
+                f,
+                "{mark} is gone or was damaged, which tells whether {db} is whole: what was decided last"
+            )?;
+        } else {
+            write!(f, "{} was damaged, and what was decided", file("db").display())?;
+        }
         if let Some(after) = self.after {
             write!(f, " after {after:.0}")?;
         }

@@ -14,6 +14,7 @@ mod committer;
 mod data_dir;
 mod engine;
 mod engine_log;
+mod engine_settings;
 mod export;
 mod high_water_mark;
 mod import;
@@ -83,6 +84,11 @@ impl SledStore {
     /// Whether there is a store in the folder `path`, or what is left of one.
     pub fn is_made(path: &Path) -> Result<bool, StoreError> {
         data_dir::is_made(path).map_err(data_dir::at(path))
+    }
+
+    /// Refuses a folder in which [`open`](Self::open) would not make or open a store, as far as that shows without doing so.
+    pub fn check(path: &Path) -> Result<(), StoreError> {
+        data_dir::check(path).map_err(data_dir::at(path))?
     }
 
     /// The fingerprint of the master key that seals the data key of the store in the folder `path`, as the last process

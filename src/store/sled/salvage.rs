@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::SledStore;
 use super::data_dir::{self, at};
 use super::engine::{Engine, PIECE};
+use super::engine_settings;
 use super::export::record_of;
 use super::key::{self, RowKind};
 use super::lost_changes::LostChanges;
@@ -46,6 +47,7 @@ impl SledStore {
         let copy = builder.prefix(".vestibule-salvage-").tempdir_in(scratch);
         let copy = copy.map_err(at(scratch))?;
         copy_engine(path, copy.path()).map_err(at(scratch))?;
+        engine_settings::drop_damaged(copy.path())?;
         let engine = Engine::new(copy.path());
         engine
             .open()

@@ -317,3 +317,37 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_told_of_alike_b
     assert_eq!(refusals, json!([]), "nothing was refused");
     program.stop();
 }
+
+#[test]
+fn what_comes_to_nothing_before_the_gateway_is_asked_is_on_record_too() {
+    let site = site();
+    fs::write(site.path("people"), format!("ann:{HASH}\nno colon\n")).unwrap();
+    let refused: &[&[&str]] = &[
+        &["store", "export", "--output", "no-folder/all.jsonl"],
+        &["store", "backup", "no-folder/all.jsonl"],
+        &["user", "import", "--htpasswd", "people"],
+    ];
+    let refuse = || {
+        for arguments in refused {
+            let done = site.run(&[*arguments, &["--json"]].concat());
+            assert_eq!(done.status, 1, "{arguments:?}: {}", done.stdout);
+        }
+    };
+    refuse();
+    assert!(!site.path("data/store").exists(), "no store is made for it");
+    add(&site, "root1@example.com", &["--group", "gateway-admin"]);
+    let recorded = || {
+        let found = site.list(&["audit", "--failures", "--limit", "100"]);
+        let found = found.as_array().unwrap().iter();
+        let names = found.map(|event| event["event"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let all = ["store-export", "store-backup", "account-add"];
+    refuse();
+    assert_eq!(recorded(), all);
+    let (gateway, _) = Program::start(&site);
+    refuse();
+    assert_eq!(recorded(), [all, all].concat());
+    assert_eq!(site.list(&["user", "list"]).as_array().unwrap().len(), 1);
+    gateway.stop();
+}

@@ -56,6 +56,14 @@ fn an_import_takes_no_record_that_no_gateway_keeps() {
             "bcrypt",
         ),
         ("account", "language", json!("../ko"), "language"),
+        ("account", "username", json!("root"), "reserved"),
+        ("account", "username", json!("ad.min"), "reserved"),
+        (
+            "account",
+            "username",
+            json!("0199c3f0-7b1a-7000-8000-0123456789ab"),
+            "reserved",
+        ),
         ("account", "groups", json!(groups), "1000 groups"),
         ("account", "created_at", far.clone(), "still to come"),
         ("account", "password_changed_at", far.clone(), "still to come"),
@@ -77,6 +85,55 @@ fn an_import_takes_no_record_that_no_gateway_keeps() {
             "{kind} {field}: {error}"
         );
     }
+}
+
+#[test]
+fn what_an_import_takes_lasts_no_longer_than_a_gateway_would_have_it() {
+    let from = site();
+    add(&from, "ann@example.com", &[]);
+    from.ask(&["user", "reset-link", "ann@example.com"]);
+    from.ask(&["store", "export", "--output", "all.jsonl"]);
+    let file = fs::read_to_string(from.path("all.jsonl")).unwrap();
+    let mut lines: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let far = json!("9999-12-30T00:00:00Z");
+    let at = lines.iter().position(|line| line.get("mailed-token").is_some());
+    let at = at.unwrap();
+    lines[at]["mailed-token"]["expires_at"] = far.clone();
+    let mail = json!({ "mail": "0199c3f0-7b1a-7000-8000-0123456789ab", "until": far });
+    let sent = json!({ "address": "ann@example.com", "mails": [mail] });
+    lines.insert(at + 1, json!({ "address-mails": sent }));
+    let end = &mut lines.last_mut().unwrap()["end"];
+    end["records"] = json!(end["records"].as_u64().unwrap() + 1);
+    end["counts"]["address-mails"] = json!(1);
+
+    let to = site();
+    fs::create_dir(to.path("certs")).unwrap();
+    fs::copy(from.path("certs/master.key"), to.path("certs/master.key")).unwrap();
+    fs::write(to.path("forged.jsonl"), sealed(&lines)).unwrap();
+    let imported = to.ask(&["store", "import", "forged.jsonl"]);
+    assert_eq!(
+        imported["left_out"], 1,
+        "a link that lasts for ever is none: {imported}"
+    );
+    to.ask(&["store", "export", "--output", "again.jsonl"]);
+    let again = fs::read_to_string(to.path("again.jsonl")).unwrap();
+    assert!(!again.contains("9999"), "{again}");
+    assert!(!again.contains("{\"mailed-token\""), "{again}");
+    let kept: Value = again
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|line| line.get("address-mails").is_some())
+        .unwrap();
+    let until: jiff::Timestamp = kept["address-mails"]["mails"][0]["until"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let hour = std::time::Duration::from_hours(1);
+    assert!(until <= vestibule::clock::Clock::system().now() + hour, "{kept}");
 }
 
 #[test]

@@ -222,7 +222,10 @@ fn a_gateway_that_was_tried_out_is_found_in_its_folder() {
 fn commands_that_only_read_make_nothing() {
     let site = site();
     for (line, says) in [
-        ("user list", json!({ "accounts": [], "next": null })),
+        (
+            "user list",
+            json!({ "accounts": [], "unreadable": [], "next": null }),
+        ),
         ("invite list", json!({ "invitations": [] })),
         ("key list", json!({ "access_keys": [] })),
         ("session list", json!({ "sessions": [], "next": null })),

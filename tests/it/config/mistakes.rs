@@ -460,3 +460,40 @@ fn a_logo_is_a_small_picture() {
         assert_eq!(errors(&text).is_empty(), passes, "{:?}", errors(&text));
     }
 }
+
+#[test]
+fn listeners_that_overlap_are_refused() {
+    for (listen, at) in [
+        (
+            "https = [\"127.0.0.1:8443\", \"0.0.0.0:8443\"]",
+            "listen.https[1]: overlaps 127.0.0.1:8443",
+        ),
+        (
+            "https = [\"0.0.0.0:8443\"]\nhttp = [\"192.0.2.7:8443\"]",
+            "listen.http[0]: overlaps 0.0.0.0:8443",
+        ),
+        (
+            "https = [\"[::]:8443\", \"[::1]:8443\"]",
+            "listen.https[1]: overlaps [::]:8443",
+        ),
+        (
+            "https = [\"0.0.0.0:9464\"]\nops = \"127.0.0.1:9464\"",
+            "listen.ops: ",
+        ),
+    ] {
+        let found = errors(&with(&format!("[listen]\n{listen}")));
+        assert_eq!(found.len(), 1, "{listen}: {found:?}");
+        assert!(found[0].contains(at), "{listen}: {found:?}");
+    }
+    for listen in [
+        "https = [\"127.0.0.1:8443\", \"192.0.2.7:8443\", \"[::1]:8443\"]",
+        "https = [\"127.0.0.1:0\", \"0.0.0.0:0\"]",
+        "https = [\"0.0.0.0:8443\"]\nhttp = [\"0.0.0.0:8080\"]",
+    ] {
+        assert_eq!(
+            errors(&with(&format!("[listen]\n{listen}"))),
+            Vec::<String>::new(),
+            "{listen}"
+        );
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
+use rustix::process::geteuid;
 use serde_json::Value;
 
 use crate::harness::{Program, Site, certify};
@@ -50,9 +53,11 @@ fn refusal(site: &Site) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn what_a_start_would_refuse_check_refuses_where_it_stands() {
     let other = tempfile::tempdir().unwrap();
     certify(other.path());
+    let long = "x".repeat(300);
     for (lines, key, said) in [
         (
             "tls.certificates = [{ cert = \"cert.pem\", key = \"other.pem\" }]",
@@ -103,12 +108,47 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             "nowhere is no folder",
         ),
         ("audit.file = \"no.key/audit.jsonl\"", "audit.file", "no.key"),
+        ("audit.file = \"loop\"", "audit.file", "loop cannot be opened"),
+        (
+            "log.access_file = \"loop\"",
+            "log.access_file",
+            "loop cannot be opened",
+        ),
+        ("audit.file = \"socket\"", "audit.file", "is a socket"),
+        ("log.access_file = \"socket\"", "log.access_file", "is a socket"),
+        (
+            &*format!("audit.file = \"{long}\""),
+            "audit.file",
+            "name too long",
+        ),
+        (
+            &*format!("log.access_file = \"{long}\""),
+            "log.access_file",
+            "name too long",
+        ),
+        (
+            "listen.admin_socket = \"open/admin.sock\"",
+            "listen.admin_socket",
+            "may be written by everybody",
+        ),
+        (
+            "store.url = \"sled:full\"",
+            "store.url",
+            "holds files but no store",
+        ),
+        ("store.url = \"sled:loop\"", "store.url", "loop is no folder"),
     ] {
         let site = site(lines);
         fs::copy(other.path().join("key.pem"), site.path("other.pem")).unwrap();
         put(&site, "no.key", "hunter2");
         fs::create_dir(site.path("folder")).unwrap();
         symlink("not-there", site.path("nowhere")).unwrap();
+        symlink("loop", site.path("loop")).unwrap();
+        let _socket = UnixListener::bind(site.path("socket")).unwrap();
+        fs::create_dir(site.path("full")).unwrap();
+        put(&site, "full/notes", "");
+        fs::create_dir(site.path("open")).unwrap();
+        fs::set_permissions(site.path("open"), Permissions::from_mode(0o777)).unwrap();
         let report = check(&site);
         let errors = report["errors"].as_array().unwrap();
         assert_eq!(errors.len(), 1, "{lines}: {report}");
@@ -120,7 +160,108 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
         assert!(errors[0]["message"].as_str().unwrap().contains(said), "{report}");
         assert!(!report.to_string().contains("hunter2"), "{report}");
         assert!(!site.path("data").exists(), "looking makes nothing");
-        refusal(&site);
+        let refused = refusal(&site);
+        if key == "log.access_file" {
+            let file = lines.split('"').nth(1).unwrap();
+            assert!(refused.contains(file), "the file is named: {refused}");
+        }
+    }
+}
+
+/// Whoever may not write where the gateway would is told so, and what the gateway would make is not made.
+#[test]
+fn what_this_user_may_not_write_check_refuses() {
+    let is_root = geteuid().is_root();
+    for (lines, key, said) in [
+        (
+            "audit.file = \"ro/audit.jsonl\"",
+            "audit.file",
+            "ro cannot be written",
+        ),
+        (
+            "audit.file = \"ro/a/b.jsonl\"",
+            "audit.file",
+            "ro cannot be written",
+        ),
+        (
+            "audit.file = \"ro/file\"",
+            "audit.file",
+            "ro/file cannot be written",
+        ),
+        (
+            "log.access_file = \"ro/a.jsonl\"",
+            "log.access_file",
+            "ro cannot be written",
+        ),
+        (
+            "log.access_file = \"ro/file\"",
+            "log.access_file",
+            "ro/file cannot be written",
+        ),
+        (
+            "listen.admin_socket = \"ro/admin.sock\"",
+            "listen.admin_socket",
+            "ro cannot be written",
+        ),
+        (
+            "listen.admin_socket = \"ro/a/admin.sock\"",
+            "listen.admin_socket",
+            "ro cannot be written",
+        ),
+        (
+            "store.url = \"sled:ro/store\"",
+            "store.url",
+            "ro cannot be written",
+        ),
+        ("store.url = \"sled:ro/empty\"", "store.url", "belongs to root"),
+        (
+            "listen.admin_socket = \"theirs/socket\"",
+            "listen.admin_socket",
+            "is the socket of root",
+        ),
+    ] {
+        if said.contains("root") && !is_root {
+            continue;
+        }
+        let site = site(lines);
+        fs::create_dir(site.path("theirs")).unwrap();
+        let _socket = UnixListener::bind(site.path("theirs/socket")).unwrap();
+        let mut command = site.program(&["check", "--json", "--config", "vestibule.toml"]);
+        if is_root {
+            let owned = ["", "vestibule.toml", "cert.pem", "key.pem", "theirs"].map(|name| site.path(name));
+            let given = Command::new("chown").arg("nobody").args(owned).status();
+            assert!(given.unwrap().success());
+            let mut other = Command::new("setpriv");
+            other
+                .args(["--reuid", "nobody", "--clear-groups"])
+                .arg(command.get_program())
+                .args(command.get_args())
+                .current_dir(site.path(""));
+            command = other;
+        }
+        fs::create_dir_all(site.path("ro/empty")).unwrap();
+        put(&site, "ro/file", "");
+        let modes = [("ro/file", 0o400), ("ro/empty", 0o700), ("ro", 0o555)];
+        for (name, mode) in modes {
+            fs::set_permissions(site.path(name), Permissions::from_mode(mode)).unwrap();
+        }
+        let checked = command.output().unwrap();
+        let report: Value =
+            serde_json::from_slice(&checked.stdout).unwrap_or_else(|error| panic!("{error}: {checked:?}"));
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{lines}: {report}");
+        assert_eq!(
+            (&errors[0]["key"], &errors[0]["line"]),
+            (&key.into(), &1.into()),
+            "{report}"
+        );
+        assert!(errors[0]["message"].as_str().unwrap().contains(said), "{report}");
+        assert_eq!(
+            fs::read_dir(site.path("ro")).unwrap().count(),
+            2,
+            "looking makes nothing"
+        );
+        fs::set_permissions(site.path("ro"), Permissions::from_mode(0o755)).unwrap();
     }
 }
 

@@ -156,3 +156,53 @@ async fn a_mail_that_cannot_be_read_stands_before_no_other() {
     let (_, log) = program.stop();
     assert!(log.contains("a mail cannot be read and is not sent"), "{log}");
 }
+
+#[tokio::test]
+async fn s49_a_row_that_cannot_be_read_hides_no_other_account_from_administrators() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    for name in ["bob", "cat"] {
+        add(&site, &format!("{name}@example.com"));
+    }
+    site.ask(&["user", "set-groups", "ann", "gateway-admin"]);
+    let bob = site.ask(&["user", "show", "bob"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let admin = cookie(&sign_in(&program, &site).await);
+    cluster.sql(
+        &database,
+        "UPDATE account SET record = '{}' WHERE email = 'bob@example.com'",
+    );
+
+    let listed = site.run(&["user", "list", "--json"]);
+    let document = listed.document(0);
+    let others: Vec<_> = document["accounts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|account| account["username"].as_str().unwrap())
+        .collect();
+    assert_eq!(others, ["ann", "cat"]);
+    assert!(
+        document["unreadable"][0].as_str().unwrap().contains(&bob),
+        "{document}"
+    );
+    assert!(
+        listed.stderr.contains("cannot be read") && listed.stderr.contains(&bob),
+        "{}",
+        listed.stderr
+    );
+    let path = "/.auth/admin/accounts";
+    let asked = program.client(&site).get(program.url(path));
+    let asked = asked
+        .header("cookie", &admin)
+        .header("accept", "application/json");
+    let answer = crate::harness::soon(asked.send()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let page: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(page["accounts"].as_array().unwrap().len(), 2, "{page}");
+    assert!(page["unreadable"][0].as_str().unwrap().contains(&bob), "{page}");
+    program.stop();
+}

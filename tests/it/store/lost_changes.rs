@@ -25,6 +25,7 @@ const SEGMENT: usize = 512 << 10;
 const ACCOUNTS: usize = 2000;
 const ALARM: &str = "lost-changes.json";
 const MARK: &str = "high-water-mark.json";
+const BEGUN: &str = "high-water-mark.begun";
 
 /// Names the folder to the process that is killed.
 const FOLDER: &str = "VESTIBULE_MARK_FOLDER";
@@ -181,7 +182,9 @@ async fn what_is_as_it_was_written_raises_no_alarm() {
     let path = written.folder.path();
     // A copy of a closed store, one without the mark, and the store itself, opened and closed again and again.
     let (with, without) = (copied(path), copied(path));
+    // As a version left it that wrote no mark.
     fs::remove_file(without.path().join(MARK)).unwrap();
+    fs::remove_file(without.path().join(BEGUN)).unwrap();
     for path in [path, with.path(), without.path()] {
         for _ in 0..3 {
             assert_eq!(lost(path), None);
@@ -189,11 +192,32 @@ async fn what_is_as_it_was_written_raises_no_alarm() {
         assert_eq!(faults(path).await, Vec::<String>::new());
         assert!(path.join(MARK).exists());
     }
-    // A mark that cannot be read is none.
+}
+
+#[tokio::test]
+async fn a_mark_that_is_gone_or_cannot_be_read_is_an_alarm_until_the_operator_removes_it() {
+    let written = Written::new().await;
+    let path = written.folder.path();
     let far = r#"{"marks":[[18446744073709551615,"2026-05-01T12:00:00Z"]],"checksum":1}"#;
-    for text in ["", "[]", r#"{"marks":[],"checksum":0}"#, r#"{"marks":[[1"#, far] {
-        fs::write(path.join(MARK), text).unwrap();
-        assert_eq!(lost(path), None, "{text}");
+    let unreadable = ["", "[]", r#"{"marks":[],"checksum":0}"#, r#"{"marks":[[1"#, far];
+    for text in unreadable.map(Some).into_iter().chain([None]) {
+        let mark = path.join(MARK);
+        match text {
+            Some(text) => fs::write(&mark, text).unwrap(),
+            None => fs::remove_file(&mark).unwrap(),
+        }
+        let told = lost(path).unwrap_or_else(|| panic!("{text:?}: nobody is told"));
+        for part in [MARK, "gone or was damaged", "store import BACKUP", ALARM] {
+            assert!(told.contains(part), "{text:?}: {part}: {told}");
+        }
+        assert_eq!(
+            lost(path).as_ref(),
+            Some(&told),
+            "{text:?}: the next start says so too"
+        );
+        assert!(faults(path).await.contains(&told), "{text:?}");
+        fs::remove_file(path.join(ALARM)).unwrap();
+        assert_eq!(lost(path), None, "{text:?}");
     }
 }
 

@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use vestibule::clock::{Clock, ManualClock};
+use vestibule::model::LockoutSubject;
 use vestibule::random::Random;
 use vestibule::store::postgres::PostgresStore;
-use vestibule::store::{Import, Store};
+use vestibule::store::{AttemptOutcome, Import, Store};
 
 use super::conformance::{Harness, OpenStore, conformance};
-use super::samples::noon;
+use super::samples::{POLICY, account, noon};
 use crate::harness::Cluster;
 
 /// A store in a database of its own.
@@ -87,3 +88,27 @@ fn wait<F: Future>(future: F) -> F::Output {
 }
 
 conformance! { Postgres }
+
+/// A lock on a row is written, and by the time that takes a known account would be told from a name that is nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn s13_an_attempt_at_a_locked_account_writes_nothing() {
+    let harness = Postgres::new();
+    let (store, random) = (harness.store(), harness.random());
+    let ann = account("ann", random);
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let written = || {
+        harness
+            .cluster
+            .sql(&harness.database, "SELECT xmin, xmax FROM account")
+    };
+    let attempt = async || {
+        let subject = LockoutSubject::Account(ann.id);
+        store.record_attempt(subject, POLICY).await.unwrap()
+    };
+    while matches!(attempt().await, AttemptOutcome::Counted(_)) {}
+    let before = written();
+    for _ in 0..3 {
+        assert!(matches!(attempt().await, AttemptOutcome::Locked(_)));
+        assert_eq!(written(), before);
+    }
+}

@@ -198,3 +198,42 @@ async fn rows_of_a_database_that_cannot_be_read_are_passed_over() {
     let is_retired = |line: &&String| line.starts_with("{\"retired-username\"") && line.contains("\"bob\"");
     assert_eq!(lines.iter().filter(is_retired).count(), 1);
 }
+
+#[tokio::test]
+async fn damaged_settings_of_the_engine_are_named_and_salvage_goes_on_without_them() {
+    let harness = Sled::new();
+    let ann = account("ann", harness.random());
+    harness.store().create_accounts(vec![ann]).await.unwrap();
+    let folder = harness.close();
+    let path = folder.path();
+    let file = path.join("conf");
+    let sound = fs::read(&file).unwrap();
+    let mut refused = 0;
+    for place in 0..sound.len() {
+        let mut bytes = sound.clone();
+        bytes[place] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        match SledStore::open(path, Clock::system()) {
+            Ok(store) => assert_eq!(count(&store).await, 1, "{place}"),
+            Err(error) => {
+                refused += 1;
+                let told = error.to_string();
+                let shown = file.display().to_string();
+                assert!(told.contains(&format!("move {shown} away")), "{place}: {told}");
+                assert!(!told.contains("/db"), "{place}: {told}");
+            }
+        }
+        if place % 8 == 0 {
+            let (lines, losses) = salvaged(path).await;
+            assert!(
+                lines.iter().any(|line| line.contains("ann@example.com")),
+                "{place}"
+            );
+            assert_eq!(losses.faults, Vec::<String>::new(), "{place}");
+        }
+    }
+    assert!(refused > 0);
+    fs::remove_file(&file).unwrap();
+    let store = SledStore::open(path, Clock::system()).unwrap();
+    assert_eq!(count(&store).await, 1);
+}
