@@ -38,5 +38,6 @@ pub mod store;
 pub mod system_user;
 pub mod text;
 pub mod trust_anchors;
+pub mod unix_socket;
 pub mod upstream;
 pub mod warning_limit;

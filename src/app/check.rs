@@ -10,13 +10,13 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::BuildError;
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation};
-use crate::control::socket::check_place;
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls};
 use crate::portal::Portal;
 use crate::proxy::Gateway;
 use crate::route::Routes;
 use crate::services::{Audit, MailError, Mailer, check_master_key};
+use crate::unix_socket::check_place;
 
 /// Findings about keys of a configuration that was loaded: each is a key, `tls.certificates[0].key`, and a sentence.
 #[derive(Debug, Default)]
@@ -109,20 +109,9 @@ impl CheckReport {
         }
     }
 
-    /// Whether something else is where the socket and the store belong.
+    /// Whether something else is where sockets and the store belong.
     fn places(&mut self, config: &Config) {
-        let socket = &config.listen.admin_socket;
-        let folder = socket.parent().unwrap_or(Path::new(""));
-        if fs::symlink_metadata(socket).is_ok_and(|about| !about.file_type().is_socket()) {
-            let message = format!("{} is there and is no socket", socket.display());
-            self.error("listen.admin_socket", &message);
-        } else if let Some(file) = no_folder(folder) {
-            self.error("listen.admin_socket", &format!("{} is no folder", file.display()));
-        } else if let Err(error) = check_place(socket) {
-            self.error("listen.admin_socket", &error);
-        } else if let Err(reason) = require_writable_folder(folder) {
-            self.error("listen.admin_socket", &reason);
-        }
+        self.socket("listen.admin_socket", &config.listen.admin_socket);
         if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
             if let Some(file) = no_folder(&folder) {
                 self.error("store.url", &format!("{} is no folder", file.display()));
@@ -131,6 +120,18 @@ impl CheckReport {
             } else if let Err(reason) = require_writable_folder(&folder) {
                 self.error("store.url", &reason);
             }
+        }
+    }
+
+    /// Whether this user can listen at a socket there.
+    fn socket(&mut self, key: &str, socket: &Path) {
+        let folder = socket.parent().unwrap_or(Path::new(""));
+        if let Some(file) = no_folder(folder) {
+            self.error(key, &format!("{} is no folder", file.display()));
+        } else if let Err(error) = check_place(socket) {
+            self.error(key, &error);
+        } else if let Err(reason) = require_writable_folder(folder) {
+            self.error(key, &reason);
         }
     }
 

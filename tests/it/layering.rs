@@ -245,6 +245,17 @@ const EDGES: &[(&str, &str, &str)] = &[
         "system_user",
         "whose files a command of root's would be among",
     ),
+    ("control", "unix_socket", "the administrator's socket is one"),
+    (
+        "unix_socket",
+        "system_user",
+        "the socket of another user stays where it is",
+    ),
+    (
+        "app::check",
+        "unix_socket",
+        "whether a socket can be where it is to be",
+    ),
     ("control::health", "metrics", "what it shows"),
     ("control", "random", "it makes the services"),
     (
