@@ -57,8 +57,9 @@ impl FrameLimiter {
             skip: PREFACE,
             head: [0; HEAD],
             filled: 0,
-            in_head: false,
-            ends_head: false,
+            // The preface is one too: half of it would hold the connection for as long as the client likes.
+            in_head: true,
+            ends_head: true,
             newest: 0,
             opened: 0,
             updates: 0,
@@ -96,7 +97,7 @@ impl FrameLimiter {
         Ok(())
     }
 
-    /// Whether a head, or trailers, came in only in part.
+    /// Whether the preface, a head, or trailers came in only in part.
     pub(super) fn is_in_head(&self) -> bool {
         self.in_head
     }
