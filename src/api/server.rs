@@ -15,6 +15,8 @@ pub struct ServerInfo {
     pub https: Vec<SocketAddr>,
     /// The addresses that redirect.
     pub http: Vec<SocketAddr>,
+    /// Where proxies that ended TLS ask: addresses, and sockets as `unix:` and a path.
+    pub plain: Vec<String>,
     /// The address of the probes, unless they are off.
     pub ops: Option<SocketAddr>,
     /// The sections that the file says otherwise by now; none if it cannot be read.

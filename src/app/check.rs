@@ -2,21 +2,24 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, StoreLocation};
+use crate::config::{Config, PlainAddress, StoreLocation};
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls};
 use crate::portal::Portal;
 use crate::proxy::Gateway;
 use crate::route::Routes;
 use crate::services::{Audit, MailError, Mailer, check_master_key};
-use crate::unix_socket::check_place;
+use crate::unix_socket::{check_place, folder_of};
+
+/// The right of a folder's group, or of everybody, to go through it.
+const OTHERS_ENTER: u32 = 0o011;
 
 /// Findings about keys of a configuration that was loaded: each is a key, `tls.certificates[0].key`, and a sentence.
 #[derive(Debug, Default)]
@@ -112,6 +115,15 @@ impl CheckReport {
     /// Whether something else is where sockets and the store belong.
     fn places(&mut self, config: &Config) {
         self.socket("listen.admin_socket", &config.listen.admin_socket);
+        for (index, address) in config.listen.plain.iter().enumerate() {
+            if let PlainAddress::Unix(socket) = address {
+                let key = format!("listen.plain[{index}]");
+                self.socket(&key, socket);
+                if let Some(warning) = unreachable_folder(socket) {
+                    self.warnings.push((key, warning));
+                }
+            }
+        }
         if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
             if let Some(file) = no_folder(&folder) {
                 self.error("store.url", &format!("{} is no folder", file.display()));
@@ -163,6 +175,19 @@ impl CheckReport {
             Err(error) => self.error(key, &format!("{} cannot be opened: {error}", file.display())),
         }
     }
+}
+
+/// A folder through which no other user comes to a proxy's socket.
+fn unreachable_folder(socket: &Path) -> Option<String> {
+    let folder = folder_of(socket);
+    let mode = fs::metadata(folder).ok()?.mode();
+    (mode & OTHERS_ENTER == 0).then(|| {
+        format!(
+            "{} may be entered by its owner alone: a proxy that runs as another user cannot open the socket; let its group \
+             in (`chmod g+x`)",
+            folder.display()
+        )
+    })
 }
 
 /// Refuses a folder in which this user cannot make anything; of one that is not there, that which it would be made in.

@@ -54,7 +54,7 @@ pub use header_template::{HeaderTemplate, HeaderTemplateError, Placeholder, Temp
 pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ListenConfig, PlainAddress, PlainAddressError};
 pub use load::{ConfigErrors, DEFAULT_PATH, LoadedConfig, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
 pub use log::LogConfig;

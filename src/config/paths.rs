@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    AuditConfig, BrandingConfig, CertificateConfig, Config, ListenConfig, LogConfig, MailConfig, RouteConfig,
-    SecretSource, StoreConfig, TlsConfig, UpstreamConfig,
+    AuditConfig, BrandingConfig, CertificateConfig, Config, ListenConfig, LogConfig, MailConfig,
+    PlainAddress, RouteConfig, SecretSource, StoreConfig, TlsConfig, UpstreamConfig,
 };
 
 /// The folder that stands beside the store's and the certificates', so that it is not what paths are relative to.
@@ -51,7 +51,9 @@ impl Config {
     pub(super) fn resolve_paths(&mut self, base: &Path) {
         base.clone_into(&mut self.base);
         let Self {
-            listen: ListenConfig { admin_socket, .. },
+            listen: ListenConfig {
+                admin_socket, plain, ..
+            },
             tls: TlsConfig { certificates, .. },
             store,
             mail,
@@ -64,6 +66,11 @@ impl Config {
         } = self;
         for path in [admin_socket, logo, folder, file, access_file] {
             resolve(path, base);
+        }
+        for address in plain {
+            if let PlainAddress::Unix(path) = address {
+                resolve(path, base);
+            }
         }
         for CertificateConfig { cert, key } in certificates {
             resolve(cert, base);

@@ -3,15 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{DoctorContext, Finding, LIMIT, http, tls};
-use crate::config::{HostPattern, TlsVersion};
+use crate::config::{HostPattern, PlainAddress, TlsVersion};
 
 const HTTPS: &str = "listen.https";
 const HTTP: &str = "listen.http";
+const PLAIN: &str = "listen.plain";
 const OPS: &str = "listen.ops";
+
+/// What a proxy says that was asked over HTTPS.
+const AS_A_PROXY: &[(&str, &str)] = &[("x-forwarded-proto", "https")];
 
 /// Every HTTPS address, with every host that is configured.
 pub(super) async fn https(context: &DoctorContext<'_>) -> Vec<Finding> {
@@ -138,6 +142,43 @@ pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
                 HTTP,
                 format!("{address}: {error}"),
                 "see the gateway's log, and whether a firewall is before this address",
+            ),
+        });
+    }
+    findings
+}
+
+/// Every address of proxies that ended TLS answers.
+pub(super) async fn from_proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Some(running) = &context.running else {
+        let configured: Vec<_> = context.config.listen.plain_tcp().collect();
+        return free(PLAIN, &configured).await;
+    };
+    let host = context.config.public_host().map(|host| host.to_string());
+    let host = host.unwrap_or_default();
+    let mut findings = Vec::new();
+    for place in &running.plain {
+        let answered = match place.parse() {
+            Ok(PlainAddress::Tcp(address)) => match connect(address).await {
+                Ok(stream) => http::get(stream, &host, "/", AS_A_PROXY).await,
+                Err(error) => Err(error),
+            },
+            Ok(PlainAddress::Unix(path)) => match timeout(LIMIT, UnixStream::connect(path)).await {
+                Ok(Ok(stream)) => http::get(stream, &host, "/", AS_A_PROXY).await,
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
+            Err(error) => Err(io::Error::other(error)),
+        };
+        findings.push(match answered {
+            Ok(answer) if answer.status() == 403 && http::header(&answer, "content-type").is_some_and(|it| it.starts_with("text/plain")) => {
+                Finding::ok(PLAIN, format!("{place} serves listen.trusted_proxies alone, and this machine is none of them"))
+            }
+            Ok(answer) => Finding::ok(PLAIN, format!("{place} answers a proxy with {}", answer.status())),
+            Err(error) => Finding::problem(
+                PLAIN,
+                format!("{place}: {error}"),
+                "see the gateway's log, and whether its socket was removed or a firewall is before this address",
             ),
         });
     }

@@ -128,6 +128,7 @@ pub async fn run(
     let checks: Vec<Check<'_>> = vec![
         Box::pin(listeners::https(&context)),
         Box::pin(listeners::plain(&context)),
+        Box::pin(listeners::from_proxies(&context)),
         Box::pin(listeners::ops(&context)),
         Box::pin(public_url::reach(&context)),
         Box::pin(forwarding::proxies(&context)),

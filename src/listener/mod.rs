@@ -1,7 +1,7 @@
 //! The first stage: sockets, TLS, certificates, and who is at the other end.
 //!
-//! It hands on connections whose handshake is done and knows nothing of requests, but for the plain listeners, which
-//! only redirect.
+//! It hands on connections whose handshake is done, or that come in the clear from a proxy that did it. It knows nothing
+//! of requests, but for those that it answers by itself: redirects to HTTPS, and refusals of whoever should speak TLS.
 
 mod accept;
 mod certificates;
@@ -11,12 +11,16 @@ mod private_file;
 mod proxy_protocol;
 mod real_ip;
 mod redirect;
+mod socket;
+mod stream;
 mod tls;
 
-pub use accept::{Accepted, BoundSockets, ConnectionSettings, ListenError, Listener};
+pub use accept::{Accepted, BoundSockets, ConnectionSettings, Listener};
 pub use certificates::CertificateError;
 pub use connection_slots::{Activity, TunnelSlot};
 pub use local_ca::{AUTHORITY_FILE, LocalCaError};
 pub use private_file::FileError;
 pub use real_ip::forwarded;
+pub use socket::ListenError;
+pub use stream::ClientStream;
 pub use tls::{ListenerTls, TlsError};

@@ -10,11 +10,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
+use super::stream::Untouched;
+
 /// The longest header of version 1, its line break included.
 const MAX_TEXT: usize = 107;
 
 /// The longest header of version 2 that is taken, after its fixed part: addresses and a few extensions.
 const MAX_BINARY: usize = 2048;
+
+/// How a header of version 1 begins.
+const TEXT: &[u8] = b"PROXY ";
 
 /// How a header of version 2 begins.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -27,7 +32,8 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     match first[0] {
-        b'P' => read_text(stream).await,
+        // Methods of HTTP begin so too, where there is no TLS.
+        b'P' if Untouched::Tcp(stream).begins_with(TEXT).await? => read_text(stream).await,
         b'\r' => read_binary(stream).await,
         _ => Ok(None),
     }

@@ -1,5 +1,5 @@
-//! HTTP in the clear: the plain listener sends everybody to HTTPS, the TLS port says that it speaks HTTPS; neither does
-//! anything else.
+//! HTTP in the clear that the listener answers by itself: `listen.http` sends everybody to HTTPS, the TLS port says that it
+//! speaks HTTPS, and `listen.plain` says to whom it speaks.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,10 +21,10 @@ use crate::clock::Clock;
 use crate::config::{Config, HostPattern};
 use crate::request::{Host, RequestIds, X_REQUEST_ID};
 
-/// The largest head that a plain request may have; hyper allows no less than 8 KiB.
+/// The largest head that a request may have here; hyper allows no less than 8 KiB.
 const MAX_HEAD: usize = 16 << 10;
 
-/// Where the plain listeners send people.
+/// Where `listen.http` sends people.
 #[derive(Debug)]
 pub(super) struct Redirect {
     hosts: Vec<HostPattern>,
@@ -72,6 +72,21 @@ impl Redirect {
     ) {
         self.serve_once(stream, ids, clock, deadline, |request| self.explanation(request))
             .await;
+    }
+
+    /// Answers one request of a peer that is no trusted proxy, within `deadline`: 403, and who may ask here.
+    pub(super) async fn refuse_stranger(
+        &self,
+        stream: TcpStream,
+        ids: &RequestIds,
+        clock: &Clock,
+        deadline: Duration,
+    ) {
+        const TEXT: &str = "This address is for the proxies in listen.trusted_proxies, which name their clients in X-Forwarded-For.\n";
+        self.serve_once(stream, ids, clock, deadline, |_| {
+            text_response(StatusCode::FORBIDDEN, TEXT.to_owned())
+        })
+        .await;
     }
 
     async fn serve_once<B>(
@@ -128,15 +143,7 @@ impl Redirect {
             ),
             Err(_) => "This port speaks HTTPS.\n".to_owned(),
         };
-        let mut response = Response::new(Full::from(text));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
+        text_response(StatusCode::BAD_REQUEST, text)
     }
 
     fn respond(&self, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
@@ -201,6 +208,18 @@ impl RequestLine {
         }
         false
     }
+}
+
+fn text_response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 #[cfg(test)]

@@ -262,6 +262,7 @@ fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
         Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
         Hint::Path(reason) => (path_hint_text(reason), None),
+        Hint::Insecure => ("hint.insecure", None),
         Hint::ReferenceUnreadable(header) => ("hint.reference-unreadable", named(header)),
         Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
         Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),

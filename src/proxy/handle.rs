@@ -95,7 +95,7 @@ impl Gateway {
             Some(fault) => Err(TargetError::from(fault)),
             None => framing::validate(&parts.headers, self.header_fields)
                 .map_err(TargetError::from)
-                .and_then(|()| from_parts(&parts, connection.peer.through_trusted_proxy)),
+                .and_then(|()| from_parts(&parts, connection.hop())),
         };
         let (asked, malformed) = match asked {
             Ok(asked) => (asked, None),
@@ -114,7 +114,10 @@ impl Gateway {
         };
         let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, begun);
         let mut made = if let Some(malformed) = malformed {
-            self.refuse(&head, &malformed.into(), has_body)
+            let mut refused = self.refuse(&head, &malformed.into(), has_body);
+            // Where the scheme is not known, not even a language is remembered.
+            refused.response.headers_mut().remove(SET_COOKIE);
+            refused
         } else {
             let inbound = InboundRequest {
                 upload,
@@ -139,7 +142,7 @@ impl Gateway {
         // again that is about to end.
         let closes =
             parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
-        self.finish(&head, &mut made, closes);
+        self.finish(&head, &connection, &mut made, closes);
         self.send(&head, made, begun, guard)
     }
 
@@ -239,7 +242,13 @@ impl Gateway {
     }
 
     /// What every answer says.
-    fn finish(&self, head: &RequestHead<'_>, response: &mut PendingResponse, closes: bool) {
+    fn finish(
+        &self,
+        head: &RequestHead<'_>,
+        connection: &ConnectionInfo,
+        response: &mut PendingResponse,
+        closes: bool,
+    ) {
         if *head.method == Method::HEAD
             && let BodySource::Own(content) = response.response.body_mut()
         {
@@ -253,11 +262,17 @@ impl Gateway {
             // The application's, if it says one (RFC 9110, section 6.6.1).
             headers.entry(DATE).or_insert(date);
         }
-        if self.real_certificate && is_public_name(head.host) {
-            headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
-        } else {
+        let is_public = is_public_name(head.host);
+        match connection.tls {
+            Some(_) if self.real_certificate && is_public => {
+                headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
+            }
+            // The certificate is the proxy's, and whether browsers know it too.
+            None if is_public => {}
             // An application's would outlive the trial, for every port of the machine.
-            headers.remove(STRICT_TRANSPORT_SECURITY);
+            _ => {
+                headers.remove(STRICT_TRANSPORT_SECURITY);
+            }
         }
         if response.clears_cookie && !self.sets_session(headers) {
             headers.append(SET_COOKIE, self.services.session_cookie.clear());

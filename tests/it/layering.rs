@@ -298,6 +298,12 @@ const EDGES: &[(&str, &str, &str)] = &[
         "connections and failed handshakes are counted",
     ),
     ("listener", "random", "redirects have names"),
+    (
+        "listener",
+        "unix_socket",
+        "proxies of this machine come through one",
+    ),
+    ("listener", "warning_limit", "strangers knock at any rate"),
     ("listener", "request", "who is at the other end"),
     ("main", "cli", "the program is its command line"),
     ("portal", "secret", "form fields arrive as secrets"),

@@ -67,6 +67,7 @@ mod way_framing;
 mod way_h2c;
 mod way_identity;
 mod way_limits;
+mod way_plain;
 mod way_route;
 mod way_smuggling;
 mod way_websocket;

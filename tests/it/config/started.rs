@@ -132,6 +132,21 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             "may be written by everybody",
         ),
         (
+            "listen.plain = [\"unix:open/plain.sock\"]",
+            "listen.plain[0]",
+            "may be written by everybody",
+        ),
+        (
+            "listen.plain = [\"unix:no.key\"]",
+            "listen.plain[0]",
+            "is no socket",
+        ),
+        (
+            "listen.plain = [\"unix:no.key/plain.sock\"]",
+            "listen.plain[0]",
+            "no.key is no folder",
+        ),
+        (
             "store.url = \"sled:full\"",
             "store.url",
             "holds files but no store",
@@ -207,6 +222,16 @@ fn what_this_user_may_not_write_check_refuses() {
             "listen.admin_socket = \"ro/a/admin.sock\"",
             "listen.admin_socket",
             "ro cannot be written",
+        ),
+        (
+            "listen.plain = [\"unix:ro/plain.sock\"]",
+            "listen.plain[0]",
+            "ro cannot be written",
+        ),
+        (
+            "listen.plain = [\"unix:theirs/socket\"]",
+            "listen.plain[0]",
+            "is the socket of root",
         ),
         (
             "store.url = \"sled:ro/store\"",
@@ -412,4 +437,18 @@ fn a_certificate_that_names_no_host_is_warned_of() {
         warning["key"] == "public_url" && message.contains("no certificate is for this host")
     };
     assert!(warnings.iter().any(is_told), "{report}");
+}
+
+/// A proxy runs as another user: through a folder that only the gateway enters it comes to no socket.
+#[test]
+fn a_folder_that_no_proxy_may_enter_is_warned_of() {
+    for (mode, warned) in [(0o700, true), (0o710, false), (0o755, false)] {
+        let site = site("listen.plain = [\"unix:run/plain.sock\"]");
+        fs::create_dir(site.path("run")).unwrap();
+        fs::set_permissions(site.path("run"), Permissions::from_mode(mode)).unwrap();
+        let report = check(&site);
+        let said = report.to_string().contains("listen.plain[0]");
+        assert_eq!(said, warned, "{mode:o}: {report}");
+        assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+    }
 }
