@@ -22,6 +22,7 @@ pub mod identity;
 pub mod ids;
 pub mod listener;
 pub mod log_file;
+pub mod log_line;
 pub mod log_writer;
 pub mod metrics;
 pub mod model;

@@ -6,6 +6,7 @@ pub mod check;
 mod config_file;
 mod doctor;
 mod explain;
+mod gateway_lines;
 mod invite;
 mod key;
 mod lock;

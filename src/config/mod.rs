@@ -57,7 +57,7 @@ pub use limits::LimitsConfig;
 pub use listen::{ListenConfig, PlainAddress, PlainAddressError};
 pub use load::{ConfigErrors, DEFAULT_PATH, LoadedConfig, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
-pub use log::LogConfig;
+pub use log::{AccessField, LogConfig};
 pub use login::LoginConfig;
 pub use mail::{MailConfig, MailSender, MailSenderError, MailTransport, MailUrlError, SmtpTls, SmtpUrl};
 pub use password::{PasswordConfig, PasswordPolicyName};

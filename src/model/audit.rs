@@ -137,6 +137,7 @@ pub struct AuditEvent {
     /// Why it was refused: a slug.
     pub reason: Option<String>,
     /// Whom it is about: an address, or a name that was typed.
+    #[serde(rename = "user")]
     pub who: String,
     /// The account that it is about, where there is one.
     pub account: Option<AccountId>,
@@ -145,6 +146,7 @@ pub struct AuditEvent {
     /// Why they did, in their words.
     pub why: Option<String>,
     /// The client's address; none for a command.
+    #[serde(rename = "client")]
     pub address: Option<IpAddr>,
     /// The request; none for a command.
     pub request_id: Option<String>,

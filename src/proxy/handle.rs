@@ -11,7 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::access_log::{AbortGuard, RequestOutcome, RequestTimer};
+use super::access_log::{AbortGuard, RequestOutcome, RequestTimer, RequestTransport};
 use super::admit::{Rejection, RejectionKind};
 use super::connection_info::ConnectionInfo;
 use super::connection_state::RequestGuard;
@@ -112,7 +112,11 @@ impl Gateway {
             client: &client,
             id: self.request_id(&connection, &parts.headers),
         };
-        let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, begun);
+        let transport = RequestTransport {
+            protocol: parts.version,
+            tls: connection.tls,
+        };
+        let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, transport, begun);
         let mut made = if let Some(malformed) = malformed {
             let mut refused = self.refuse(&head, &malformed.into(), has_body);
             // Where the scheme is not known, not even a language is remembered.
@@ -143,7 +147,7 @@ impl Gateway {
         let closes =
             parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
         self.finish(&head, &connection, &mut made, closes);
-        self.send(&head, made, begun, guard)
+        self.send(&head, transport, made, begun, guard)
     }
 
     /// Stands for the host of a request that names none, where it is refused.
@@ -297,6 +301,7 @@ impl Gateway {
     fn send(
         &self,
         head: &RequestHead<'_>,
+        transport: RequestTransport,
         response: PendingResponse,
         begun: RequestTimer,
         guard: RequestGuard,
@@ -318,7 +323,7 @@ impl Gateway {
         let mut record = self
             .access_log
             .as_ref()
-            .and_then(|log| log.record(head, begun, status, handled));
+            .and_then(|log| log.record(head, transport, begun, status, handled));
         if let Some(Tunnel {
             client,
             upstream,

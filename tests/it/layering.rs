@@ -47,6 +47,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("services", "config", "their own sections"),
     ("services", "ids", "whom an operation is about"),
     ("services::audit", "log_file", "lines are written to a file"),
+    ("services::audit", "log_line", "lines of all logs begin alike"),
     (
         "services",
         "metrics",
@@ -191,6 +192,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "ids",
         "sessions and invitations are named on the command line",
     ),
+    ("cli::gateway_lines", "log_line", "lines of all logs begin alike"),
     (
         "cli::logging",
         "log_writer",
@@ -319,6 +321,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "a session that is not there has a name that nobody has",
     ),
     ("proxy", "listener", "connections come from there"),
+    ("proxy::access_log", "log_line", "lines of all logs begin alike"),
     ("proxy::access_log", "log_writer", "its lines may not be writable"),
     ("proxy", "log_file", "the access log is one"),
     ("proxy", "metrics", "answers are counted"),

@@ -24,6 +24,7 @@ mod kill;
 mod large_heads;
 mod layering;
 mod listener;
+mod log_lines;
 mod lost_changes;
 mod mail;
 mod measured;

@@ -4,9 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
+
 use super::group_sync::GroupSync;
+use crate::ids::AccountId;
 use crate::log_file::{LogFile, Reopening};
-use crate::model::AuditEvent;
+use crate::log_line::{LineHead, LogLevel, LogName, LogTime};
+use crate::model::{AuditEvent, AuditKind, AuditOutcome};
 
 /// The file's name that stands for standard error. Opened as a file it would not share its place with the messages
 /// that are written there, and each would overwrite the other.
@@ -26,6 +30,48 @@ pub(super) struct Stream<W> {
     to: W,
     /// It ended within a line: the next one begins by ending it.
     is_torn: bool,
+}
+
+/// An event as its line has it.
+#[derive(Serialize)]
+struct AuditLine<'a> {
+    #[serde(flatten)]
+    head: LineHead<'a>,
+    event: AuditKind,
+    outcome: AuditOutcome,
+    reason: Option<&'a str>,
+    account: Option<AccountId>,
+    by: Option<&'a str>,
+    why: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a AuditEvent> for AuditLine<'a> {
+    fn from(event: &'a AuditEvent) -> Self {
+        let some = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        Self {
+            head: LineHead {
+                time: LogTime(event.time),
+                log: LogName::Audit,
+                level: match event.outcome {
+                    AuditOutcome::Success => LogLevel::Info,
+                    AuditOutcome::Failure => LogLevel::Warn,
+                },
+                request_id: event.request_id.as_deref(),
+                client: event.address,
+                user: some(&event.who),
+            },
+            event: event.event,
+            outcome: event.outcome,
+            reason: event.reason.as_deref(),
+            account: event.account,
+            by: event.by.as_deref(),
+            why: event.why.as_deref(),
+            user_agent: some(&event.user_agent),
+            detail: event.detail.as_deref(),
+        }
+    }
 }
 
 impl LineSink {
@@ -53,7 +99,7 @@ impl LineSink {
 
     /// One write a line, so that lines of several writers to one file never mix. The number by which it is waited for.
     pub(super) fn write(&self, event: &AuditEvent) -> io::Result<u64> {
-        let mut line = serde_json::to_vec(event)?;
+        let mut line = serde_json::to_vec(&AuditLine::from(event))?;
         line.push(b'\n');
         match self {
             Self::StandardOutput(output) => lock(output).write_line(line).map(|()| 0),
