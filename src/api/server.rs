@@ -16,7 +16,11 @@ pub struct ServerInfo {
     /// The addresses that redirect.
     pub http: Vec<SocketAddr>,
     /// Where proxies that ended TLS ask: addresses, and sockets as `unix:` and a path.
+    #[serde(default)]
     pub plain: Vec<String>,
+    /// All hosts that it serves, that of `public_url` first; one below each wildcard.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// The address of the probes, unless they are off.
     pub ops: Option<SocketAddr>,
     /// The sections that the file says otherwise by now; none if it cannot be read.

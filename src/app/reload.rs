@@ -157,6 +157,7 @@ impl RunningGateway {
             https: self.addresses.https.clone(),
             http: self.addresses.http.clone(),
             plain: self.addresses.plain.clone(),
+            hosts: running.hosts(),
             ops: self.addresses.ops,
             changed,
             lost_changes: self.administration.load().lost_changes(),

@@ -132,6 +132,26 @@ impl Config {
     pub fn public_host(&self) -> Option<Host> {
         self.public_url.host_str()?.parse().ok()
     }
+
+    /// All hosts that are configured, that of `public_url` first; one below each wildcard.
+    pub fn hosts(&self) -> Vec<String> {
+        let mut hosts = Vec::new();
+        let Some(public) = self.public_host() else {
+            return hosts;
+        };
+        hosts.push(public.to_string());
+        let routes = self.route.iter();
+        for pattern in routes.filter_map(|route| route.host_pattern(&public).ok()) {
+            let host = match pattern {
+                HostPattern::Exact(host) => host.to_string(),
+                HostPattern::Below(domain) => format!("any.{domain}"),
+            };
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
+    }
 }
 
 impl Default for Config {

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{DoctorContext, Finding, LIMIT, http, tls};
-use crate::config::{HostPattern, PlainAddress, TlsVersion};
+use crate::config::{PlainAddress, TlsVersion};
 
 const HTTPS: &str = "listen.https";
 const HTTP: &str = "listen.http";
@@ -70,24 +70,12 @@ async fn one(context: &DoctorContext<'_>, address: SocketAddr) -> Vec<Finding> {
     findings
 }
 
-/// All hosts that are configured, that of `public_url` first; one below each wildcard.
+/// All hosts that the running gateway serves, or that are configured, that of `public_url` first; one below each wildcard.
 pub(super) fn hosts(context: &DoctorContext<'_>) -> Vec<String> {
-    let mut hosts = Vec::new();
-    let Some(public) = context.config.public_host() else {
-        return hosts;
-    };
-    hosts.push(public.to_string());
-    let routes = context.config.route.iter();
-    for pattern in routes.filter_map(|route| route.host_pattern(&public).ok()) {
-        let host = match pattern {
-            HostPattern::Exact(host) => host.to_string(),
-            HostPattern::Below(domain) => format!("any.{domain}"),
-        };
-        if !hosts.contains(&host) {
-            hosts.push(host);
-        }
+    match &context.running {
+        Some(running) if !running.hosts.is_empty() => running.hosts.clone(),
+        _ => context.config.hosts(),
     }
-    hosts
 }
 
 /// Where no gateway runs, its addresses should be free.
@@ -116,11 +104,7 @@ pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Some(running) = &context.running else {
         return free(HTTP, &context.config.listen.http).await;
     };
-    let host = context
-        .config
-        .public_host()
-        .map(|host| host.to_string())
-        .unwrap_or_default();
+    let host = hosts(context).into_iter().next().unwrap_or_default();
     let mut findings = Vec::new();
     for &address in &running.http {
         let answered = match connect(address).await {
@@ -154,8 +138,7 @@ pub(super) async fn from_proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
         let configured: Vec<_> = context.config.listen.plain_tcp().collect();
         return free(PLAIN, &configured).await;
     };
-    let host = context.config.public_host().map(|host| host.to_string());
-    let host = host.unwrap_or_default();
+    let host = hosts(context).into_iter().next().unwrap_or_default();
     let mut findings = Vec::new();
     for place in &running.plain {
         let answered = match place.parse() {
