@@ -13,7 +13,7 @@ use super::{PortalError, templates};
 use crate::config::Config;
 use crate::regular_file;
 use crate::services::Mailer;
-use crate::text::Lang;
+use crate::text::{Lang, Texts};
 
 const SAMPLES: &str = include_str!("template_check/samples.snap.json");
 
@@ -40,7 +40,20 @@ pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<String
         ))
     })?;
     Mailer::check(config)?;
-    Ok(blocked(folder))
+    let mut odd = incomplete_languages(&renderer.texts);
+    odd.extend(blocked(folder));
+    Ok(odd)
+}
+
+/// The operator's languages that lack sentences.
+fn incomplete_languages(texts: &Texts) -> Vec<String> {
+    let withheld = texts.withheld().iter().map(|(tag, missing)| {
+        format!("{tag}.toml lacks {missing} sentences, more than a tenth: the language is not offered")
+    });
+    let gaps = texts
+        .gaps()
+        .map(|(tag, missing)| format!("{tag}.toml lacks {missing} sentences, which are shown in English"));
+    withheld.chain(gaps).collect()
 }
 
 impl PageRenderer {

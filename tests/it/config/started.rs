@@ -452,3 +452,17 @@ fn a_folder_that_no_proxy_may_enter_is_warned_of() {
         assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
     }
 }
+
+#[test]
+fn a_language_that_is_half_empty_is_named() {
+    let site = site("branding.folder = \"pages\"");
+    fs::create_dir(site.path("pages")).unwrap();
+    put(&site, "pages/fr.toml", "login.title = \"Connexion\"\n");
+    let report = check(&site);
+    assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("fr.toml lacks ") && warnings.contains("is not offered"),
+        "{report}"
+    );
+}
