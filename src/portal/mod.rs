@@ -156,9 +156,14 @@ impl Portal {
     }
 
     /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a
-    /// browser, a problem document (RFC 9457) for a program.
-    pub fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
-        self.renderer.refuse(head, refusal)
+    /// browser, a problem document (RFC 9457) for a program. Whoever is signed in, and may not see a page, is told as whom.
+    pub fn refuse(
+        &self,
+        head: &RequestHead<'_>,
+        refusal: &Refusal,
+        signed_in: Option<&Principal>,
+    ) -> Response<Bytes> {
+        self.renderer.refuse(head, refusal, signed_in)
     }
 }
 

@@ -118,7 +118,7 @@ impl Gateway {
         };
         let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, transport, begun);
         let mut made = if let Some(malformed) = malformed {
-            let mut refused = self.refuse(&head, &malformed.into(), has_body);
+            let mut refused = self.refuse(&head, &malformed.into(), None, has_body);
             // Where the scheme is not known, not even a language is remembered.
             refused.response.headers_mut().remove(SET_COOKIE);
             refused
@@ -133,7 +133,7 @@ impl Gateway {
             let made = AssertUnwindSafe(self.dispatch(&head, inbound, &connection, has_body)).catch_unwind();
             made.await.unwrap_or_else(|_| {
                 let refusal = Refusal::because(Problem::Unavailable, "a stage panicked");
-                self.refuse(&head, &refusal, has_body)
+                self.refuse(&head, &refusal, None, has_body)
             })
         };
         unanswered.answered();
@@ -183,9 +183,10 @@ impl Gateway {
                     .await
             }
         };
-        let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, has_body));
+        let user = admission.permit.principal().cloned();
+        let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, user.as_deref(), has_body));
         made.clears_cookie = admission.clears_cookie;
-        made.user = admission.permit.principal().cloned();
+        made.user = user;
         if let RouteMatch::Route(route) = admission.to {
             made.route = Some(route.label().clone());
         }
@@ -200,7 +201,7 @@ impl Gateway {
     ) -> PendingResponse {
         let mut made = match stopped.answer {
             RejectionKind::Refused(refusal, allow) => {
-                let mut made = self.refuse(head, &refusal, has_body);
+                let mut made = self.refuse(head, &refusal, stopped.user.as_deref(), has_body);
                 if let Some(allow) = allow {
                     made.response.headers_mut().insert(ALLOW, allow);
                 }
@@ -209,7 +210,7 @@ impl Gateway {
             RejectionKind::Options(allow) => bare(StatusCode::NO_CONTENT, (ALLOW, allow)),
             RejectionKind::Redirect(url) => match HeaderValue::try_from(url) {
                 Ok(url) => bare(redirect_status(head.method), (LOCATION, url)),
-                Err(_) => self.refuse(head, &Refusal::new(Problem::BadRequest), has_body),
+                Err(_) => self.refuse(head, &Refusal::new(Problem::BadRequest), None, has_body),
             },
         };
         made.leaves_unread = has_body;
@@ -219,11 +220,12 @@ impl Gateway {
         made
     }
 
-    /// The one place where a refusal becomes an answer.
+    /// The one place where a refusal becomes an answer. `user` is who asked, if that is known.
     pub(super) fn refuse(
         &self,
         head: &RequestHead<'_>,
         refusal: &Refusal,
+        user: Option<&Principal>,
         has_body: bool,
     ) -> PendingResponse {
         if let Some(cause) = &refusal.cause {
@@ -236,7 +238,8 @@ impl Gateway {
                 tracing::debug!(%request_id, problem, %cause, "a request is refused");
             }
         }
-        let mut response = PendingResponse::from(self.portal.refuse(head, refusal).map(BodySource::own));
+        let mut response =
+            PendingResponse::from(self.portal.refuse(head, refusal, user).map(BodySource::own));
         response.refused = Some(Box::new(RefusalReason {
             problem: refusal.problem,
             cause: refusal.cause.clone(),

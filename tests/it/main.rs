@@ -40,6 +40,7 @@ mod page_email;
 mod page_export;
 mod page_forgot;
 mod page_login_iam;
+mod page_refusal;
 mod page_reset;
 mod page_return;
 mod page_sign_in;
