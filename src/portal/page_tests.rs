@@ -147,6 +147,12 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 allow: "authenticated",
             };
             let refused = |problem| cx.refuse(&Refusal::because(problem, "SECRET CAUSE"));
+            let labelled = LoginView {
+                login: String::new(),
+                iam: Some("/.auth/login/iam".to_owned()),
+                iam_label: "Sign in with your <IAM> key".to_owned(),
+                ..view()
+            };
             let mut states = vec![
                 (
                     "login",
@@ -176,6 +182,10 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 (
                     "login-failed",
                     login::refused(cx, view(), Refusal::new(Problem::InvalidCredentials).into()),
+                ),
+                (
+                    "login-labelled",
+                    cx.page(http::StatusCode::OK, "login.html", &labelled),
                 ),
                 ("login-must-agree", login::must_agree(cx, view())),
                 ("login-locked", login::refused(cx, view(), locked.into())),
