@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::config::{Config, UpstreamConfig, UpstreamTarget};
+use crate::config::{Config, PlainAddress, UpstreamConfig, UpstreamTarget};
 use crate::control::health::{HealthServer, Readiness};
 use crate::control::socket::{AdministratorSocket, BindError};
 use crate::control::{Administration, OpenError};
@@ -72,6 +72,7 @@ struct Generation {
 struct Addresses {
     https: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
+    plain: Vec<String>,
     ops: Option<SocketAddr>,
 }
 
@@ -169,7 +170,12 @@ impl Application {
                 shared: surroundings,
                 addresses: Addresses {
                     https: listener.addresses().to_vec(),
-                    http: listener.plain_addresses().to_vec(),
+                    http: listener.http_addresses().to_vec(),
+                    plain: listener
+                        .plain_addresses()
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect(),
                     ops: ops.as_ref().and_then(|ops| ops.address().ok()),
                 },
                 gate: listener.gate(),
@@ -193,6 +199,11 @@ impl Application {
     /// The bound HTTPS addresses.
     pub fn https_addresses(&self) -> &[SocketAddr] {
         self.listener.addresses()
+    }
+
+    /// Where proxies that ended TLS ask.
+    pub fn plain_addresses(&self) -> &[PlainAddress] {
+        self.listener.plain_addresses()
     }
 
     /// The address of `/livez`, `/readyz` and `/metrics`, unless they are off.

@@ -72,10 +72,10 @@ class Process:
 
 
 class Gateway:
-    """The built program. `rest` is the configuration beside where it listens, `signup` what stands under that heading
-    beside the mode."""
+    """The built program. `rest` is the configuration beside where it listens; `signup` and `listen` are what stands under
+    these headings beside the mode and the addresses."""
 
-    def __init__(self, folder, rest, signup="", environment=None):
+    def __init__(self, folder, rest, signup="", listen="", environment=None):
         assert PROGRAM.exists(), f"{PROGRAM} is not built"
         self.folder = folder
         self.environment = environment
@@ -89,6 +89,7 @@ public_url = "{self.origin}"
 [listen]
 https = ["127.0.0.1:{self.port}"]
 ops = "127.0.0.1:{self.ops}"
+{listen}
 
 [signup]
 mode = "open"

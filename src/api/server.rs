@@ -15,6 +15,12 @@ pub struct ServerInfo {
     pub https: Vec<SocketAddr>,
     /// The addresses that redirect to HTTPS.
     pub http: Vec<SocketAddr>,
+    /// Where proxies that ended TLS ask: addresses, and sockets as `unix:` and a path.
+    #[serde(default)]
+    pub plain: Vec<String>,
+    /// All hosts that it serves, that of `public_url` first; one below each wildcard.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// The address of the ops listener, unless it is off.
     pub ops: Option<SocketAddr>,
     /// Sections in which the file differs from the running configuration; `None` if it cannot be read.

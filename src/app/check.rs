@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, StoreLocation};
-use crate::control::socket::check_place;
+use crate::config::{Config, PlainAddress, StoreLocation};
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls};
 use crate::log_file::{LogFile, Reopening};
@@ -18,6 +17,10 @@ use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;
 use crate::route::Routes;
 use crate::services::{Audit, LETTER, MailError, Mailer, check_master_key};
+use crate::unix_socket::{check_place, folder_of};
+
+/// The right of a folder's group, or of everybody, to go through it.
+const OTHERS_ENTER: u32 = 0o011;
 
 /// Findings by key, such as `tls.certificates[0].key`.
 #[derive(Debug, Default)]
@@ -154,17 +157,19 @@ impl CheckReport {
 
     /// Checks that nothing else is at the paths of the socket and the store.
     fn places(&mut self, config: &Config) {
-        let socket = &config.listen.admin_socket;
-        let folder = socket.parent().unwrap_or(Path::new(""));
-        if fs::symlink_metadata(socket).is_ok_and(|about| !about.file_type().is_socket()) {
-            let message = format!("{} is there and is no socket", socket.display());
-            self.error("listen.admin_socket", &message);
-        } else if let Some(file) = no_folder(folder) {
-            self.error("listen.admin_socket", &format!("{} is no folder", file.display()));
-        } else if let Err(error) = check_place(socket) {
-            self.error("listen.admin_socket", &error);
-        } else if let Err(reason) = require_writable_folder(folder) {
-            self.error("listen.admin_socket", &reason);
+        self.socket("listen.admin_socket", &config.listen.admin_socket);
+        for (index, address) in config.listen.plain.iter().enumerate() {
+            if let PlainAddress::Unix(socket) = address {
+                let key = format!("listen.plain[{index}]");
+                self.socket(&key, socket);
+                if let Some(warning) = unreachable_folder(socket) {
+                    self.warnings.push(CheckFinding {
+                        key,
+                        message: warning,
+                        place: None,
+                    });
+                }
+            }
         }
         if let Ok(StoreLocation::Sled(folder)) = config.store.location() {
             if let Some(file) = no_folder(&folder) {
@@ -174,6 +179,18 @@ impl CheckReport {
             } else if let Err(reason) = require_writable_folder(&folder) {
                 self.error("store.url", &reason);
             }
+        }
+    }
+
+    /// Whether this user can listen at a socket there.
+    fn socket(&mut self, key: &str, socket: &Path) {
+        let folder = socket.parent().unwrap_or(Path::new(""));
+        if let Some(file) = no_folder(folder) {
+            self.error(key, &format!("{} is no folder", file.display()));
+        } else if let Err(error) = check_place(socket) {
+            self.error(key, &error);
+        } else if let Err(reason) = require_writable_folder(folder) {
+            self.error(key, &reason);
         }
     }
 
@@ -215,6 +232,19 @@ impl CheckReport {
             Err(error) => self.error(key, &format!("{} cannot be opened: {error}", file.display())),
         }
     }
+}
+
+/// A folder through which no other user comes to a proxy's socket.
+fn unreachable_folder(socket: &Path) -> Option<String> {
+    let folder = folder_of(socket);
+    let mode = fs::metadata(folder).ok()?.mode();
+    (mode & OTHERS_ENTER == 0).then(|| {
+        format!(
+            "{} may be entered by its owner alone: a proxy that runs as another user cannot open the socket; let its group \
+             in (`chmod g+x`)",
+            folder.display()
+        )
+    })
 }
 
 /// Fails if this user cannot create files in the folder, or in the nearest existing one above it.

@@ -157,6 +157,8 @@ impl RunningGateway {
             public_url: running.public_url.to_string(),
             https: self.addresses.https.clone(),
             http: self.addresses.http.clone(),
+            plain: self.addresses.plain.clone(),
+            hosts: running.hosts(),
             ops: self.addresses.ops,
             changed,
             lost_changes: self.administration.load().lost_changes(),
@@ -252,6 +254,7 @@ fn keep_until_restart(new: &mut Config, running: &Config) -> Vec<&'static str> {
     let mut keep = Keep(&mut kept);
     keep.running("listen.https", &mut new.listen.https, &running.listen.https);
     keep.running("listen.http", &mut new.listen.http, &running.listen.http);
+    keep.running("listen.plain", &mut new.listen.plain, &running.listen.plain);
     keep.running("listen.ops", &mut new.listen.ops, &running.listen.ops);
     let (socket, bound) = (&mut new.listen.admin_socket, &running.listen.admin_socket);
     keep.running("listen.admin_socket", socket, bound);

@@ -15,7 +15,7 @@ use super::output::{Failure, exit_after, print_json, print_text};
 use super::table::printable;
 use crate::config::{DEFAULT_PATH, Diagnostic, LoadedConfig};
 use crate::control::SocketClient;
-use crate::doctor::{Finding, Verdict, run};
+use crate::doctor::{Finding, Verdict, run, run_beside_broken_file};
 use crate::model::Email;
 
 const CHECK: &str = "configuration";
@@ -44,7 +44,7 @@ impl Doctor {
             ConfigLocation::Trial(_) => ("the demo configuration".to_owned(), Path::new(DEFAULT_PATH)),
         };
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-        let mut elsewhere = Vec::new();
+        let (mut elsewhere, mut readable) = (Vec::new(), None);
         let (loaded, adoption) = location.load_beside_gateway();
         let (config, errors, warnings) = match loaded {
             Ok(LoadedConfig {
@@ -60,7 +60,10 @@ impl Doctor {
                     elsewhere = problems.errors;
                     (Some(*config), Vec::new(), problems.warnings)
                 }
-                _ => (None, problems.errors, problems.warnings),
+                _ => {
+                    readable = problems.readable;
+                    (None, problems.errors, problems.warnings)
+                }
             },
         };
         let mut findings: Vec<_> = errors.iter().map(wrong).chain(warnings.iter().map(odd)).collect();
@@ -78,7 +81,16 @@ impl Doctor {
             Adoption::Refused { .. } => Finding::skipped(CHECK, adoption.to_string()),
         }));
         let mut running = false;
-        if config.is_none() {
+        // What runs was started with an earlier version of the file, which may still say where its socket is.
+        let beside = readable.filter(|config| runtime.block_on(SocketClient::of(config).is_running()));
+        if let Some(readable) = &beside {
+            running = true;
+            findings.push(Finding::skipped(
+                CHECK,
+                "of the gateway that runs is looked at what it says itself, the rest once the configuration can be run",
+            ));
+            findings.extend(runtime.block_on(run_beside_broken_file(readable, progress)));
+        } else if config.is_none() {
             findings.push(Finding::skipped(
                 CHECK,
                 "the rest is looked at once the configuration can be run",

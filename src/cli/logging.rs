@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 
 use tracing_subscriber::EnvFilter;
 
+use super::gateway_lines::GatewayLines;
 use super::output::Failure;
+use crate::clock::Clock;
 use crate::log_writer::LogWriter;
 use crate::metrics::Counter;
 
@@ -34,7 +36,7 @@ pub(super) fn start(level: &str) -> Result<Arc<Counter>, Failure> {
     if io::stderr().is_terminal() {
         subscriber.with_target(false).init();
     } else {
-        subscriber.json().flatten_event(true).init();
+        subscriber.event_format(GatewayLines(Clock::system())).init();
     }
     Ok(lost)
 }

@@ -7,6 +7,7 @@ mod config_file;
 mod confirm;
 mod doctor;
 mod explain;
+mod gateway_lines;
 mod group;
 mod invite;
 mod key;

@@ -41,6 +41,8 @@ pub struct ConfigErrors {
     pub warnings: Vec<Diagnostic>,
     /// The configuration, if the only errors are environment variables that this process lacks.
     pub elsewhere: Option<Box<Config>>,
+    /// What can be read of it, to find the gateway that was started with an earlier version. Never to be run.
+    pub readable: Option<Box<Config>>,
 }
 
 impl fmt::Display for ConfigErrors {
@@ -69,6 +71,7 @@ impl Config {
             }],
             warnings: Vec::new(),
             elsewhere: None,
+            readable: None,
         };
         let bytes = read_file(path).map_err(|error| whole(None, format!("cannot be read: {error}")))?;
         let text = str::from_utf8(&bytes).map_err(|error| {
@@ -98,6 +101,7 @@ impl Config {
                 .collect(),
             warnings: Vec::new(),
             elsewhere: None,
+            readable: Some(Box::new(Self::readable(text, base))),
         })?;
         let mut shape = Vec::new();
         let mut config = read(&mut document, &mut shape);
@@ -122,9 +126,17 @@ impl Config {
             Err(ConfigErrors {
                 errors,
                 warnings,
-                elsewhere: lacks_variables.then(|| Box::new(config)),
+                elsewhere: lacks_variables.then(|| Box::new(config.clone())),
+                readable: Some(Box::new(config)),
             })
         }
+    }
+
+    /// What can be read of a text whose grammar is broken.
+    fn readable(text: &str, base: &Path) -> Self {
+        let mut config = read(&mut TomlDocument::parse_readable(text), &mut Vec::new());
+        config.resolve_paths(base);
+        config
     }
 }
 

@@ -14,6 +14,9 @@ pub struct LoginConfig {
     pub change_username: bool,
     /// Access keys sign in, and sign requests.
     pub iam: bool,
+    /// What the link to signing in with an access key says, in every language; "" for "Click to use IAM" with an
+    /// explanation beside it.
+    pub iam_label: String,
     /// How many access keys an account may have, expired and disabled ones included. Two are needed to replace one
     /// without a gap.
     pub access_keys: usize,
@@ -27,6 +30,7 @@ impl Default for LoginConfig {
             username: false,
             change_username: false,
             iam: false,
+            iam_label: String::new(),
             access_keys: 5,
             reset: true,
         }

@@ -57,10 +57,10 @@ pub use header_template::{HeaderTemplate, HeaderTemplateError, Placeholder, Temp
 pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
 pub use limits::LimitsConfig;
-pub use listen::ListenConfig;
+pub use listen::{ListenConfig, PlainAddress, PlainAddressError};
 pub use load::{ConfigErrors, DEFAULT_PATH, LoadedConfig, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
-pub use log::LogConfig;
+pub use log::{AccessField, LogConfig};
 pub use login::LoginConfig;
 pub use mail::{MailConfig, MailSender, MailSenderError, MailTransport, MailUrlError, SmtpTls, SmtpUrl};
 pub use password::{PasswordConfig, PasswordPolicyName};
@@ -156,6 +156,26 @@ impl Config {
             }
         }
         groups
+    }
+
+    /// All hosts that are configured, that of `public_url` first; one below each wildcard.
+    pub fn hosts(&self) -> Vec<String> {
+        let mut hosts = Vec::new();
+        let Some(public) = self.public_host() else {
+            return hosts;
+        };
+        hosts.push(public.to_string());
+        let routes = self.route.iter();
+        for pattern in routes.filter_map(|route| route.host_pattern(&public).ok()) {
+            let host = match pattern {
+                HostPattern::Exact(host) => host.to_string(),
+                HostPattern::Below(domain) => format!("any.{domain}"),
+            };
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
     }
 }
 

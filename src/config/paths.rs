@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    AuditConfig, BrandingConfig, CertificateConfig, Config, ListenConfig, LogConfig, MailConfig, RouteConfig,
-    SecretSource, StoreConfig, TlsConfig, UpstreamConfig,
+    AuditConfig, BrandingConfig, CertificateConfig, Config, ListenConfig, LogConfig, MailConfig,
+    PlainAddress, RouteConfig, SecretSource, StoreConfig, TlsConfig, UpstreamConfig,
 };
 
 /// A configuration folder is a sibling of those for store and certificates, so its parent is the base.
@@ -50,7 +50,9 @@ impl Config {
     pub(super) fn resolve_paths(&mut self, base: &Path) {
         base.clone_into(&mut self.base);
         let Self {
-            listen: ListenConfig { admin_socket, .. },
+            listen: ListenConfig {
+                admin_socket, plain, ..
+            },
             tls: TlsConfig { certificates, .. },
             store,
             mail,
@@ -63,6 +65,11 @@ impl Config {
         } = self;
         for path in [admin_socket, logo, folder, file, access_file] {
             resolve(path, base);
+        }
+        for address in plain {
+            if let PlainAddress::Unix(path) = address {
+                resolve(path, base);
+            }
         }
         for CertificateConfig { cert, key } in certificates {
             resolve(cert, base);

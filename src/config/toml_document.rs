@@ -133,14 +133,24 @@ impl<'t> TomlDocument<'t> {
             errors.sort_by_key(|(position, _)| *position);
             return Err(errors);
         }
+        Ok(Self::of(text, table))
+    }
+
+    /// What can be read of a text whose grammar is broken: the rest is left out.
+    pub(super) fn parse_readable(text: &'t str) -> Self {
+        let (table, _) = DeTable::parse_recoverable(text);
+        Self::of(text, table)
+    }
+
+    fn of(text: &'t str, table: Spanned<DeTable<'t>>) -> Self {
         let span = table.span();
         let written = Spanned::new(span, DeValue::Table(table.into_inner()));
-        Ok(Self {
+        Self {
             text,
             rest: written.clone(),
             written,
             removed: Vec::new(),
-        })
+        }
     }
 
     /// Deserializes the rest.

@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 use super::environment::{EnvironmentError, GatewayEnvironment, read_environment};
 use super::owner::store_owner;
 use super::protocol::{self, MAX_ANSWER, MAX_REQUEST, ReadLineError};
-use super::socket::{OpenFolder, folder_of, require_closed};
 use super::{Command, CommandError, ExportPurpose, framing};
 use crate::config::Config;
 use crate::store::Summary;
 use crate::system_user::SystemUser;
+use crate::unix_socket::{OpenFolder, folder_of, require_closed};
 
 /// How long a gateway may say nothing, and take nothing. One that executes a command says so every second, whatever the
 /// command takes.

@@ -1,9 +1,5 @@
 //! The admin socket of a running gateway.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,13 +16,16 @@ use super::command::by_command_of;
 use super::protocol::{self, AdminRequest, MAX_REQUEST, ReadLineError};
 use super::{Command, CommandError, CommandResult, framing};
 use crate::services::Actor;
-use crate::system_user::SystemUser;
+use crate::unix_socket::{SocketFile, SocketModes, UnixSocket, UnixSocketError};
 
 /// The most concurrent commands; further ones wait in the system's queue.
 const CONNECTIONS: usize = 16;
 
-/// The permission bit with which all users may write to a folder.
-const OTHERS_WRITE: u32 = 0o002;
+/// Its owner alone may use the socket.
+const MODES: SocketModes = SocketModes {
+    socket: 0o600,
+    folder: 0o700,
+};
 
 /// How long a caller may take to send its request, and to receive the response.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,63 +47,17 @@ pub enum BindError {
         .0.display()
     )]
     AlreadyRunning(PathBuf),
-    /// A file that is no socket is in the way.
-    #[error("{} is not a socket; remove it, or choose another listen.admin_socket", .0.display())]
-    InTheWay(PathBuf),
-    /// The socket belongs to another user.
-    #[error("{} is the socket of {}; remove it, or choose another listen.admin_socket", .0.display(), .1)]
-    OfAnother(PathBuf, SystemUser),
-    /// Other users could put another socket there.
-    #[error(transparent)]
-    OpenFolder(#[from] OpenFolder),
-    /// The system refused.
-    #[error("the administrator's socket {} cannot be made: {error}", .path.display())]
-    Io {
-        /// The path of the socket.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    /// It cannot be made.
+    #[error("listen.admin_socket: {0}")]
+    Socket(UnixSocketError),
 }
 
-/// A folder in which all users may replace the gateway's socket.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{} may be written by everybody, so that anybody may answer there: take that right from others (`chmod o-w`), or \
-     choose another listen.admin_socket",
-    .0.display()
-)]
-pub struct OpenFolder(PathBuf);
-
-/// The folder of a socket.
-pub(super) fn folder_of(socket: &Path) -> &Path {
-    let folder = socket.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
-}
-
-/// Fails if all users may write to the folder, since commands carry passwords. A group may: volumes of
-/// containers belong to one, and the peer has to be a trusted user anyway.
-pub(super) fn require_closed(folder: &Path) -> io::Result<Result<(), OpenFolder>> {
-    let mode = fs::metadata(folder)?.mode();
-    Ok(if mode & OTHERS_WRITE == 0 {
-        Ok(())
-    } else {
-        Err(OpenFolder(folder.to_owned()))
-    })
-}
-
-/// Fails if a gateway of this user could not listen there, as far as that shows without trying. A gateway
-/// that listens there already is no failure.
-pub fn check_place(path: &Path) -> Result<(), BindError> {
-    if let Ok(closed) = require_closed(folder_of(path)) {
-        closed?;
-    }
-    let current = SystemUser::current();
-    match fs::symlink_metadata(path).map(|there| SystemUser::owner_of(&there)) {
-        Ok(owner) if owner != current && !current.is_root() => {
-            Err(BindError::OfAnother(path.to_owned(), owner))
+impl From<UnixSocketError> for BindError {
+    fn from(error: UnixSocketError) -> Self {
+        match error {
+            UnixSocketError::InUse(path) => Self::AlreadyRunning(path),
+            error => Self::Socket(error),
         }
-        _ => Ok(()),
     }
 }
 
@@ -114,38 +67,21 @@ impl AdministratorSocket {
     /// At no time can another user connect: the socket is created in a private folder, gets mode 0600 there,
     /// and is then moved to `path`.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        let failed = |error| BindError::Io {
-            path: path.to_owned(),
-            error,
-        };
-        let folder = folder_of(path);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(failed)?;
-        require_closed(folder).map_err(failed)??;
-        require_vacant(path)?;
-
-        let nursery = PrivateDir::new(folder).map_err(failed)?;
-        let newborn = nursery.0.join("s");
-        let listener = UnixListener::bind(&newborn).map_err(failed)?;
-        fs::set_permissions(&newborn, Permissions::from_mode(0o600)).map_err(failed)?;
-        let inode = fs::metadata(&newborn).map_err(failed)?.ino();
-        fs::rename(&newborn, path).map_err(failed)?;
+        let UnixSocket { listener, file } = UnixSocket::bind(path, MODES)?;
+        let listener = UnixListener::from_std(listener).map_err(|error| {
+            let path = path.to_owned();
+            BindError::Socket(UnixSocketError::Io { path, error })
+        })?;
         Ok(Self {
             listener,
-            file: SocketFile {
-                path: path.to_owned(),
-                inode,
-            },
+            file,
             patience: PATIENCE,
         })
     }
 
     /// The path of the socket.
     pub fn path(&self) -> &Path {
-        &self.file.path
+        self.file.path()
     }
 
     /// Executes all commands that come in, until `stop`; those under way are then completed. `execute` gets
@@ -289,71 +225,6 @@ impl From<ReadLineError> for RequestError {
         match error {
             ReadLineError::TooLong(limit) => Self::TooLarge(limit),
             ReadLineError::Ended | ReadLineError::Silent(_) | ReadLineError::Io(_) => Self::Gone,
-        }
-    }
-}
-
-/// Removes the socket of a dead process; fails if anything else is there.
-fn require_vacant(path: &Path) -> Result<(), BindError> {
-    let failed = |error| BindError::Io {
-        path: path.to_owned(),
-        error,
-    };
-    match fs::symlink_metadata(path) {
-        Ok(there) if !there.file_type().is_socket() => return Err(BindError::InTheWay(path.to_owned())),
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    }
-    match BlockingUnixStream::connect(path) {
-        Ok(_) => Err(BindError::AlreadyRunning(path.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(failed)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// A temporary folder that only this process's user can enter. Its name is no longer than a usual socket's,
-/// because the path of a socket is limited to about 100 bytes.
-struct PrivateDir(PathBuf);
-
-impl PrivateDir {
-    fn new(beside: &Path) -> io::Result<Self> {
-        let folder = beside.join(format!(".{}", std::process::id()));
-        match DirBuilder::new().mode(0o700).create(&folder) {
-            // Left by a process of this number that was killed.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_dir_all(&folder)?;
-                DirBuilder::new().mode(0o700).create(&folder)?;
-            }
-            made => made?,
-        }
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for PrivateDir {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!(folder = %self.0.display(), %error, "a temporary folder stays");
-        }
-    }
-}
-
-/// The file of a socket.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    inode: u64,
-}
-
-impl Drop for SocketFile {
-    /// Leaves a successor's file alone.
-    fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
-            let _ = fs::remove_file(&self.path);
         }
     }
 }

@@ -3,15 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::{DoctorContext, Finding, LIMIT, http, tls};
-use crate::config::{HostPattern, TlsVersion};
+use crate::config::{PlainAddress, TlsVersion};
 
 const HTTPS: &str = "listen.https";
 const HTTP: &str = "listen.http";
+const PLAIN: &str = "listen.plain";
 const OPS: &str = "listen.ops";
+
+/// What a proxy says that was asked over HTTPS.
+const AS_A_PROXY: &[(&str, &str)] = &[("x-forwarded-proto", "https")];
 
 /// Checks every HTTPS address with every configured host.
 pub(super) async fn https(context: &DoctorContext<'_>) -> Vec<Finding> {
@@ -68,22 +72,10 @@ async fn one(context: &DoctorContext<'_>, address: SocketAddr) -> Vec<Finding> {
 
 /// The configured hosts, that of `public_url` first; for a wildcard, one below it.
 pub(super) fn hosts(context: &DoctorContext<'_>) -> Vec<String> {
-    let mut hosts = Vec::new();
-    let Some(public) = context.config.public_host() else {
-        return hosts;
-    };
-    hosts.push(public.to_string());
-    let routes = context.config.route.iter();
-    for pattern in routes.filter_map(|route| route.host_pattern(&public).ok()) {
-        let host = match pattern {
-            HostPattern::Exact(host) => host.to_string(),
-            HostPattern::Below(domain) => format!("any.{domain}"),
-        };
-        if !hosts.contains(&host) {
-            hosts.push(host);
-        }
+    match &context.running {
+        Some(running) if !running.hosts.is_empty() => running.hosts.clone(),
+        _ => context.config.hosts(),
     }
-    hosts
 }
 
 /// Checks without a running gateway that its addresses are free.
@@ -112,11 +104,7 @@ pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
     let Some(running) = &context.running else {
         return free(HTTP, &context.config.listen.http).await;
     };
-    let host = context
-        .config
-        .public_host()
-        .map(|host| host.to_string())
-        .unwrap_or_default();
+    let host = hosts(context).into_iter().next().unwrap_or_default();
     let mut findings = Vec::new();
     for &address in &running.http {
         let answered = match connect(address).await {
@@ -138,6 +126,42 @@ pub(super) async fn plain(context: &DoctorContext<'_>) -> Vec<Finding> {
                 HTTP,
                 format!("{address}: {error}"),
                 "see the gateway's log, and whether a firewall is before this address",
+            ),
+        });
+    }
+    findings
+}
+
+/// Every address of proxies that ended TLS answers.
+pub(super) async fn from_proxies(context: &DoctorContext<'_>) -> Vec<Finding> {
+    let Some(running) = &context.running else {
+        let configured: Vec<_> = context.config.listen.plain_tcp().collect();
+        return free(PLAIN, &configured).await;
+    };
+    let host = hosts(context).into_iter().next().unwrap_or_default();
+    let mut findings = Vec::new();
+    for place in &running.plain {
+        let answered = match place.parse() {
+            Ok(PlainAddress::Tcp(address)) => match connect(address).await {
+                Ok(stream) => http::get(stream, &host, "/", AS_A_PROXY).await,
+                Err(error) => Err(error),
+            },
+            Ok(PlainAddress::Unix(path)) => match timeout(LIMIT, UnixStream::connect(path)).await {
+                Ok(Ok(stream)) => http::get(stream, &host, "/", AS_A_PROXY).await,
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            },
+            Err(error) => Err(io::Error::other(error)),
+        };
+        findings.push(match answered {
+            Ok(answer) if answer.status() == 403 && http::header(&answer, "content-type").is_some_and(|it| it.starts_with("text/plain")) => {
+                Finding::ok(PLAIN, format!("{place} serves listen.trusted_proxies alone, and this machine is none of them"))
+            }
+            Ok(answer) => Finding::ok(PLAIN, format!("{place} answers a proxy with {}", answer.status())),
+            Err(error) => Finding::problem(
+                PLAIN,
+                format!("{place}: {error}"),
+                "see the gateway's log, and whether its socket was removed or a firewall is before this address",
             ),
         });
     }

@@ -4,6 +4,7 @@
 //! a secret, and no check takes longer than a few times three seconds.
 
 mod disk;
+mod dns;
 mod file_permissions;
 mod forwarding;
 mod http;
@@ -114,7 +115,7 @@ type Check<'p> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'p>>;
 pub async fn run(
     config: &Config,
     mail: Option<&Email>,
-    mut progress: impl FnMut(usize, usize),
+    progress: impl FnMut(usize, usize),
 ) -> (bool, Vec<Finding>) {
     let client = SocketClient::of(config);
     let (running, gateway) = gateway(&client).await;
@@ -128,8 +129,10 @@ pub async fn run(
     let checks: Vec<Check<'_>> = vec![
         Box::pin(listeners::https(&context)),
         Box::pin(listeners::plain(&context)),
+        Box::pin(listeners::from_proxies(&context)),
         Box::pin(listeners::ops(&context)),
         Box::pin(public_url::reach(&context)),
+        Box::pin(dns::hosts(&context)),
         Box::pin(forwarding::proxies(&context)),
         Box::pin(forwarding::identity(&context)),
         Box::pin(upstreams::reach(&context)),
@@ -138,6 +141,47 @@ pub async fn run(
         Box::pin(async { file_permissions::files(&context) }),
         Box::pin(mail::leaves(&context, mail)),
     ];
+    let running = context.running.is_some();
+    (
+        running,
+        gateway
+            .into_iter()
+            .chain(complete(checks, progress).await)
+            .collect(),
+    )
+}
+
+/// Looks at the gateway that runs, of whose file no more can be read than `config`: at what it says itself, and what it
+/// answers.
+pub async fn run_beside_broken_file(config: &Config, progress: impl FnMut(usize, usize)) -> Vec<Finding> {
+    let client = SocketClient::of(config);
+    let (running, gateway) = gateway(&client).await;
+    if running.is_none() {
+        return gateway;
+    }
+    let context = DoctorContext {
+        config,
+        client,
+        running,
+        trust: tls::MachineTrust::of(config),
+        clock: Clock::system(),
+    };
+    let checks: Vec<Check<'_>> = vec![
+        Box::pin(listeners::https(&context)),
+        Box::pin(listeners::plain(&context)),
+        Box::pin(listeners::from_proxies(&context)),
+        Box::pin(listeners::ops(&context)),
+        Box::pin(public_url::reach(&context)),
+        Box::pin(store::answers(&context)),
+    ];
+    gateway
+        .into_iter()
+        .chain(complete(checks, progress).await)
+        .collect()
+}
+
+/// Does all at once. The findings are in the order of the checks.
+async fn complete(checks: Vec<Check<'_>>, mut progress: impl FnMut(usize, usize)) -> Vec<Finding> {
     let count = checks.len();
     let mut under_way: FuturesUnordered<_> = checks
         .into_iter()
@@ -151,10 +195,7 @@ pub async fn run(
         progress(done.len(), count);
     }
     done.sort_by_key(|(place, _)| *place);
-    let findings = gateway
-        .into_iter()
-        .chain(done.into_iter().flat_map(|(_, found)| found));
-    (context.running.is_some(), findings.collect())
+    done.into_iter().flat_map(|(_, found)| found).collect()
 }
 
 /// Finds the running gateway.

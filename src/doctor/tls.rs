@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
@@ -72,41 +75,113 @@ impl MachineTrust {
                 "see [tls]",
             )];
         };
-        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
-        let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-        let verify = |roots: RootCertStore| {
-            let provider = Arc::new(aws_lc_rs::default_provider());
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
-            verifier
-                .verify_server_cert(leaf, others, &shaken.name, &[], at)
-                .map(drop)
+        let validity = X509Certificate::from_der(leaf).map(|(_, leaf)| {
+            let (from, until) = (leaf.validity().not_before, leaf.validity().not_after);
+            from.timestamp()..=until.timestamp()
+        });
+        let Ok(validity) = validity else {
+            let text = format!("{place}: the certificate cannot be read");
+            return vec![Finding::problem(check, text, "see [tls]")];
         };
+        let problems =
+            |roots: &RootCertStore| certificate_errors(shaken, leaf, others, roots, &validity, now);
         let mut findings = Vec::new();
-        let mut trusted = verify(self.system.clone());
-        if trusted.is_err()
+        let mut wrong = problems(&self.system);
+        if wrong.iter().any(is_unknown)
             && let Some(local) = &self.local
         {
             let mut roots = RootCertStore::empty();
-            let by_local = roots.add(local.clone()).and_then(|()| verify(roots));
-            if by_local.is_ok() {
+            let by_local = roots.add(local.clone()).map(|()| problems(&roots));
+            if let Ok(by_local) = by_local
+                && !by_local.iter().any(is_unknown)
+            {
                 let text =
                     format!("{place}: signed by the local authority, which this system does not trust");
                 let advice =
                     "run `vestibule trust` here and wherever browsers run, or set [tls] certificates";
                 findings.push(Finding::warning(check, text, advice));
-                trusted = Ok(());
+                wrong = by_local;
             }
         }
-        match trusted {
-            Ok(()) => findings.extend(lasts(check, leaf, now, place)),
-            Err(error) => {
-                let (what, advice) = why(&error);
-                findings.push(Finding::problem(check, format!("{place}: {what}"), advice));
-            }
+        if validity.contains(&now.as_second()) {
+            findings.extend(lasts(check, leaf, now, place));
         }
+        findings.extend(wrong.iter().map(|error| {
+            let (what, advice) = why(error);
+            Finding::problem(check, format!("{place}: {what}"), advice)
+        }));
         findings
     }
+}
+
+/// Why a certificate is not good: what a client says of it would be the first of these alone.
+#[derive(Debug)]
+enum ChainError {
+    Expired,
+    NotValidYet,
+    /// Of the certificate itself, or of those behind it.
+    Other(Error),
+    /// A certificate behind it has expired, or is not valid yet.
+    Issuer,
+}
+
+/// All that is wrong with a certificate. Its time is looked at by itself, and who signed it and for whom at a time at which
+/// it holds.
+fn certificate_errors(
+    shaken: &Handshake,
+    leaf: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    roots: &RootCertStore,
+    validity: &RangeInclusive<i64>,
+    now: Timestamp,
+) -> Vec<ChainError> {
+    let mut errors = Vec::new();
+    let now = now.as_second();
+    if now > *validity.end() {
+        errors.push(ChainError::Expired);
+    } else if now < *validity.start() {
+        errors.push(ChainError::NotValidYet);
+    }
+    let at = now.max(*validity.start()).min(*validity.end());
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at).unwrap_or_default()));
+    let algorithms = aws_lc_rs::default_provider()
+        .signature_verification_algorithms
+        .all;
+    let parsed = match ParsedCertificate::try_from(leaf) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            errors.push(ChainError::Other(error));
+            return errors;
+        }
+    };
+    match verify_server_cert_signed_by_trust_anchor(&parsed, roots, others, at, algorithms) {
+        Ok(()) => {}
+        Err(error) if is_of_time(&error) => errors.push(ChainError::Issuer),
+        Err(error) => errors.push(ChainError::Other(error)),
+    }
+    if let Err(error) = verify_server_name(&parsed, &shaken.name) {
+        errors.push(ChainError::Other(error));
+    }
+    errors
+}
+
+fn is_unknown(error: &ChainError) -> bool {
+    matches!(
+        error,
+        ChainError::Other(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    )
+}
+
+fn is_of_time(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidCertificate(
+            CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. }
+        )
+    )
 }
 
 /// Connects with any certificate: by TLS 1.3 or 1.2, or `only_tls12`.
@@ -171,18 +246,29 @@ fn lasts(check: &'static str, leaf: &CertificateDer<'_>, now: Timestamp, place: 
     })
 }
 
-fn why(error: &Error) -> (String, &'static str) {
+fn why(error: &ChainError) -> (String, &'static str) {
+    let error = match error {
+        ChainError::Expired => {
+            return (
+                "the certificate has expired".to_owned(),
+                "renew it, then run `vestibule reload`; if it is new, look at this machine's clock",
+            );
+        }
+        ChainError::NotValidYet => {
+            return (
+                "the certificate is not valid yet".to_owned(),
+                "look at this machine's clock",
+            );
+        }
+        ChainError::Issuer => {
+            return (
+                "a certificate that stands behind it has expired, or is not valid yet".to_owned(),
+                "put the authority's new intermediate certificates behind it in the same file",
+            );
+        }
+        ChainError::Other(error) => error,
+    };
     match error {
-        Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => (
-            "the certificate has expired".to_owned(),
-            "renew it, then run `vestibule reload`; if it is new, look at this machine's clock",
-        ),
-        Error::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => (
-            "the certificate is not valid yet".to_owned(),
-            "look at this machine's clock",
-        ),
         Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => (

@@ -7,26 +7,26 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::rustls::ProtocolVersion;
 use tokio_util::sync::CancellationToken;
 
 use super::connection_slots::{Activity, ConnectionSlots};
 use super::real_ip::is_trusted;
 use super::redirect::Redirect;
+use super::socket::{ListenError, Peer, Socket, UnixSocketListener, bind_all, listen_all};
+use super::stream::ClientStream;
 use super::{ListenerTls, proxy_protocol};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PlainAddress, TlsVersion};
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::request::{ClientAddress, Host, Network, RequestIds};
-
-/// Length of the kernel's accept queue.
-const BACKLOG: u32 = 1024;
+use crate::warning_limit::WarningLimit;
 
 /// Pause after the system failed to accept: it is short of descriptors or memory, and an immediate retry
 /// would only burn CPU.
@@ -39,25 +39,19 @@ const LOOKS_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Accepted {
     /// The TLS stream.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: ClientStream,
     /// The peer, or the client that a PROXY header names.
     pub client: ClientAddress,
     /// The local port.
     pub port: u16,
+    /// The version of TLS; none where a trusted proxy ended TLS and speaks in the clear.
+    pub tls: Option<TlsVersion>,
     /// The server name (SNI), if it is a valid host.
     pub sni: Option<Host>,
     /// Whether ALPN (RFC 7301) chose HTTP/2.
     pub http2: bool,
     /// Counts requests; an idle connection may be evicted for another one.
     pub activity: Arc<Activity>,
-}
-
-/// An address that cannot be bound or listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {error}")]
-pub struct ListenError {
-    address: SocketAddr,
-    error: io::Error,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +69,9 @@ enum HandshakeError {
 pub struct BoundSockets {
     https: Vec<(TcpSocket, SocketAddr)>,
     http: Vec<(TcpSocket, SocketAddr)>,
+    plain: Vec<(TcpSocket, SocketAddr)>,
+    plain_unix: Vec<UnixSocketListener>,
+    plain_addresses: Vec<PlainAddress>,
     gate: Arc<ConnectionSettings>,
 }
 
@@ -83,8 +80,11 @@ pub struct BoundSockets {
 pub struct Listener {
     https: Vec<TcpListener>,
     http: Vec<TcpListener>,
+    plain: Vec<TcpListener>,
+    plain_unix: Vec<UnixSocketListener>,
     addresses: Vec<SocketAddr>,
-    plain_addresses: Vec<SocketAddr>,
+    http_addresses: Vec<SocketAddr>,
+    plain_addresses: Vec<PlainAddress>,
     gate: Arc<ConnectionSettings>,
 }
 
@@ -100,6 +100,8 @@ pub struct ConnectionSettings {
     clock: Clock,
     /// Request ids of plain requests.
     ids: RequestIds,
+    /// Of peers that may not speak in the clear.
+    warnings: WarningLimit,
     /// The port of the first HTTPS address.
     port: Option<u16>,
 }
@@ -122,14 +124,24 @@ impl BoundSockets {
 
     /// Starts to listen. Connections wait in the kernel's queue until [`Listener::run`] accepts them.
     pub fn listen(self) -> Result<Listener, ListenError> {
-        let Self { https, http, gate } = self;
+        let Self {
+            https,
+            http,
+            plain,
+            plain_unix,
+            plain_addresses,
+            gate,
+        } = self;
         let addresses =
             |bound: &[(TcpSocket, SocketAddr)]| bound.iter().map(|(_, address)| *address).collect();
         Ok(Listener {
             addresses: addresses(&https),
-            plain_addresses: addresses(&http),
+            http_addresses: addresses(&http),
+            plain_addresses,
             https: listen_all(https)?,
             http: listen_all(http)?,
+            plain: listen_all(plain)?,
+            plain_unix,
             gate,
         })
     }
@@ -144,8 +156,17 @@ impl Listener {
         random: &Random,
         metrics: Arc<Metrics>,
     ) -> Result<BoundSockets, ListenError> {
-        let https = bind_all(&config.listen.https)?;
-        let http = bind_all(&config.listen.http)?;
+        let https = bind_all(config.listen.https.iter().copied())?;
+        let http = bind_all(config.listen.http.iter().copied())?;
+        let plain = bind_all(config.listen.plain_tcp())?;
+        let mut plain_addresses: Vec<_> = plain.iter().map(|(_, at)| PlainAddress::Tcp(*at)).collect();
+        let mut plain_unix = Vec::new();
+        for address in &config.listen.plain {
+            if let PlainAddress::Unix(path) = address {
+                plain_unix.push(UnixSocketListener::bind(path)?);
+                plain_addresses.push(address.clone());
+            }
+        }
         let port = https.first().map(|(_, address)| address.port());
         let places = config.limits.connections.min(Semaphore::MAX_PERMITS);
         Ok(BoundSockets {
@@ -157,10 +178,14 @@ impl Listener {
                 metrics,
                 clock: clock.clone(),
                 ids: RequestIds::new(random),
+                warnings: WarningLimit::default(),
                 port,
             }),
             https,
             http,
+            plain,
+            plain_unix,
+            plain_addresses,
         })
     }
 
@@ -169,8 +194,13 @@ impl Listener {
         &self.addresses
     }
 
-    /// Returns the plain HTTP addresses, with the actual ports.
-    pub fn plain_addresses(&self) -> &[SocketAddr] {
+    /// The addresses that redirect, with their real ports.
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        &self.http_addresses
+    }
+
+    /// Where proxies that ended TLS ask, with the real ports.
+    pub fn plain_addresses(&self) -> &[PlainAddress] {
         &self.plain_addresses
     }
 
@@ -187,7 +217,12 @@ impl Listener {
         F: Future<Output = ()> + Send + 'static,
     {
         let Self {
-            https, http, gate, ..
+            https,
+            http,
+            plain,
+            plain_unix,
+            gate,
+            ..
         } = self;
         let mut loops = JoinSet::new();
         for listener in https {
@@ -212,6 +247,30 @@ impl Listener {
             };
             loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
         }
+        for listener in plain {
+            let serve = serve.clone();
+            let handle = move |gate: Arc<ConnectionSettings>, stream, peer, activity| {
+                let serve = serve.clone();
+                async move {
+                    if let Some(accepted) = gate.accept_plain(stream, peer, activity).await {
+                        serve(accepted).await;
+                    }
+                }
+            };
+            loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
+        }
+        for listener in plain_unix {
+            let serve = serve.clone();
+            let handle = move |gate: Arc<ConnectionSettings>, stream, peer, activity| {
+                let serve = serve.clone();
+                async move {
+                    if let Some(accepted) = gate.accept_plain_unix(stream, peer, activity).await {
+                        serve(accepted).await;
+                    }
+                }
+            };
+            loops.spawn(gate.clone().accept(listener, handle, stop.clone()));
+        }
         loops.spawn(tls.run_renewal(gate.metrics.clone(), stop));
         while let Some(ended) = loops.join_next().await {
             report_panic(ended);
@@ -227,9 +286,10 @@ impl ConnectionSettings {
     }
 
     /// The accept loop of one socket.
-    async fn accept<H, F>(self: Arc<Self>, listener: TcpListener, handle: H, stop: CancellationToken)
+    async fn accept<L, H, F>(self: Arc<Self>, listener: L, handle: H, stop: CancellationToken)
     where
-        H: Fn(Arc<Self>, TcpStream, SocketAddr, Arc<Activity>) -> F,
+        L: Socket,
+        H: Fn(Arc<Self>, L::Stream, Peer, Arc<Activity>) -> F,
         F: Future<Output = ()> + Send + 'static,
     {
         let mut connections = JoinSet::new();
@@ -273,7 +333,7 @@ impl ConnectionSettings {
                 },
             }
         }
-        for (stream, peer) in waiting.into_iter().chain(queued(listener)) {
+        for (stream, peer) in waiting.into_iter().chain(listener.queued()) {
             let Ok(place) = self.places.clone().try_acquire_owned() else {
                 break;
             };
@@ -306,10 +366,15 @@ impl ConnectionSettings {
         }
     }
 
-    /// Returns the network that a peer counts for; `None` for a trusted proxy.
-    fn network(&self, peer: SocketAddr) -> Option<Network> {
-        let address = peer.ip().to_canonical();
-        (!is_trusted(address, &self.rules.load().trusted)).then(|| address.into())
+    /// Who is counted as one client; `None` for a trusted proxy.
+    fn network(&self, peer: Peer) -> Option<Network> {
+        match peer {
+            Peer::Tcp(_) => {
+                let address = peer.address();
+                (!is_trusted(address, &self.rules.load().trusted)).then(|| address.into())
+            }
+            Peer::Unix => None,
+        }
     }
 
     /// Handshakes within `timeouts.handshake`, PROXY header included.
@@ -319,7 +384,7 @@ impl ConnectionSettings {
         &self,
         acceptor: &TlsAcceptor,
         stream: TcpStream,
-        peer: SocketAddr,
+        peer: Peer,
         activity: Arc<Activity>,
     ) -> Option<Accepted> {
         let rules = self.rules.load_full();
@@ -334,7 +399,7 @@ impl ConnectionSettings {
         };
         self.metrics.handshakes_failed.increment();
         // At debug level: anyone can cause this at any rate.
-        tracing::debug!(%peer, error = %failure, "no handshake");
+        tracing::debug!(client = %peer.address(), error = %failure, "no handshake");
         if let HandshakeError::Plaintext(stream) = failure {
             rules
                 .redirect
@@ -343,6 +408,101 @@ impl ConnectionSettings {
         }
         None
     }
+}
+
+impl ConnectionSettings {
+    /// A connection in the clear, which only a trusted proxy may open: of any other peer nothing is read but one head,
+    /// which is answered with the reason.
+    async fn accept_plain(&self, stream: TcpStream, peer: Peer, activity: Arc<Activity>) -> Option<Accepted> {
+        let rules = self.rules.load_full();
+        let begun = timeout(rules.handshake, rules.begin_plain(stream, peer, activity)).await;
+        match begun {
+            Ok(Ok(PlainBeginning::Proxy(accepted))) => {
+                accepted.activity.opened();
+                Some(accepted)
+            }
+            Ok(Ok(PlainBeginning::Stranger(stream))) => {
+                if let Some(unlogged) = self.warnings.admit() {
+                    tracing::warn!(
+                        client = %peer.address(),
+                        unlogged,
+                        "refused at listen.plain: the peer is not in listen.trusted_proxies, or a PROXY header names another client"
+                    );
+                }
+                let (ids, clock) = (&self.ids, &self.clock);
+                rules
+                    .redirect
+                    .refuse_stranger(stream, ids, clock, rules.header)
+                    .await;
+                None
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(client = %peer.address(), %error, "a connection in the clear broke off");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// The same of a program that may open the socket.
+    async fn accept_plain_unix(
+        &self,
+        stream: UnixStream,
+        peer: Peer,
+        activity: Arc<Activity>,
+    ) -> Option<Accepted> {
+        let rules = self.rules.load_full();
+        let client = ClientAddress {
+            address: peer.address(),
+            through_trusted_proxy: true,
+        };
+        let begun = in_the_clear(ClientStream::Unix(stream), client, 0, activity);
+        let accepted = timeout(rules.handshake, begun).await.ok()?.ok()?;
+        accepted.activity.opened();
+        Some(accepted)
+    }
+}
+
+/// Who began to speak in the clear.
+enum PlainBeginning {
+    Proxy(Accepted),
+    Stranger(TcpStream),
+}
+
+impl ConnectionRules {
+    async fn begin_plain(
+        &self,
+        mut stream: TcpStream,
+        peer: Peer,
+        activity: Arc<Activity>,
+    ) -> io::Result<PlainBeginning> {
+        stream.set_nodelay(true)?;
+        let port = stream.local_addr()?.port();
+        let client = self.client(&mut stream, peer).await?;
+        if !client.through_trusted_proxy {
+            return Ok(PlainBeginning::Stranger(stream));
+        }
+        let accepted = in_the_clear(ClientStream::Tcp(stream), client, port, activity).await?;
+        Ok(PlainBeginning::Proxy(accepted))
+    }
+}
+
+/// A proxy's connection, once it is known which version of HTTP it speaks.
+async fn in_the_clear(
+    stream: ClientStream,
+    client: ClientAddress,
+    port: u16,
+    activity: Arc<Activity>,
+) -> io::Result<Accepted> {
+    Ok(Accepted {
+        http2: stream.begins_http2().await?,
+        stream,
+        client,
+        port,
+        tls: None,
+        sni: None,
+        activity,
+    })
 }
 
 impl ConnectionRules {
@@ -361,7 +521,7 @@ impl ConnectionRules {
         &self,
         acceptor: &TlsAcceptor,
         mut stream: TcpStream,
-        peer: SocketAddr,
+        peer: Peer,
         activity: Arc<Activity>,
     ) -> Result<Accepted, HandshakeError> {
         stream.set_nodelay(true)?;
@@ -375,10 +535,15 @@ impl ConnectionRules {
         let (_, session) = stream.get_ref();
         let sni = session.server_name().and_then(|name| name.parse().ok());
         let http2 = session.alpn_protocol() == Some(b"h2");
+        let tls = match session.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => TlsVersion::Tls12,
+            _ => TlsVersion::Tls13,
+        };
         Ok(Accepted {
-            stream,
+            stream: ClientStream::Tls(Box::new(stream)),
             client,
             port,
+            tls: Some(tls),
             sni,
             http2,
             activity,
@@ -387,8 +552,8 @@ impl ConnectionRules {
 
     /// Returns the client's address. Only a trusted proxy may send a PROXY header; from others it fails as
     /// TLS.
-    async fn client(&self, stream: &mut TcpStream, peer: SocketAddr) -> io::Result<ClientAddress> {
-        let mut address = peer.ip().to_canonical();
+    async fn client(&self, stream: &mut TcpStream, peer: Peer) -> io::Result<ClientAddress> {
+        let mut address = peer.address();
         if is_trusted(address, &self.trusted)
             && let Some(named) = proxy_protocol::read(stream).await?
         {
@@ -416,51 +581,6 @@ impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.0.connections.decrement();
     }
-}
-
-fn listen_all(bound: Vec<(TcpSocket, SocketAddr)>) -> Result<Vec<TcpListener>, ListenError> {
-    let listen = |(socket, address): (TcpSocket, SocketAddr)| {
-        let listening = socket.listen(BACKLOG);
-        listening.map_err(|error| ListenError { address, error })
-    };
-    bound.into_iter().map(listen).collect()
-}
-
-fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<(TcpSocket, SocketAddr)>, ListenError> {
-    addresses.iter().map(|&address| bind(address)).collect()
-}
-
-/// Binds a socket. Returns it with its actual address.
-fn bind(address: SocketAddr) -> Result<(TcpSocket, SocketAddr), ListenError> {
-    let try_bind = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let address = socket.local_addr()?;
-        Ok((socket, address))
-    };
-    try_bind().map_err(|error| ListenError { address, error })
-}
-
-/// Closes a listening socket, and returns the connections in its queue, which would be reset otherwise.
-fn queued(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
-    let Ok(listener) = listener.into_std() else {
-        return Vec::new();
-    };
-    let mut queued = Vec::new();
-    // Does not block: tokio made the socket non-blocking.
-    while queued.len() < BACKLOG as usize
-        && let Ok((stream, peer)) = listener.accept()
-    {
-        let stream = stream
-            .set_nonblocking(true)
-            .and_then(|()| TcpStream::from_std(stream));
-        queued.extend(stream.map(|stream| (stream, peer)));
-    }
-    queued
 }
 
 /// Whether accept failed because of a connection that is gone, and not because of the system.

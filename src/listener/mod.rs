@@ -11,12 +11,16 @@ mod private_file;
 mod proxy_protocol;
 mod real_ip;
 mod redirect;
+mod socket;
+mod stream;
 mod tls;
 
-pub use accept::{Accepted, BoundSockets, ConnectionSettings, ListenError, Listener};
+pub use accept::{Accepted, BoundSockets, ConnectionSettings, Listener};
 pub use certificates::CertificateError;
 pub use connection_slots::{Activity, TunnelSlot};
 pub use local_ca::{AUTHORITY_FILE, LocalCaError};
 pub use private_file::FileError;
 pub use real_ip::forwarded;
+pub use socket::ListenError;
+pub use stream::ClientStream;
 pub use tls::{ListenerTls, TlsError};

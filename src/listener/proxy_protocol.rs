@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 
+use super::stream::Untouched;
 use crate::request::parse_decimal;
 
 /// Longest header of version 1, with its line break.
@@ -17,6 +18,9 @@ const MAX_TEXT: usize = 107;
 
 /// Longest variable part of version 2 that is accepted: addresses and a few extensions.
 const MAX_BINARY: usize = 2048;
+
+/// How a header of version 1 begins.
+const TEXT: &[u8] = b"PROXY ";
 
 /// Signature of version 2.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -29,7 +33,8 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     match first[0] {
-        b'P' => read_text(stream).await,
+        // Methods of HTTP begin so too, where there is no TLS.
+        b'P' if Untouched::Tcp(stream).begins_with(TEXT).await? => read_text(stream).await,
         b'\r' => read_binary(stream).await,
         _ => Ok(None),
     }

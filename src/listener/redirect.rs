@@ -73,6 +73,21 @@ impl Redirect {
             .await;
     }
 
+    /// Answers one request of a peer that is no trusted proxy, within `deadline`: 403, and who may ask here.
+    pub(super) async fn refuse_stranger(
+        &self,
+        stream: TcpStream,
+        ids: &RequestIds,
+        clock: &Clock,
+        deadline: Duration,
+    ) {
+        const TEXT: &str = "This address is for the proxies in listen.trusted_proxies, which name their clients in X-Forwarded-For.\n";
+        self.serve_once(stream, ids, clock, deadline, |_| {
+            text_response(StatusCode::FORBIDDEN, TEXT.to_owned())
+        })
+        .await;
+    }
+
     async fn serve_once<B>(
         &self,
         stream: TcpStream,
@@ -127,15 +142,7 @@ impl Redirect {
             ),
             Err(_) => "This port speaks HTTPS.\n".to_owned(),
         };
-        let mut response = Response::new(Full::from(text));
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        response
+        text_response(StatusCode::BAD_REQUEST, text)
     }
 
     fn respond(&self, request: &Request<Incoming>) -> Response<Empty<Bytes>> {
@@ -201,6 +208,18 @@ impl RequestLine {
         }
         false
     }
+}
+
+fn text_response(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 #[cfg(test)]

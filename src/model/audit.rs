@@ -137,7 +137,8 @@ pub struct AuditEvent {
     pub outcome: AuditOutcome,
     /// The reason of a refusal, as a slug.
     pub reason: Option<String>,
-    /// The subject: an address, or a name as it was typed.
+    /// Whom it is about: an address, or a name that was typed.
+    #[serde(rename = "user")]
     pub who: String,
     /// The subject's account, if there is one.
     pub account: Option<AccountId>,
@@ -145,7 +146,8 @@ pub struct AuditEvent {
     pub by: Option<String>,
     /// The actor's reason, as typed.
     pub why: Option<String>,
-    /// The client's address; `None` for a command.
+    /// The client's address; none for a command.
+    #[serde(rename = "client")]
     pub address: Option<IpAddr>,
     /// The request's id; `None` for a command.
     pub request_id: Option<String>,

@@ -13,6 +13,7 @@ use super::login;
 use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, ResponseFormat, navigates};
 use super::return_to::place_of;
+use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::RequestHead;
 use crate::route::{BadPath, Page};
@@ -45,11 +46,20 @@ struct RefusalView<'a> {
     detail: String,
     request_id: String,
     sign_in: bool,
+    /// Who is signed in and may not see this, where they may sign in as somebody else.
+    signed_in: Option<&'a str>,
+    /// Where to go on as somebody else.
+    rd: Option<String>,
 }
 
 impl PageRenderer {
-    /// Responds to a refusal from any stage.
-    pub(super) fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
+    /// Any refusal of any stage.
+    pub(super) fn refuse(
+        &self,
+        head: &RequestHead<'_>,
+        refusal: &Refusal,
+        signed_in: Option<&Principal>,
+    ) -> Response<Bytes> {
         let mut request = self.request(head);
         request.wants = if navigates(head) {
             ResponseFormat::Html
@@ -63,7 +73,7 @@ impl PageRenderer {
                 None => login::in_place(&request, refusal),
             };
         }
-        request.refuse(refusal)
+        request.refuse_as(refusal, signed_in)
     }
 
     /// The URL of the login page that leads back to the request; `None` if it would exceed the limit of
@@ -85,10 +95,19 @@ impl PageRenderer {
 impl<'a> RequestContext<'a> {
     /// Refuses a request for a page, in the format that it asked for.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Bytes> {
+        self.refuse_as(refusal, None)
+    }
+
+    /// The same, of a request by this principal.
+    pub(super) fn refuse_as(&self, refusal: &Refusal, principal: Option<&Principal>) -> Response<Bytes> {
         if self.wants_json() {
             return self.refuse_fields(refusal, Errors::new());
         }
         let problem = refusal.problem;
+        // Only a session can be ended here.
+        let signed_in = principal.filter(|who| problem == Problem::Forbidden && who.session.is_some());
+        let reads = self.head.method == Method::GET;
+        let place = || place_of(self.head, self.renderer.central_login);
         let view = RefusalView {
             status: problem.status().as_u16(),
             slug: problem.slug(),
@@ -96,6 +115,8 @@ impl<'a> RequestContext<'a> {
             detail: self.detail(refusal),
             request_id: self.head.id.to_string(),
             sign_in: problem == Problem::NotAuthenticated,
+            signed_in: signed_in.map(|who| who.email.as_str()),
+            rd: signed_in.filter(|_| reads).map(|_| place()),
         };
         let mut response = self.page(problem, "refusal.html", &view);
         set_retry_after(&mut response, refusal.retry_after);
@@ -263,6 +284,7 @@ fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::Missing(part) => ("hint.missing", Some(("part", part.to_string()))),
         Hint::Unreadable(reason) => ("hint.unreadable", Some(("reason", (*reason).to_owned()))),
         Hint::Path(reason) => (path_hint_text(reason), None),
+        Hint::Insecure => ("hint.insecure", None),
         Hint::ReferenceUnreadable(header) => ("hint.reference-unreadable", named(header)),
         Hint::ReferenceElsewhere(header) => ("hint.reference-elsewhere", named(header)),
         Hint::ReferenceForbidden(header) => ("hint.reference-forbidden", named(header)),

@@ -39,6 +39,8 @@ pub(super) struct LoginView {
     pub(super) unverified: bool,
     /// The URL of the sign-in with an access key, if it is on.
     pub(super) iam: Option<String>,
+    /// The operator's words for that.
+    pub(super) iam_label: String,
     /// The terms that must be accepted, if they must, and the privacy notice.
     pub(super) terms: String,
     pub(super) privacy: String,
@@ -120,6 +122,7 @@ fn empty(cx: &RequestContext<'_>, login: &str, rd: &ReturnTo) -> LoginView {
             .login
             .iam
             .then(|| with_return(Page::LoginIam.path(), rd.as_str())),
+        iam_label: renderer.login.iam_label.clone(),
         signup: match renderer.signup {
             SignupMode::Closed => "closed",
             SignupMode::Invite => "invite",

@@ -179,10 +179,15 @@ impl Portal {
         demo::page(&self.renderer.request(head), admitted)
     }
 
-    /// Turns a refusal into a response, at this one place: a redirect to the login page or an error page for
-    /// a browser, a problem document (RFC 9457) for a program.
-    pub fn refuse(&self, head: &RequestHead<'_>, refusal: &Refusal) -> Response<Bytes> {
-        self.renderer.refuse(head, refusal)
+    /// Turns a refusal into HTTP, the one place that does: a redirect to the login page or a page of its own for a
+    /// browser, a problem document (RFC 9457) for a program. Whoever is signed in, and may not see a page, is told as whom.
+    pub fn refuse(
+        &self,
+        head: &RequestHead<'_>,
+        refusal: &Refusal,
+        signed_in: Option<&Principal>,
+    ) -> Response<Bytes> {
+        self.renderer.refuse(head, refusal, signed_in)
     }
 }
 

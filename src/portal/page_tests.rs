@@ -147,6 +147,12 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 allow: "authenticated",
             };
             let refused = |problem| cx.refuse(&Refusal::because(problem, "SECRET CAUSE"));
+            let labelled = LoginView {
+                login: String::new(),
+                iam: Some("/.auth/login/iam".to_owned()),
+                iam_label: "Sign in with your <IAM> key".to_owned(),
+                ..view()
+            };
             let mut states = vec![
                 (
                     "login",
@@ -177,6 +183,10 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                     "login-failed",
                     login::refused(cx, view(), Refusal::new(Problem::InvalidCredentials).into()),
                 ),
+                (
+                    "login-labelled",
+                    cx.page(http::StatusCode::OK, "login.html", &labelled),
+                ),
                 ("login-must-agree", login::must_agree(cx, view())),
                 ("login-locked", login::refused(cx, view(), locked.into())),
                 ("signed-in", login::signed_in_page(cx, &user, &cx.return_to("/a"))),
@@ -192,9 +202,14 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 ),
                 ("signup-done", signup::get_done(cx)),
                 ("closed", refused(Problem::SignupClosed)),
-                ("forbidden", refused(Problem::Forbidden)),
+                (
+                    "forbidden",
+                    cx.refuse_as(&Refusal::because(Problem::Forbidden, "SECRET CAUSE"), Some(&user)),
+                ),
+                ("forbidden-by-key", refused(Problem::Forbidden)),
                 ("unreachable", refused(Problem::UpstreamUnreachable)),
                 ("problem", problem_pages::page(cx, Problem::Locked)),
+                ("problems", problem_pages::list(cx)),
                 ("demo", demo::page(cx, &admitted(Some(&user)))),
                 ("demo-anonymous", demo::page(cx, &admitted(None))),
             ];
@@ -288,7 +303,7 @@ fn a_browser_is_led_to_the_login_page_and_a_program_is_told() {
         &[("sec-fetch-mode", "navigate")],
     ] {
         with_head(&Method::GET, "/a%20b?c=d&e", headers, |head| {
-            let response = site.refuse(head, &refusal);
+            let response = site.refuse(head, &refusal, None);
             assert_eq!(response.status(), 303);
             assert_eq!(
                 response.headers()["location"],
@@ -302,7 +317,7 @@ fn a_browser_is_led_to_the_login_page_and_a_program_is_told() {
         (Method::GET, &[("accept", "application/json")]),
     ] {
         with_head(&method, "/a", headers, |head| {
-            let response = site.refuse(head, &refusal);
+            let response = site.refuse(head, &refusal, None);
             assert_eq!(response.status(), 401);
             assert_eq!(response.headers()["content-type"], "application/problem+json");
             let challenge = response.headers()["www-authenticate"].to_str().unwrap();
@@ -326,7 +341,7 @@ fn a_wait_is_told_to_programs_and_to_people() {
     let site = site();
     let refusal = Refusal::new(Problem::Locked).retry_after(Duration::from_millis(1_199_500));
     with_head(&Method::GET, "/", &[("accept-language", "ko")], |head| {
-        let response = site.refuse(head, &refusal);
+        let response = site.refuse(head, &refusal, None);
         assert_eq!(response.headers()["retry-after"], "1200");
         assert!(body(&response).contains("20분 후에"));
     });

@@ -65,13 +65,6 @@ impl PageRenderer {
     pub(super) fn new(config: &Config, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
         let folder = &config.branding.folder;
         let texts = Texts::load(folder)?;
-        for (language, sentences) in texts.gaps() {
-            tracing::warn!(
-                language,
-                sentences,
-                "sentences without a translation are shown in English"
-            );
-        }
         let request_head = usize::try_from(config.limits.request_head.0).unwrap_or(usize::MAX);
         let hosts = Hosts::new(hosts, &config.public_url, request_head);
         Ok(Self {

@@ -13,7 +13,7 @@ use super::{PortalError, templates};
 use crate::config::Config;
 use crate::regular_file;
 use crate::services::Mailer;
-use crate::text::Lang;
+use crate::text::{Lang, Texts};
 
 const SAMPLES: &str = include_str!("template_check/samples.snap.json");
 
@@ -65,7 +65,26 @@ pub(super) fn run(renderer: &PageRenderer, config: &Config) -> Result<Vec<Templa
         }
     })?;
     Mailer::check(config)?;
-    Ok(blocked(folder))
+    let mut odd = incomplete_languages(&renderer.texts, folder);
+    odd.extend(blocked(folder));
+    Ok(odd)
+}
+
+/// Warns of the operator's languages that lack sentences.
+fn incomplete_languages(texts: &Texts, folder: &Path) -> Vec<TemplateWarning> {
+    let warning = |tag: &str, missing: usize, consequence: &str| TemplateWarning {
+        file: folder.join(format!("{tag}.toml")),
+        line: None,
+        message: format!("{tag}.toml lacks {missing} sentences, {consequence}"),
+    };
+    let withheld = texts
+        .withheld()
+        .iter()
+        .map(|(tag, missing)| warning(tag, *missing, "more than a tenth: the language is not offered"));
+    let gaps = texts
+        .gaps()
+        .map(|(tag, missing)| warning(tag, missing, "which are shown in English"));
+    withheld.chain(gaps).collect()
 }
 
 /// Why a page cannot be made.

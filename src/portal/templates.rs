@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("link-void.html", include_str!("templates/link-void.html")),
     ("refusal.html", include_str!("templates/refusal.html")),
     ("problem.html", include_str!("templates/problem.html")),
+    ("problems.html", include_str!("templates/problems.html")),
     ("demo.html", include_str!("templates/demo.html")),
     ("member.html", include_str!("templates/member.html")),
     ("proof.html", include_str!("templates/proof.html")),

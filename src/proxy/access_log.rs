@@ -4,19 +4,22 @@
 
 mod search;
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::{HeaderName, REFERER, USER_AGENT};
+use http::{HeaderMap, StatusCode, Version};
 use jiff::Timestamp;
 use serde::Serialize;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 
 use crate::clock::Clock;
-use crate::config::LogConfig;
+use crate::config::{AccessField, LogConfig, TlsVersion};
 use crate::log_file::{LogFile, Reopening};
+use crate::log_line::{LineHead, LogLevel, LogName, LogTime};
 use crate::log_writer::LogWriter;
 use crate::metrics::{Counter, Metrics};
 use crate::request::{ClientAddress, RequestHead, RequestId};
@@ -25,6 +28,9 @@ pub use search::{LoggedRequest, find_refusals, find_request};
 
 /// Status of a request that the client aborted before the response. Never sent; nginx logs the same number.
 const CLIENT_LEFT: u16 = 499;
+
+/// Characters of what clients write into a line, each.
+const LONGEST: usize = 256;
 
 /// Handle to the access log's writer thread. Requests never wait for the disk: when the writer cannot keep
 /// up, lines are dropped and counted.
@@ -38,6 +44,7 @@ struct EntryWriter {
     /// Lines dropped by the full queue that `lost` already includes.
     unfit: AtomicUsize,
     clock: Clock,
+    optional: OptionalFields,
     /// Flushes the queue on drop.
     _guard: WorkerGuard,
 }
@@ -45,9 +52,8 @@ struct EntryWriter {
 /// The part of a line that is known with the response head.
 #[derive(Serialize)]
 struct AccessLogEntry<'a> {
-    time: Timestamp,
-    request_id: &'a str,
-    client: std::net::IpAddr,
+    #[serde(flatten)]
+    head: LineHead<'a>,
     #[serde(skip_serializing_if = "str::is_empty")]
     method: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -56,11 +62,33 @@ struct AccessLogEntry<'a> {
     path: &'a str,
     status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     route: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_version: Option<TlsVersion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referer: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Cow<'a, str>>,
+}
+
+/// Which of the fields are written that a line may have.
+#[derive(Clone, Copy, Debug, Default)]
+struct OptionalFields {
+    user_agent: bool,
+    referer: bool,
+    protocol: bool,
+    tls_version: bool,
+}
+
+/// How a request came in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestTransport {
+    pub(super) protocol: Version,
+    pub(super) tls: Option<TlsVersion>,
 }
 
 /// User, route and upstream of a handled request.
@@ -124,6 +152,7 @@ impl AccessLog {
             lost,
             unfit: AtomicUsize::new(0),
             clock,
+            optional: OptionalFields::new(&config.access_fields),
             _guard: guard,
         }))))
     }
@@ -132,21 +161,34 @@ impl AccessLog {
     pub(super) fn record(
         &self,
         head: &RequestHead<'_>,
+        transport: RequestTransport,
         begun: RequestTimer,
         status: StatusCode,
         handled: RequestOutcome<'_>,
     ) -> Option<PendingEntry> {
+        let optional = self.0.optional;
         let known = AccessLogEntry {
-            time: begun.at,
-            request_id: head.id.as_str(),
-            client: head.client.address,
+            head: LineHead {
+                user: handled.user,
+                ..line_head(begun, &head.id, head.client, status)
+            },
             method: head.method.as_str(),
             host: head.host.as_str(),
             path: head.path,
             status: status.as_u16(),
-            user: handled.user,
             route: handled.route,
             upstream: handled.upstream,
+            protocol: optional
+                .protocol
+                .then(|| protocol_name(transport.protocol))
+                .flatten(),
+            tls_version: transport.tls.filter(|_| optional.tls_version),
+            referer: optional.referer.then(|| referer(head.headers)).flatten(),
+            user_agent: optional
+                .user_agent
+                .then(|| written(head.headers, &USER_AGENT))
+                .flatten()
+                .map(shortened),
         };
         self.begin(&known, begun)
     }
@@ -160,16 +202,17 @@ impl AccessLog {
         status: StatusCode,
     ) {
         let known = AccessLogEntry {
-            time: begun.at,
-            request_id: id.as_str(),
-            client: client.address,
+            head: line_head(begun, &id, client, status),
             method: "",
             host: "",
             path: "",
             status: status.as_u16(),
-            user: None,
             route: None,
             upstream: None,
+            protocol: None,
+            tls_version: None,
+            referer: None,
+            user_agent: None,
         };
         if let Some(record) = self.begin(&known, begun) {
             record.write();
@@ -189,17 +232,100 @@ impl AccessLog {
     }
 }
 
+impl OptionalFields {
+    fn new(wanted: &[AccessField]) -> Self {
+        let mut fields = Self::default();
+        for field in wanted {
+            match field {
+                AccessField::UserAgent => fields.user_agent = true,
+                AccessField::Referer => fields.referer = true,
+                AccessField::Protocol => fields.protocol = true,
+                AccessField::TlsVersion => fields.tls_version = true,
+            }
+        }
+        fields
+    }
+}
+
+fn line_head<'a>(
+    begun: RequestTimer,
+    id: &'a RequestId,
+    client: &ClientAddress,
+    status: StatusCode,
+) -> LineHead<'a> {
+    LineHead {
+        time: LogTime(begun.at),
+        log: LogName::Access,
+        level: if status.is_server_error() {
+            LogLevel::Error
+        } else {
+            LogLevel::Info
+        },
+        request_id: Some(id.as_str()),
+        client: Some(client.address),
+        user: None,
+    }
+}
+
+fn protocol_name(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_10 => Some("HTTP/1.0"),
+        Version::HTTP_11 => Some("HTTP/1.1"),
+        Version::HTTP_2 => Some("HTTP/2"),
+        _ => None,
+    }
+}
+
+fn written<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    headers
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
+/// The page that led here. A query may have a token in it.
+fn referer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let mut referer = written(headers, &REFERER)?;
+    if let Some(end) = referer.find(['?', '#']) {
+        referer = match referer {
+            Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+            Cow::Owned(mut text) => {
+                text.truncate(end);
+                Cow::Owned(text)
+            }
+        };
+    }
+    Some(shortened(referer))
+}
+
+fn shortened(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(text[..end].to_owned()),
+        None => text,
+    }
+}
+
 /// Logs status 499 on drop, unless [`answered`](Self::answered) was called: the client closed the connection
 /// or reset the stream.
 pub(super) struct AbortGuard<'a> {
     log: Option<&'a AccessLog>,
     head: &'a RequestHead<'a>,
+    transport: RequestTransport,
     begun: RequestTimer,
 }
 
 impl<'a> AbortGuard<'a> {
-    pub(super) fn new(log: Option<&'a AccessLog>, head: &'a RequestHead<'a>, begun: RequestTimer) -> Self {
-        Self { log, head, begun }
+    pub(super) fn new(
+        log: Option<&'a AccessLog>,
+        head: &'a RequestHead<'a>,
+        transport: RequestTransport,
+        begun: RequestTimer,
+    ) -> Self {
+        Self {
+            log,
+            head,
+            transport,
+            begun,
+        }
     }
 
     pub(super) fn answered(mut self) {
@@ -213,7 +339,13 @@ impl Drop for AbortGuard<'_> {
         let Ok(status) = StatusCode::from_u16(CLIENT_LEFT) else {
             return;
         };
-        if let Some(record) = log.record(self.head, self.begun, status, RequestOutcome::default()) {
+        if let Some(record) = log.record(
+            self.head,
+            self.transport,
+            self.begun,
+            status,
+            RequestOutcome::default(),
+        ) {
             record.write();
         }
     }
@@ -260,13 +392,19 @@ mod tests {
     use crate::random::Random;
     use crate::request::{ClientAddress, RequestIds};
 
-    #[test]
-    fn a_line_tells_all_but_the_query_and_cannot_be_forged() {
+    const BROWSER: RequestTransport = RequestTransport {
+        protocol: Version::HTTP_2,
+        tls: Some(TlsVersion::Tls13),
+    };
+
+    /// The text of a log after a request with these headers.
+    fn logged(access_fields: Vec<AccessField>, headers: &HeaderMap, status: StatusCode) -> String {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("access.log");
         let (clock, hand) = Clock::manual("2026-01-02T03:04:05Z".parse().unwrap());
         let config = LogConfig {
             access_file: file.clone(),
+            access_fields,
             ..LogConfig::default()
         };
         let log = AccessLog::open(&config, clock.clone(), &Metrics::default(), Reopening::default())
@@ -279,7 +417,7 @@ mod tests {
             authority: "localhost:8443",
             path: "/a\"b\u{7f}\n{}",
             query: Some("token=secret"),
-            headers: &HeaderMap::new(),
+            headers,
             client: &ClientAddress {
                 address: [203, 0, 113, 9].into(),
                 through_trusted_proxy: false,
@@ -292,31 +430,81 @@ mod tests {
             route: Some("localhost/"),
             upstream: None,
         };
-        let mut record = log.record(&head, begun, StatusCode::OK, handled).unwrap();
+        let mut record = log.record(&head, BROWSER, begun, status, handled).unwrap();
         record.count(5);
         record.count(6);
         hand.advance(Duration::from_millis(3));
         record.write();
         drop(log);
-        let text = std::fs::read_to_string(file).unwrap();
+        std::fs::read_to_string(file).unwrap()
+    }
+
+    fn headers() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            REFERER,
+            "https://a.example/b?token=secret#secret".parse().unwrap(),
+        );
+        headers.insert(USER_AGENT, "Mozilla/5.0 \"x\"".parse().unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_line_tells_all_but_the_query_and_cannot_be_forged() {
+        let text = logged(Vec::new(), &headers(), StatusCode::OK);
         assert_eq!(text.matches('\n').count(), 1);
         assert!(!text.contains("secret"));
+        let id = RequestIds::new(&Random::seeded(1)).next();
+        let head = "{\"time\":\"2026-01-02T03:04:05.000000Z\",\"log\":\"access\",\"level\":\"info\",\"request_id\":\"";
+        assert!(text.starts_with(head), "{text}");
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
             line,
             serde_json::json!({
-                "time": "2026-01-02T03:04:05Z",
-                "request_id": head.id.as_str(),
+                "time": "2026-01-02T03:04:05.000000Z",
+                "log": "access",
+                "level": "info",
+                "request_id": id.as_str(),
                 "client": "203.0.113.9",
+                "user": "ann",
                 "method": "GET",
                 "host": "localhost",
                 "path": "/a\"b\u{7f}\n{}",
                 "status": 200,
-                "user": "ann",
                 "route": "localhost/",
                 "bytes": 11,
                 "duration_us": 3000,
             })
         );
+    }
+
+    #[test]
+    fn a_line_has_more_fields_where_they_are_asked_for() {
+        let all = || {
+            vec![
+                AccessField::UserAgent,
+                AccessField::Referer,
+                AccessField::Protocol,
+                AccessField::TlsVersion,
+            ]
+        };
+        let text = logged(all(), &headers(), StatusCode::BAD_GATEWAY);
+        assert!(!text.contains("secret"), "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for (name, value) in [
+            ("user_agent", "Mozilla/5.0 \"x\""),
+            ("referer", "https://a.example/b"),
+            ("protocol", "HTTP/2"),
+            ("tls_version", "1.3"),
+            ("level", "error"),
+        ] {
+            assert_eq!(line[name], value, "{name}: {text}");
+        }
+        let mut long = HeaderMap::new();
+        long.insert(USER_AGENT, "x".repeat(1000).parse().unwrap());
+        let text = logged(all(), &long, StatusCode::OK);
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["user_agent"].as_str().unwrap().len(), LONGEST);
+        assert!(line.get("referer").is_none());
     }
 }

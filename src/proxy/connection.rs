@@ -17,6 +17,7 @@ use super::connection_state::ConnectionState;
 use super::library_errors::ErrorTagger;
 use super::limited_io::LimitedIo;
 use super::{GatewayHandle, Timeouts};
+use crate::config::TlsVersion;
 use crate::listener::{Accepted, Activity};
 use crate::request::{ClientAddress, Host};
 
@@ -31,6 +32,8 @@ pub struct HandshakeInfo {
     pub sni: Option<Host>,
     /// Whether ALPN chose HTTP/2.
     pub http2: bool,
+    /// The version of TLS; none where a trusted proxy ended TLS.
+    pub tls: Option<TlsVersion>,
     /// Counts the connection's requests for the listener's limits.
     pub activity: Arc<Activity>,
 }
@@ -61,6 +64,7 @@ impl GatewayHandle {
             port: accepted.port,
             sni: accepted.sni,
             http2: accepted.http2,
+            tls: accepted.tls,
             activity: accepted.activity,
         };
         self.serve(accepted.stream, handshake).await;
@@ -76,6 +80,7 @@ impl GatewayHandle {
             peer: handshake.client,
             port: handshake.port,
             sni: handshake.sni,
+            tls: handshake.tls,
             state: conversation.clone(),
         });
         if handshake.http2 {

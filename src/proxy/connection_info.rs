@@ -6,6 +6,8 @@ use http::HeaderMap;
 
 use super::Gateway;
 use super::connection_state::ConnectionState;
+use super::target_host::Hop;
+use crate::config::TlsVersion;
 use crate::listener;
 use crate::request::{ClientAddress, Host, RequestId, X_REQUEST_ID};
 
@@ -18,7 +20,20 @@ pub(super) struct ConnectionInfo {
     pub(super) port: u16,
     /// The server name (SNI) of the TLS handshake.
     pub(super) sni: Option<Host>,
+    /// The version of TLS; none where the peer, a trusted proxy, ended it.
+    pub(super) tls: Option<TlsVersion>,
     pub(super) state: Arc<ConnectionState>,
+}
+
+impl ConnectionInfo {
+    /// Whose word on host and scheme holds.
+    pub(super) fn hop(&self) -> Hop {
+        match self.tls {
+            None => Hop::TlsEnded,
+            Some(_) if self.peer.through_trusted_proxy => Hop::TrustedProxy,
+            Some(_) => Hop::Client,
+        }
+    }
 }
 
 impl Gateway {

@@ -56,8 +56,9 @@ impl FrameLimiter {
             skip: PREFACE,
             head: [0; HEAD],
             filled: 0,
-            in_head: false,
-            ends_head: false,
+            // The preface is one too: half of it would hold the connection for as long as the client likes.
+            in_head: true,
+            ends_head: true,
             newest: 0,
             opened: 0,
             updates: 0,

@@ -11,7 +11,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::access_log::{AbortGuard, RequestOutcome, RequestTimer};
+use super::access_log::{AbortGuard, RequestOutcome, RequestTimer, RequestTransport};
 use super::admit::{Rejection, RejectionKind};
 use super::connection_info::ConnectionInfo;
 use super::connection_state::RequestGuard;
@@ -95,7 +95,7 @@ impl Gateway {
             Some(fault) => Err(TargetError::from(fault)),
             None => framing::validate(&parts.headers, self.header_fields)
                 .map_err(TargetError::from)
-                .and_then(|()| from_parts(&parts, connection.peer.through_trusted_proxy)),
+                .and_then(|()| from_parts(&parts, connection.hop())),
         };
         let (asked, malformed) = match asked {
             Ok(asked) => (asked, None),
@@ -112,9 +112,16 @@ impl Gateway {
             client: &client,
             id: self.request_id(&connection, &parts.headers),
         };
-        let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, begun);
+        let transport = RequestTransport {
+            protocol: parts.version,
+            tls: connection.tls,
+        };
+        let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, transport, begun);
         let mut made = if let Some(malformed) = malformed {
-            self.refuse(&head, &malformed.into(), has_body)
+            let mut refused = self.refuse(&head, &malformed.into(), None, has_body);
+            // Where the scheme is not known, not even a language is remembered.
+            refused.response.headers_mut().remove(SET_COOKIE);
+            refused
         } else {
             let inbound = InboundRequest {
                 upload,
@@ -126,7 +133,7 @@ impl Gateway {
             let made = AssertUnwindSafe(self.dispatch(&head, inbound, &connection, has_body)).catch_unwind();
             made.await.unwrap_or_else(|_| {
                 let refusal = Refusal::because(Problem::Unavailable, "a stage panicked");
-                self.refuse(&head, &refusal, has_body)
+                self.refuse(&head, &refusal, None, has_body)
             })
         };
         unanswered.answered();
@@ -140,8 +147,8 @@ impl Gateway {
         // client from reusing the connection.
         let closes =
             parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
-        self.finish(&head, &mut made, closes);
-        self.send(&head, made, begun, guard)
+        self.finish(&head, &connection, &mut made, closes);
+        self.send(&head, transport, made, begun, guard)
     }
 
     /// Placeholder for refusing a request without a valid host.
@@ -177,9 +184,10 @@ impl Gateway {
                     .await
             }
         };
-        let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, has_body));
+        let user = admission.permit.principal().cloned();
+        let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, user.as_deref(), has_body));
         made.clears_cookie = admission.clears_cookie;
-        made.user = admission.permit.principal().cloned();
+        made.user = user;
         if let RouteMatch::Route(route) = admission.to {
             made.route = Some(route.label().clone());
         }
@@ -194,7 +202,7 @@ impl Gateway {
     ) -> PendingResponse {
         let mut made = match stopped.answer {
             RejectionKind::Refused(refusal, allow) => {
-                let mut made = self.refuse(head, &refusal, has_body);
+                let mut made = self.refuse(head, &refusal, stopped.user.as_deref(), has_body);
                 if let Some(allow) = allow {
                     made.response.headers_mut().insert(ALLOW, allow);
                 }
@@ -203,7 +211,7 @@ impl Gateway {
             RejectionKind::Options(allow) => bare(StatusCode::NO_CONTENT, (ALLOW, allow)),
             RejectionKind::Redirect(url) => match HeaderValue::try_from(url) {
                 Ok(url) => bare(redirect_status(head.method), (LOCATION, url)),
-                Err(_) => self.refuse(head, &Refusal::new(Problem::BadRequest), has_body),
+                Err(_) => self.refuse(head, &Refusal::new(Problem::BadRequest), None, has_body),
             },
         };
         made.leaves_unread = has_body;
@@ -218,6 +226,7 @@ impl Gateway {
         &self,
         head: &RequestHead<'_>,
         refusal: &Refusal,
+        user: Option<&Principal>,
         has_body: bool,
     ) -> PendingResponse {
         if let Some(cause) = &refusal.cause {
@@ -230,7 +239,8 @@ impl Gateway {
                 tracing::debug!(%request_id, problem, %cause, "a request is refused");
             }
         }
-        let mut response = PendingResponse::from(self.portal.refuse(head, refusal).map(BodySource::own));
+        let mut response =
+            PendingResponse::from(self.portal.refuse(head, refusal, user).map(BodySource::own));
         response.refused = Some(Box::new(RefusalReason {
             problem: refusal.problem,
             cause: refusal.cause.clone(),
@@ -239,8 +249,14 @@ impl Gateway {
         response
     }
 
-    /// Sets the fields that every response has: request id, date, HSTS, connection, deleted cookie.
-    fn finish(&self, head: &RequestHead<'_>, response: &mut PendingResponse, closes: bool) {
+    /// What every answer says.
+    fn finish(
+        &self,
+        head: &RequestHead<'_>,
+        connection: &ConnectionInfo,
+        response: &mut PendingResponse,
+        closes: bool,
+    ) {
         if *head.method == Method::HEAD
             && let BodySource::Own(content) = response.response.body_mut()
         {
@@ -254,11 +270,17 @@ impl Gateway {
             // The upstream's date is kept (RFC 9110, section 6.6.1).
             headers.entry(DATE).or_insert(date);
         }
-        if self.real_certificate && is_public_name(head.host) {
-            headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
-        } else {
-            // An upstream's HSTS would outlive the trial, and bind every port of the host.
-            headers.remove(STRICT_TRANSPORT_SECURITY);
+        let is_public = is_public_name(head.host);
+        match connection.tls {
+            Some(_) if self.real_certificate && is_public => {
+                headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
+            }
+            // The certificate is the proxy's, and whether browsers know it too.
+            None if is_public => {}
+            // An application's would outlive the trial, for every port of the machine.
+            _ => {
+                headers.remove(STRICT_TRANSPORT_SECURITY);
+            }
         }
         if response.clears_cookie && !self.sets_session(headers) {
             headers.append(SET_COOKIE, self.services.session_cookie.clear());
@@ -283,6 +305,7 @@ impl Gateway {
     fn send(
         &self,
         head: &RequestHead<'_>,
+        transport: RequestTransport,
         response: PendingResponse,
         begun: RequestTimer,
         guard: RequestGuard,
@@ -304,7 +327,7 @@ impl Gateway {
         let mut record = self
             .access_log
             .as_ref()
-            .and_then(|log| log.record(head, begun, status, handled));
+            .and_then(|log| log.record(head, transport, begun, status, handled));
         if let Some(Tunnel {
             client,
             upstream,

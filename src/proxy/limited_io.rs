@@ -322,6 +322,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn s48_half_a_preface_is_cut_after_ten_seconds() {
+        for half in ["P", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+            let (mut client, server) = duplex(1024);
+            let mut guard = LimitedIo::http2(server, Arc::default(), HEAD, IDLE);
+            client.write_all(half.as_bytes()).await.unwrap();
+            let start = Instant::now();
+            read(&mut guard).await.unwrap();
+            let error = read(&mut guard).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{half:?}");
+            assert!((10..=11).contains(&start.elapsed().as_secs()), "{half:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn s48_half_a_head_over_http2_is_cut_after_ten_seconds() {
         let frame = |kind, flags, payload: &[u8]| {
             let length = u8::try_from(payload.len()).unwrap();

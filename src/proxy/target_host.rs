@@ -22,6 +22,17 @@ pub(super) struct TargetHost<'a> {
     pub(super) is_by_proxy: bool,
 }
 
+/// Who is at the other end of a connection, as far as its word on host and scheme is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hop {
+    /// Somebody who is asked over TLS and believed nothing.
+    Client,
+    /// A trusted proxy, which may say what it was asked for.
+    TrustedProxy,
+    /// A trusted proxy that ended TLS: it must say that it was asked over HTTPS.
+    TlsEnded,
+}
+
 /// A head without one unambiguous host and target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TargetError {
@@ -38,6 +49,10 @@ pub(super) enum TargetError {
     Target,
     #[error("the target is a URL of another scheme")]
     Scheme,
+    #[error(
+        "it came in at listen.plain, and the proxy does not say in X-Forwarded-Proto that it was asked over HTTPS"
+    )]
+    Insecure,
 }
 
 impl From<TargetError> for Refusal {
@@ -48,20 +63,22 @@ impl From<TargetError> for Refusal {
             | TargetError::Host
             | TargetError::HostsDiffer
             | TargetError::Target
-            | TargetError::Scheme => Problem::BadRequest,
+            | TargetError::Scheme
+            | TargetError::Insecure => Problem::BadRequest,
         };
         let refusal = Self::because(problem, malformed.to_string());
         match malformed {
             TargetError::Head(AmbiguousHead::Fragment) => refusal.hinting(Hint::Path(BadPath::Fragment)),
             TargetError::Target => refusal.hinting(Hint::Path(BadPath::NotAPath)),
+            TargetError::Insecure => refusal.hinting(Hint::Insecure),
             _ => refusal,
         }
     }
 }
 
-/// Returns the effective host of a request. With `through_trusted_proxy`, `X-Forwarded-Host`, `-Proto` and
-/// `-Port` take precedence.
-pub(super) fn from_parts(parts: &Parts, through_trusted_proxy: bool) -> Result<TargetHost<'_>, TargetError> {
+/// The one host that a request is for (RFC 9112, section 3.2; RFC 9113, section 8.3.1); of a trusted proxy, the one that
+/// the proxy was asked for, if it tells.
+pub(super) fn from_parts(parts: &Parts, hop: Hop) -> Result<TargetHost<'_>, TargetError> {
     if let Some(target) = parts.uri.path_and_query()
         && (!target.as_str().starts_with(['/', '*'])
             || parts.version == http::Version::HTTP_2 && is_empty(target))
@@ -81,11 +98,31 @@ pub(super) fn from_parts(parts: &Parts, through_trusted_proxy: bool) -> Result<T
         authority: authority.into(),
         is_by_proxy: false,
     };
-    if through_trusted_proxy {
-        sent.with_forwarded(&parts.headers)
-    } else {
-        Ok(sent)
+    match hop {
+        Hop::Client => Ok(sent),
+        Hop::TrustedProxy => {
+            // Most proxies speak TLS only where they were asked over TLS, and need not say so.
+            let scheme = forwarded_scheme(&parts.headers)?.unwrap_or("https");
+            sent.with_forwarded(&parts.headers, scheme)
+        }
+        Hop::TlsEnded => match forwarded_scheme(&parts.headers)? {
+            Some(scheme @ "https") => sent.with_forwarded(&parts.headers, scheme),
+            _ => Err(TargetError::Insecure),
+        },
     }
+}
+
+/// The scheme that the nearest proxy was asked by, if it says one that there is. Some name a WebSocket's.
+fn forwarded_scheme(headers: &HeaderMap) -> Result<Option<&'static str>, TargetError> {
+    let named = last(headers, "x-forwarded-proto")?;
+    let is = |scheme: &str| named.is_some_and(|named| named.eq_ignore_ascii_case(scheme));
+    Ok(if is("https") || is("wss") {
+        Some("https")
+    } else if is("http") || is("ws") {
+        Some("http")
+    } else {
+        None
+    })
 }
 
 /// Whether a target has no path; `PathAndQuery` shows `/` for it, a URI with nothing else does not.
@@ -125,12 +162,8 @@ fn without_empty_port(authority: &str) -> &str {
 }
 
 impl<'a> TargetHost<'a> {
-    /// Applies `X-Forwarded-Host`, `-Proto` and `-Port` of a trusted proxy.
-    fn with_forwarded(self, headers: &'a HeaderMap) -> Result<Self, TargetError> {
-        let scheme = match last(headers, "x-forwarded-proto")? {
-            Some(scheme) if scheme.eq_ignore_ascii_case("http") => "http",
-            _ => self.scheme,
-        };
+    /// With what a trusted proxy says that it was asked for, in `X-Forwarded-Host` and `-Port`.
+    fn with_forwarded(self, headers: &'a HeaderMap, scheme: &'static str) -> Result<Self, TargetError> {
         let host = last(headers, "x-forwarded-host")?.map(without_empty_port);
         let port = last(headers, "x-forwarded-port")?
             .map(|port| parse_decimal::<u16>(port).ok_or(TargetError::Host))
@@ -183,16 +216,20 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        from_parts(&parts, false).map(|asked| format!("{} as {}", asked.host, asked.authority))
+        from_parts(&parts, Hop::Client).map(|asked| format!("{} as {}", asked.host, asked.authority))
     }
 
     fn target_of(sent: &[(&'static str, &'static str)]) -> Result<String, TargetError> {
+        target_at(Hop::TrustedProxy, sent)
+    }
+
+    fn target_at(hop: Hop, sent: &[(&'static str, &'static str)]) -> Result<String, TargetError> {
         let mut request = Request::builder().uri("/x").header(HOST, "inner:8443");
         for (name, value) in sent {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        from_parts(&parts, true)
+        from_parts(&parts, hop)
             .map(|asked| format!("{}://{} {}", asked.scheme, asked.authority, asked.is_by_proxy))
     }
 
@@ -290,6 +327,35 @@ mod tests {
             ("x-forwarded-port", "08444"),
         ] {
             assert_eq!(target_of(&[nonsense]), Err(TargetError::Host), "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn s42_a_proxy_that_ended_tls_must_say_that_it_was_asked_over_https() {
+        let host = ("x-forwarded-host", "a.com");
+        for scheme in ["https", "HTTPS", "wss", "http, https", "https,"] {
+            let found = target_at(Hop::TlsEnded, &[host, ("x-forwarded-proto", scheme)]);
+            assert_eq!(found.as_deref(), Ok("https://a.com true"), "{scheme}");
+        }
+        for scheme in ["http", "ws", "https, http", "", "httpss", "on", "https http"] {
+            let found = target_at(Hop::TlsEnded, &[host, ("x-forwarded-proto", scheme)]);
+            assert_eq!(found, Err(TargetError::Insecure), "{scheme}");
+        }
+        assert_eq!(target_at(Hop::TlsEnded, &[host]), Err(TargetError::Insecure));
+        let twice = [("x-forwarded-proto", "https"), ("x-forwarded-proto", "http")];
+        assert_eq!(target_at(Hop::TlsEnded, &twice), Err(TargetError::Insecure));
+        let forwarded = [host, ("forwarded", "proto=https"), ("x-forwarded-ssl", "on")];
+        assert_eq!(target_at(Hop::TlsEnded, &forwarded), Err(TargetError::Insecure));
+    }
+
+    #[test]
+    fn s42_a_websocket_of_a_proxy_has_the_scheme_of_its_connection() {
+        for (scheme, found) in [
+            ("ws", "http://inner:8443 false"),
+            ("wss", "https://inner:8443 false"),
+        ] {
+            let sent = [("x-forwarded-proto", scheme)];
+            assert_eq!(target_of(&sent).as_deref(), Ok(found), "{scheme}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub enum Hint {
     Unreadable(&'static str),
     /// The path is refused, for this reason.
     Path(BadPath),
+    /// A proxy asks in the clear and does not say that it was asked over HTTPS.
+    Insecure,
     /// This header names no URL that has only one reading.
     ReferenceUnreadable(&'static str),
     /// This header names another host.

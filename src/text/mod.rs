@@ -27,7 +27,15 @@ pub struct Lang(usize);
 
 /// The texts of all languages.
 #[derive(Debug)]
-pub struct Texts(Vec<Language>);
+pub struct Texts {
+    offered: Vec<Language>,
+    /// Languages of which too much is missing, by tag and how many sentences.
+    withheld: Vec<(String, usize)>,
+}
+
+/// Percent of the sentences that a language of the operator's must have to be offered: a page that is English here and there
+/// helps no reader.
+const ENOUGH: usize = 90;
 
 #[derive(Debug)]
 struct Language {
@@ -50,7 +58,10 @@ impl Texts {
                 })
             })
             .collect::<Result<_, _>>()
-            .map(Self)
+            .map(|offered| Self {
+                offered,
+                withheld: Vec::new(),
+            })
     }
 
     /// Loads the built-in languages, and each `<tag>.toml` of the operator's folder over them.
@@ -64,13 +75,17 @@ impl Texts {
 
     /// Returns all languages.
     pub fn languages(&self) -> impl Iterator<Item = Lang> + use<> {
-        (0..self.0.len()).map(Lang)
+        (0..self.offered.len()).map(Lang)
     }
 
     /// Returns the language of a tag. `ko-KR` falls back to `ko` if it has no texts of its own.
     pub fn language(&self, tag: &str) -> Option<Lang> {
         let primary = tag.split('-').next().unwrap_or(tag);
-        let named = |name: &str| self.0.iter().position(|lang| lang.tag.eq_ignore_ascii_case(name));
+        let named = |name: &str| {
+            self.offered
+                .iter()
+                .position(|lang| lang.tag.eq_ignore_ascii_case(name))
+        };
         named(tag).or_else(|| named(primary)).map(Lang)
     }
 
@@ -91,15 +106,20 @@ impl Texts {
 
     /// Returns a language's tag, for `lang` and `?lang=`.
     pub fn tag(&self, lang: Lang) -> &str {
-        &self.0[lang.0].tag
+        &self.offered[lang.0].tag
     }
 
     /// Returns the languages with untranslated texts, by tag, with their number; English is shown for these.
     pub fn gaps(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.0
+        self.offered
             .iter()
             .filter(|lang| lang.untranslated > 0)
             .map(|lang| (lang.tag.as_str(), lang.untranslated))
+    }
+
+    /// Languages that are not offered, as they lack more than a tenth of the sentences, by tag and how many.
+    pub fn withheld(&self) -> &[(String, usize)] {
+        &self.withheld
     }
 
     /// Returns the text of a key, or the key itself if there is none.
@@ -109,7 +129,7 @@ impl Texts {
 
     /// Returns the text of a key, if there is one.
     pub fn find(&self, lang: Lang, key: &str) -> Option<&str> {
-        self.0[lang.0].texts.get(key).map(String::as_str)
+        self.offered[lang.0].texts.get(key).map(String::as_str)
     }
 
     /// Returns the placeholders in the text of a key.
@@ -119,7 +139,7 @@ impl Texts {
 
     /// Returns the most similar key.
     pub fn nearest(&self, key: &str) -> Option<&str> {
-        overrides::nearest(key, &self.0.first()?.texts)
+        overrides::nearest(key, &self.offered.first()?.texts)
     }
 
     /// Returns the text for a count: `key.one` or `key.other`, with `{count}` filled in.
@@ -215,8 +235,8 @@ mod tests {
     #[test]
     fn languages_have_the_same_keys_and_placeholders() {
         let texts = Texts::built_in().unwrap();
-        let english = &texts.0[0].texts;
-        for Language { tag, texts, .. } in &texts.0 {
+        let english = &texts.offered[0].texts;
+        for Language { tag, texts, .. } in &texts.offered {
             assert!(english.keys().eq(texts.keys()), "{tag}: other keys");
             for (key, text) in english {
                 assert_eq!(placeholders(text), placeholders(&texts[key]), "{tag} {key}");
@@ -243,7 +263,7 @@ mod tests {
             sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(writer), &mut code);
         }
         let texts = Texts::built_in().unwrap();
-        let known: BTreeSet<&str> = texts.0[0].texts.keys().map(String::as_str).collect();
+        let known: BTreeSet<&str> = texts.offered[0].texts.keys().map(String::as_str).collect();
         let kinds = Problem::ALL.iter().flat_map(|problem| {
             ["title", "detail", "operator"].map(|part| format!("problem.{}.{part}", problem.slug()))
         });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Language, Texts, flat, placeholders};
+use super::{ENOUGH, Language, Texts, flat, placeholders};
 use crate::regular_file;
 
 /// The key whose text is a list.
@@ -63,17 +63,26 @@ impl Texts {
             wrong(line, &error)
         })?;
         let own = flat(&table);
-        check(&own, &self.0[0].texts).map_err(|(key, fault)| wrong(line_of(&source, &key), &fault))?;
-        if let Some(known) = self.0.iter_mut().find(|lang| lang.tag.eq_ignore_ascii_case(tag)) {
+        check(&own, &self.offered[0].texts).map_err(|(key, fault)| wrong(line_of(&source, &key), &fault))?;
+        if let Some(known) = self
+            .offered
+            .iter_mut()
+            .find(|lang| lang.tag.eq_ignore_ascii_case(tag))
+        {
             known.texts.extend(own);
             return Ok(());
         }
-        let untranslated = self.0[0].texts.len() - own.len();
-        let mut texts = self.0[0].texts.clone();
+        let all = self.offered[0].texts.len();
+        let untranslated = all - own.len();
+        if own.len() * 100 < all * ENOUGH {
+            self.withheld.push((tag.to_owned(), untranslated));
+            return Ok(());
+        }
+        let mut texts = self.offered[0].texts.clone();
         // The language's own name has no English fallback.
         texts.insert("language.name".to_owned(), tag.to_owned());
         texts.extend(own);
-        self.0.push(Language {
+        self.offered.push(Language {
             tag: tag.to_owned(),
             texts,
             untranslated,
@@ -174,11 +183,36 @@ mod tests {
         Texts::load(folder.path()).map_err(|error| error.to_string())
     }
 
+    /// A file with so many of the English sentences, for another language, and a title of its own.
+    fn partial(percent: usize) -> String {
+        let english = &Texts::built_in().unwrap().offered[0].texts;
+        let mut own = english.clone();
+        own.insert("language.name".to_owned(), "Français".to_owned());
+        own.insert("login.title".to_owned(), "Connexion".to_owned());
+        own.remove("login.password");
+        let missing = english.len() - english.len() * percent / 100;
+        let keys: Vec<String> = own
+            .keys()
+            .filter(|key| key.starts_with("mail.") || key.starts_with("admin."))
+            .cloned()
+            .collect();
+        for key in keys.into_iter().chain(english.keys().rev().cloned()) {
+            if english.len() - own.len() >= missing {
+                break;
+            }
+            if !["language.name", "login.title"].contains(&key.as_str()) {
+                own.remove(&key);
+            }
+        }
+        own.iter()
+            .map(|(key, text)| format!("{key} = {}\n", toml::Value::from(text.as_str())))
+            .collect()
+    }
+
     #[test]
     fn a_third_language_is_one_file_and_a_built_in_sentence_can_be_changed() {
-        let french = "language.name = \"Français\"\nlogin.title = \"Connexion\"\n";
         let texts = load(&[
-            ("fr.toml", french),
+            ("fr.toml", &partial(95)),
             ("ko.toml", "[login]\ntitle = \"들어가기\"\n"),
         ])
         .unwrap();
@@ -191,6 +225,18 @@ mod tests {
         let korean = texts.language("ko").unwrap();
         assert_eq!(texts.get(korean, "login.title"), "들어가기");
         assert_eq!(texts.languages().count(), 3);
+        assert_eq!(texts.withheld(), []);
+    }
+
+    #[test]
+    fn a_language_that_lacks_more_than_a_tenth_is_not_offered() {
+        for (percent, offered) in [(50, false), (89, false), (91, true)] {
+            let texts = load(&[("fr.toml", &partial(percent))]).unwrap();
+            assert_eq!(texts.language("fr").is_some(), offered, "{percent}");
+            assert_eq!(texts.accepted("fr").is_some(), offered, "{percent}");
+            assert_eq!(texts.withheld().len(), usize::from(!offered), "{percent}");
+            assert_eq!(texts.gaps().count(), usize::from(offered), "{percent}");
+        }
     }
 
     #[test]

@@ -282,7 +282,7 @@ for (const { lang, script, how } of WAYS) {
         const lines = (await readFile(await download.path(), "utf8")).trimEnd().split("\n").map((line) => JSON.parse(line));
         assert.equal(lines.length, 1, "what was filtered");
         assert.equal(lines[0].outcome, "failure");
-        assert.equal(lines[0].who, who.email);
+        assert.equal(lines[0].user, who.email);
       }));
   });
 }

@@ -230,6 +230,7 @@ export const STATES = {
   demo: ["open", member(go("/"))],
   "demo-anonymous": ["open", go("/terms")],
   problem: ["open", go("/.auth/problems/locked")],
+  problems: ["open", go("/.auth/problems/")],
   "problem-long": ["open", go("/.auth/problems/rate-limited")],
   "not-found": ["open", go("/.auth/nothing"), 404],
   forbidden: ["open", member(go("/operators")), 403],

@@ -354,3 +354,186 @@ fn what_the_gateway_has_from_its_own_environment_is_no_problem_of_this_shell() {
     assert_eq!(done.status, 1);
     assert!(done.stdout.contains("VESTIBULE_TEST_KEY"), "{}", done.stdout);
 }
+
+/// A port at which nothing listens yet.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_https_application_that_speaks_plain_http_is_told_apart_from_one_whose_certificate_is_wrong() {
+    let app = Application::start().await;
+    let plain = app.url().replace("http://", "https://");
+    let site = Site::new(&config(&format!(
+        "[upstream.console]\nservers = [\"{plain}\"]\n[[route]]\nupstream = \"console\""
+    )));
+    certify(&site.path(""));
+    // Something that is neither.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = mute.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in mute.incoming() {
+            drop(stream);
+        }
+    });
+    let (status, told) = document(&site);
+    assert_eq!(status, 1);
+    let advice = format!("does not speak TLS, but plain HTTP → write {}", app.url());
+    says(&told, "upstream", "problem", &advice);
+    assert_eq!(found(&told, "upstream").len(), 1, "{told}");
+
+    site.configure(&config(&format!("[[route]]\nupstream = \"https://{closed}\"")));
+    let (_, told) = document(&site);
+    let said = found(&told, "upstream").join("\n");
+    assert!(!said.contains("write http://"), "{said}");
+}
+
+#[test]
+fn an_application_that_is_the_gateway_itself_is_named() {
+    let port = free_port();
+    let site = Site::new(
+        &config(&format!(
+            r#"
+            [upstream.by-address]
+            servers = ["https://127.0.0.1:{port}"]
+            [upstream.by-name]
+            servers = ["https://localhost:{port}"]
+            [upstream.by-socket]
+            servers = ["unix:data/admin.sock"]
+            [upstream.another]
+            servers = ["http://127.0.0.1:9"]
+            [[route]]
+            path = "/a"
+            upstream = "by-address"
+            [[route]]
+            path = "/b"
+            upstream = "by-name"
+            [[route]]
+            path = "/c"
+            upstream = "by-socket"
+            [[route]]
+            path = "/d"
+            upstream = "another"
+            "#
+        ))
+        .replace(
+            "127.0.0.1:0\"]\n        listen.http",
+            &format!("0.0.0.0:{port}\"]\n        listen.http"),
+        ),
+    );
+    certify(&site.path(""));
+    let itself = |told: &Value| {
+        let found = found(told, "upstream").into_iter();
+        found
+            .filter(|said| said.contains("is this gateway itself"))
+            .count()
+    };
+    let (_, told) = document(&site);
+    assert_eq!(itself(&told), 3, "where none runs, too: {told:#}");
+    let (gateway, _) = Program::start(&site);
+    let (status, told) = document(&site);
+    assert_eq!((status, itself(&told)), (1, 3), "{told:#}");
+    says(
+        &told,
+        "upstream",
+        "problem",
+        "another: http://127.0.0.1:9: Connection refused",
+    );
+    gateway.stop();
+}
+
+#[test]
+fn every_host_of_the_routes_is_looked_up() {
+    let site = Site::new(&config(
+        r#"
+        [[route]]
+        upstream = "demo:"
+        [[route]]
+        host = "app.nowhere.invalid"
+        upstream = "demo:"
+        [[route]]
+        host = "*.wild.invalid"
+        upstream = "demo:"
+        [[route]]
+        host = "*.localhost"
+        upstream = "demo:"
+        "#,
+    ));
+    certify(&site.path(""));
+    let (status, told) = document(&site);
+    assert_eq!(status, 1);
+    says(
+        &told,
+        "dns",
+        "problem: app.nowhere.invalid (line ",
+        "has no address",
+    );
+    says(&told, "dns", "warning: any.wild.invalid (line ", "a wildcard");
+    assert_eq!(found(&told, "dns").len(), 2, "{told:#}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_certificate_is_said_at_once() {
+    let rest = "[[route]]\nhost = \"other.example.net\"\nupstream = \"demo:\"";
+    let site = Site::new(&config(rest));
+    certify_until(&site.path(""), -1);
+    // Nobody trusts its authority either.
+    fs::write(site.path("authority.pem"), "").unwrap();
+    let (gateway, _) = Program::start(&site);
+    let (status, told) = document(&site);
+    assert_eq!(status, 1);
+    let of_the_other: Vec<_> = found(&told, "certificate")
+        .into_iter()
+        .filter(|said| said.contains("other.example.net"))
+        .collect();
+    for part in [
+        "has expired",
+        "no authority that this system trusts",
+        "is not for this host",
+    ] {
+        assert!(
+            of_the_other.iter().any(|said| said.contains(part)),
+            "{part}: {of_the_other:#?}"
+        );
+    }
+    assert_eq!(of_the_other.len(), 3, "{of_the_other:#?}");
+    gateway.stop();
+}
+
+#[test]
+fn the_gateway_that_runs_is_looked_at_though_the_file_is_broken() {
+    let rest =
+        "listen.admin_socket = \"elsewhere/a.sock\"\n[[route]]\nupstream = \"demo:\"\nallow = \"public\"\n";
+    let site = Site::new(&config(rest));
+    certify(&site.path(""));
+    let (gateway, _) = Program::start(&site);
+    for (broken, said) in [
+        (config(rest) + "[branding\nname = \"x\"\n", "vestibule.toml:"),
+        (config(rest).replace("listen.ops", "listen.opps"), "opps"),
+        (
+            config(rest).replace("log.access = false", "log.access = 5"),
+            "log.access",
+        ),
+    ] {
+        site.configure(&broken);
+        let (status, told) = document(&site);
+        assert_eq!((status, &told["running"]), (1, &true.into()), "{told:#}");
+        says(&told, "configuration", "problem", said);
+        says(&told, "gateway", "ok", "runs, version");
+        says(&told, "gateway", "warning", "cannot be read any more");
+        says(&told, "listen.https", "ok", "answers with TLS 1.3");
+        says(&told, "listen.ops", "ok", "is ready");
+        says(&told, "public_url", "ok", "reaches this gateway");
+        says(&told, "store", "ok", "the gateway reads it");
+    }
+    gateway.stop();
+    let (_, told) = document(&site);
+    assert_eq!(told["running"], false);
+    says(
+        &told,
+        "configuration",
+        "skipped",
+        "once the configuration can be run",
+    );
+}

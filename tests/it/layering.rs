@@ -47,6 +47,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("services", "config", "their own sections"),
     ("services", "ids", "whom an operation is about"),
     ("services::audit", "log_file", "lines are written to a file"),
+    ("services::audit", "log_line", "lines of all logs begin alike"),
     (
         "services",
         "metrics",
@@ -209,6 +210,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "ids",
         "sessions and invitations are named on the command line",
     ),
+    ("cli::gateway_lines", "log_line", "lines of all logs begin alike"),
     (
         "cli::logging",
         "log_writer",
@@ -263,6 +265,17 @@ const EDGES: &[(&str, &str, &str)] = &[
         "system_user",
         "whose files a command of root's would be among",
     ),
+    ("control", "unix_socket", "the administrator's socket is one"),
+    (
+        "unix_socket",
+        "system_user",
+        "the socket of another user stays where it is",
+    ),
+    (
+        "app::check",
+        "unix_socket",
+        "whether a socket can be where it is to be",
+    ),
     ("control::health", "metrics", "what it shows"),
     ("control", "random", "it makes the services"),
     (
@@ -305,6 +318,12 @@ const EDGES: &[(&str, &str, &str)] = &[
         "connections and failed handshakes are counted",
     ),
     ("listener", "random", "redirects have names"),
+    (
+        "listener",
+        "unix_socket",
+        "proxies of this machine come through one",
+    ),
+    ("listener", "warning_limit", "strangers knock at any rate"),
     ("listener", "request", "who is at the other end"),
     ("main", "cli", "the program is its command line"),
     ("portal", "secret", "form fields arrive as secrets"),
@@ -320,6 +339,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "a session that is not there has a name that nobody has",
     ),
     ("proxy", "listener", "connections come from there"),
+    ("proxy::access_log", "log_line", "lines of all logs begin alike"),
     ("proxy::access_log", "log_writer", "its lines may not be writable"),
     ("proxy::request_history", "ids", "refusals are found by account"),
     ("proxy", "log_file", "the access log is one"),

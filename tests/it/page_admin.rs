@@ -201,7 +201,7 @@ async fn what_an_administrator_is_refused_is_recorded_too() {
         .rev()
         .map(|event| {
             let text = |name: &str| event[name].as_str().unwrap();
-            (text("event"), text("who"), text("reason"), text("by"))
+            (text("event"), text("user"), text("reason"), text("by"))
         })
         .collect();
     let root = "root1@example.com";
@@ -307,7 +307,7 @@ async fn every_act_is_recorded_with_who_and_why() {
         assert_eq!(event["by"], "root1@example.com", "{event}");
         assert_eq!(event["why"], "because", "{event}");
         assert!(
-            event["request_id"].is_string() && event["address"].is_string(),
+            event["request_id"].is_string() && event["client"].is_string(),
             "{event}"
         );
     }

@@ -47,7 +47,7 @@ async fn found(admin: &Person<'_>, name: &str) -> Vec<String> {
             format!(
                 "{} {}",
                 event["event"].as_str().unwrap(),
-                event["who"].as_str().unwrap()
+                event["user"].as_str().unwrap()
             )
         })
         .collect()
@@ -196,7 +196,7 @@ async fn groups_that_an_invitation_or_a_command_gives_are_recorded_with_where_th
         let path = format!("{AUDIT}?event={event}&who={who}");
         let events = admin.get_json(&path).await.document["events"].take();
         assert_eq!(events.as_array().unwrap().len(), 1, "{event}: {events}");
-        assert_eq!(events[0]["who"], who);
+        assert_eq!(events[0]["user"], who);
         events[0]["detail"].as_str().unwrap().to_owned()
     };
 

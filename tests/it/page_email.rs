@@ -287,5 +287,5 @@ async fn s77_a_pending_change_is_shown_and_can_be_taken_back() {
         .document;
     let events = events["events"].as_array().unwrap();
     assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!(events[0]["who"], OLD);
+    assert_eq!(events[0]["user"], OLD);
 }

@@ -41,7 +41,7 @@ async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
     let exports = exports["events"].as_array().unwrap().clone();
     assert_eq!(exports.len(), 1, "{exports:?}");
     assert_eq!(exports[0]["by"], "root1@example.com");
-    assert_eq!(exports[0]["who"], "ann@example.com", "whose events they are");
+    assert_eq!(exports[0]["user"], "ann@example.com", "whose events they are");
     assert_eq!(exports[0]["detail"], "count 3");
 
     let stranger = gateway.person("bob").await;
@@ -52,7 +52,7 @@ async fn what_is_looked_for_is_a_file_of_lines_the_oldest_first() {
         .document;
     let denied = &denied["events"][0];
     assert_eq!(
-        (&denied["who"], &denied["reason"], &denied["detail"]),
+        (&denied["user"], &denied["reason"], &denied["detail"]),
         (
             &json!("bob@example.com"),
             &json!("forbidden"),

@@ -108,11 +108,11 @@ async fn a_browser_without_scripts_sends_the_secret() {
     assert_eq!(page.status, 200);
     let code = |n: usize| {
         page.page
-            .split("<code>")
+            .split("<code id=\"made-")
             .nth(n)
             .unwrap()
-            .split("</code>")
-            .next()
+            .split(['>', '<'])
+            .nth(1)
             .unwrap()
     };
     let (access_key, secret_key) = (code(1), code(2));

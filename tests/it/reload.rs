@@ -248,7 +248,7 @@ async fn what_only_a_restart_applies_is_told_and_stays() {
     let cookie = front.signed_in("ann@example.com").await;
     let other = config(
         &[("/", "demo:")],
-        "session.cookie_name = \"other\"\nlimits.connections = 7\nsignup.mode = \"invite\"",
+        "session.cookie_name = \"other\"\nlimits.connections = 7\nsignup.mode = \"invite\"\nlisten.plain = [\"unix:a\"]",
     );
     front
         .site
@@ -256,7 +256,7 @@ async fn what_only_a_restart_applies_is_told_and_stays() {
     for changed in [json!(["signup"]), json!([])] {
         let reloaded = front.reload();
         assert_eq!(reloaded["changed"], changed);
-        let kept = json!(["listen.ops", "session", "limits.connections"]);
+        let kept = json!(["listen.plain", "listen.ops", "session", "limits.connections"]);
         assert_eq!(reloaded["needs_restart"], kept);
     }
     assert_eq!(front.status("/", &cookie).await, 200);

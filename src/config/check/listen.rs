@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::Findings;
 use crate::config::diagnostic::{did_you_mean, write_https};
 use crate::config::toml_document::KeyPath;
-use crate::config::{Config, HostPattern};
+use crate::config::{Config, HostPattern, ListenConfig, PlainAddress};
 use crate::request::Host;
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -41,6 +41,10 @@ fn check_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
     }
     match config.public_host() {
         None => findings.error(&path, "the gateway's address has no valid host"),
+        Some(_) if url.port() == Some(0) && config.listen.https.is_empty() => findings.error(
+            &path,
+            "a port of 0 stands for that of the first `listen.https` address, and there is none",
+        ),
         Some(host) if host.is_loopback() && config.listen.https.iter().any(|a| !a.ip().is_loopback()) => {
             findings.warn(
                 &path,
@@ -55,25 +59,34 @@ fn check_public_url(config: &Config, findings: &mut Findings<'_, '_>) {
 
 fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
     let listen = &config.listen;
-    if listen.https.is_empty() {
+    if listen.https.is_empty() && listen.plain.is_empty() {
         findings.error(
             &"listen.https".into(),
             "no address: the gateway would serve nobody",
         );
     }
     let mut taken: Vec<SocketAddr> = Vec::new();
+    let mut take = |findings: &mut Findings<'_, '_>, path: &KeyPath, address: SocketAddr| match taken
+        .iter()
+        .find(|other| overlap(**other, address))
+    {
+        Some(other) if *other == address => findings.error(path, "the same address twice"),
+        Some(other) => {
+            findings.error(path, format!("overlaps {other}: only one of both can listen"));
+        }
+        None => taken.push(address),
+    };
     for (key, addresses) in [("https", &listen.https), ("http", &listen.http)] {
         for (index, address) in addresses.iter().enumerate() {
-            let path = KeyPath::from("listen").key(key).index(index);
-            match taken.iter().find(|other| overlap(**other, *address)) {
-                Some(other) if other == address => findings.error(&path, "the same address twice"),
-                Some(other) => {
-                    findings.error(&path, format!("overlaps {other}: only one of both can listen"));
-                }
-                None => taken.push(*address),
-            }
+            take(findings, &KeyPath::from("listen").key(key).index(index), *address);
         }
     }
+    for (index, address) in listen.plain.iter().enumerate() {
+        if let PlainAddress::Tcp(address) = address {
+            take(findings, &KeyPath::from("listen.plain").index(index), *address);
+        }
+    }
+    check_plain(listen, findings);
     let ops = KeyPath::from("listen.ops");
     match listen.ops_address() {
         Err(_) => findings.error_suggesting(
@@ -118,6 +131,35 @@ fn check_listeners(config: &Config, findings: &mut Findings<'_, '_>) {
             "tls.certificates",
             "set `tls.certificates`",
         );
+    }
+}
+
+/// What holds of the addresses of proxies that ended TLS, beside what holds of all.
+fn check_plain(listen: &ListenConfig, findings: &mut Findings<'_, '_>) {
+    for (index, address) in listen.plain.iter().enumerate() {
+        let path = KeyPath::from("listen.plain").index(index);
+        match address {
+            PlainAddress::Tcp(_) if listen.trusted_proxies.is_empty() => findings.error_suggesting(
+                &path,
+                "serves `trusted_proxies` alone, and there are none",
+                Some("write `trusted_proxies = [\"127.0.0.1/32\"]` for a proxy on this machine".to_owned()),
+            ),
+            PlainAddress::Tcp(address) if !address.ip().is_loopback() => findings.warn(
+                &path,
+                "passwords, cookies and what applications answer cross the network in the clear between the proxy and \
+                 this address",
+                "listen.plain",
+                "listen at an address of this machine alone, such as \"127.0.0.1:8081\", or at a Unix socket",
+            ),
+            PlainAddress::Tcp(_) => {}
+            PlainAddress::Unix(socket) => {
+                if listen.plain[..index].contains(address) {
+                    findings.error(&path, "the same socket twice");
+                } else if *socket == listen.admin_socket {
+                    findings.error(&path, "the socket of the commands, `listen.admin_socket`");
+                }
+            }
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener as BlockingUnixListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -114,7 +116,10 @@ async fn a_file_in_the_way_stays() {
     let path = folder.path().join("admin.sock");
     fs::write(&path, "precious").unwrap();
     let error = AdministratorSocket::bind(&path).unwrap_err();
-    assert!(matches!(error, BindError::InTheWay(_)), "{error}");
+    assert!(
+        matches!(error, BindError::Socket(UnixSocketError::NotASocket(_))),
+        "{error}"
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
 
@@ -237,7 +242,10 @@ async fn no_socket_is_made_where_others_may_put_one() {
     for mode in [0o777, 0o1777, 0o702] {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
         let bound = AdministratorSocket::bind(&path);
-        assert!(matches!(bound, Err(BindError::OpenFolder(_))), "{mode:o}");
+        assert!(
+            matches!(bound, Err(BindError::Socket(UnixSocketError::OpenFolder(_)))),
+            "{mode:o}"
+        );
     }
     for mode in [0o755, 0o2775] {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();

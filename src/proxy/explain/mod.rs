@@ -112,7 +112,8 @@ impl Gateway {
                         report.forwarded = Some(forwarded);
                     }
                     Err(refusal) => {
-                        report.to_program = Some(self.refuse(&program, &refusal, false).response.into());
+                        report.to_program =
+                            Some(self.refuse(&program, &refusal, None, false).response.into());
                     }
                 }
             }

@@ -4,9 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
+
 use super::group_sync::GroupSync;
+use crate::ids::AccountId;
 use crate::log_file::{LogFile, Reopening};
-use crate::model::{AuditEvent, terminal_json};
+use crate::log_line::{LineHead, LogLevel, LogName, LogTime};
+use crate::model::{AuditEvent, AuditKind, AuditOutcome, terminal_json};
 
 /// The file name that stands for standard error. Opened as a file, it would have an offset of its own, and
 /// lines and log messages would overwrite each other.
@@ -26,6 +30,48 @@ pub(super) struct Stream<W> {
     to: W,
     /// The last write ended within a line: the next one begins with a line break.
     is_torn: bool,
+}
+
+/// An event as its line has it.
+#[derive(Serialize)]
+struct AuditLine<'a> {
+    #[serde(flatten)]
+    head: LineHead<'a>,
+    event: AuditKind,
+    outcome: AuditOutcome,
+    reason: Option<&'a str>,
+    account: Option<AccountId>,
+    by: Option<&'a str>,
+    why: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a AuditEvent> for AuditLine<'a> {
+    fn from(event: &'a AuditEvent) -> Self {
+        let some = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        Self {
+            head: LineHead {
+                time: LogTime(event.time),
+                log: LogName::Audit,
+                level: match event.outcome {
+                    AuditOutcome::Success => LogLevel::Info,
+                    AuditOutcome::Failure => LogLevel::Warn,
+                },
+                request_id: event.request_id.as_deref(),
+                client: event.address,
+                user: some(&event.who),
+            },
+            event: event.event,
+            outcome: event.outcome,
+            reason: event.reason.as_deref(),
+            account: event.account,
+            by: event.by.as_deref(),
+            why: event.why.as_deref(),
+            user_agent: some(&event.user_agent),
+            detail: event.detail.as_deref(),
+        }
+    }
 }
 
 impl LineSink {
@@ -54,7 +100,7 @@ impl LineSink {
     /// Writes a line in one write, so that lines of several writers of a file do not mix. Returns its number
     /// for [`Self::synced`].
     pub(super) fn write(&self, event: &AuditEvent) -> io::Result<u64> {
-        let mut line = terminal_json(&serde_json::to_string(event)?)
+        let mut line = terminal_json(&serde_json::to_string(&AuditLine::from(event))?)
             .into_owned()
             .into_bytes();
         line.push(b'\n');

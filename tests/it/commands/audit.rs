@@ -17,7 +17,7 @@ fn events(site: &Site, options: &[&str]) -> Vec<(String, String)> {
     let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
     let events = found.as_array().unwrap().iter();
     events
-        .map(|event| (text(event, "event"), text(event, "who")))
+        .map(|event| (text(event, "event"), text(event, "user")))
         .collect()
 }
 
@@ -171,9 +171,9 @@ fn the_audit_log_is_followed_while_a_gateway_runs() {
         .unwrap();
     let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
-    assert_eq!(next()["who"], "ann@example.com");
+    assert_eq!(next()["user"], "ann@example.com");
     add(&site, "bob@example.com", &[]);
-    assert_eq!(next()["who"], "bob@example.com");
+    assert_eq!(next()["user"], "bob@example.com");
     follower.kill().unwrap();
     follower.wait().unwrap();
     let (status, log) = gateway.stop();
@@ -225,7 +225,7 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
             .iter()
             .map(|event| {
                 assert!(event["by"].as_str().unwrap().starts_with("command (uid "));
-                ["event", "who", "reason"].map(|name| event[name].as_str().unwrap_or_default().to_owned())
+                ["event", "user", "reason"].map(|name| event[name].as_str().unwrap_or_default().to_owned())
             })
             .collect();
         let expected: Vec<_> = [expected; 2][..times]
@@ -251,7 +251,7 @@ fn what_a_command_is_refused_is_on_record_as_on_a_page() {
     let found = site.list(&["audit", "--failures", "--limit", "100"]);
     let lines: Vec<_> = found.as_array().unwrap()[before..]
         .iter()
-        .map(|event| (event["event"].as_str().unwrap(), event["who"].as_str().unwrap()))
+        .map(|event| (event["event"].as_str().unwrap(), event["user"].as_str().unwrap()))
         .collect();
     assert_eq!(
         lines.len(),

@@ -210,6 +210,67 @@ fn each_value_that_cannot_be_is_refused_where_it_stands() {
 }
 
 #[test]
+fn s42_where_proxies_ask_in_the_clear_is_checked() {
+    let listen = |lines: &str| with(&format!("[listen]\n{lines}"));
+    let trusted = "trusted_proxies = [\"10.0.0.0/8\"]";
+    for (lines, key, said) in [
+        (
+            "plain = [\"127.0.0.1:8080\"]".to_owned(),
+            "listen.plain[0]",
+            "`trusted_proxies`",
+        ),
+        (
+            format!("{trusted}\nplain = [\"127.0.0.1:8443\"]"),
+            "listen.plain[0]",
+            "the same address twice",
+        ),
+        (
+            format!("{trusted}\nhttp = [\"0.0.0.0:8080\"]\nplain = [\"127.0.0.1:8080\"]"),
+            "listen.plain[0]",
+            "overlaps 0.0.0.0:8080",
+        ),
+        (
+            format!("{trusted}\nplain = [\"127.0.0.1:9464\"]"),
+            "listen.ops",
+            "the same address",
+        ),
+        (
+            "plain = [\"unix:a\", \"unix:a\"]".to_owned(),
+            "listen.plain[1]",
+            "twice",
+        ),
+        (
+            "admin_socket = \"a\"\nplain = [\"unix:a\"]".to_owned(),
+            "listen.plain[0]",
+            "`listen.admin_socket`",
+        ),
+        ("plain = [\"unix:\"]".to_owned(), "listen.plain[0]", "`unix:`"),
+        (
+            "plain = [\"localhost:80\"]".to_owned(),
+            "listen.plain[0]",
+            "127.0.0.1:8080",
+        ),
+        ("https = []".to_owned(), "listen.https", "serve nobody"),
+    ] {
+        let errors = errors(&listen(&lines));
+        assert_eq!(errors.len(), 1, "{lines}: {errors:?}");
+        assert!(errors[0].contains(&format!(": {key}: ")), "{errors:?}");
+        assert!(errors[0].contains(said), "{errors:?}");
+    }
+    let far = warnings(&listen(&format!("{trusted}\nplain = [\"10.0.0.1:8080\"]")));
+    assert_eq!(far.len(), 1, "{far:?}");
+    assert!(far[0].contains(": listen.plain[0]: "), "{far:?}");
+    assert!(far[0].contains("in the clear"), "{far:?}");
+    for fine in [
+        format!("{trusted}\nplain = [\"127.0.0.1:8080\", \"[::1]:8080\", \"unix:a\"]"),
+        "https = []\nplain = [\"unix:a\"]".to_owned(),
+    ] {
+        assert_eq!(errors(&listen(&fine)), [""; 0], "{fine}");
+        assert_eq!(warnings(&listen(&fine)), [""; 0], "{fine}");
+    }
+}
+
+#[test]
 fn routes_that_differ_are_not_alike() {
     let text = r#"
 [[route]]

@@ -141,6 +141,21 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             "may be written by everybody",
         ),
         (
+            "listen.plain = [\"unix:open/plain.sock\"]",
+            "listen.plain[0]",
+            "may be written by everybody",
+        ),
+        (
+            "listen.plain = [\"unix:no.key\"]",
+            "listen.plain[0]",
+            "is no socket",
+        ),
+        (
+            "listen.plain = [\"unix:no.key/plain.sock\"]",
+            "listen.plain[0]",
+            "no.key is no folder",
+        ),
+        (
             "store.url = \"sled:full\"",
             "store.url",
             "holds files but no store",
@@ -328,6 +343,16 @@ fn what_this_user_may_not_write_check_refuses() {
             "listen.admin_socket = \"ro/a/admin.sock\"",
             "listen.admin_socket",
             "ro cannot be written",
+        ),
+        (
+            "listen.plain = [\"unix:ro/plain.sock\"]",
+            "listen.plain[0]",
+            "ro cannot be written",
+        ),
+        (
+            "listen.plain = [\"unix:theirs/socket\"]",
+            "listen.plain[0]",
+            "is the socket of root",
         ),
         (
             "store.url = \"sled:ro/store\"",
@@ -593,4 +618,32 @@ upstream = "http://app.example.com"
         "{log}"
     );
     gateway.stop();
+}
+
+/// A proxy runs as another user: through a folder that only the gateway enters it comes to no socket.
+#[test]
+fn a_folder_that_no_proxy_may_enter_is_warned_of() {
+    for (mode, warned) in [(0o700, true), (0o710, false), (0o755, false)] {
+        let site = site("listen.plain = [\"unix:run/plain.sock\"]");
+        fs::create_dir(site.path("run")).unwrap();
+        fs::set_permissions(site.path("run"), Permissions::from_mode(mode)).unwrap();
+        let report = check(&site);
+        let said = report.to_string().contains("listen.plain[0]");
+        assert_eq!(said, warned, "{mode:o}: {report}");
+        assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+    }
+}
+
+#[test]
+fn a_language_that_is_half_empty_is_named() {
+    let site = site("branding.folder = \"pages\"");
+    fs::create_dir(site.path("pages")).unwrap();
+    put(&site, "pages/fr.toml", "login.title = \"Connexion\"\n");
+    let report = check(&site);
+    assert_eq!(report["errors"].as_array().unwrap().len(), 0, "{report}");
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("fr.toml lacks ") && warnings.contains("is not offered"),
+        "{report}"
+    );
 }

@@ -48,7 +48,7 @@ async fn a_refused_request_is_explained_by_its_id() {
     let told = recall(&gateway, &self::id(&answer)).await.unwrap();
     assert_eq!(told["recent"]["slug"], "invalid-credentials");
     assert_eq!(told["events"][0]["event"], "sign-in", "{told:#}");
-    assert_eq!(told["events"][0]["who"], "ann@example.com");
+    assert_eq!(told["events"][0]["user"], "ann@example.com");
 
     // A malformed head.
     let mut raw = gateway.raw().await;

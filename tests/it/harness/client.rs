@@ -17,7 +17,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vestibule::app::{Application, ConfigSource, Environment};
 use vestibule::clock::Clock;
-use vestibule::config::{CertificateConfig, Config, RouteConfig, SecretSource, SignupMode, UpstreamConfig};
+use vestibule::config::{
+    CertificateConfig, Config, PlainAddress, RouteConfig, SecretSource, SignupMode, UpstreamConfig,
+};
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 
@@ -40,6 +42,8 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// The address of `/metrics`, unless it is off.
     pub(crate) ops: Option<SocketAddr>,
+    /// Where proxies that ended TLS ask.
+    pub(crate) plain: Vec<PlainAddress>,
     folder: TempDir,
     authority: String,
     stop: CancellationToken,
@@ -76,12 +80,14 @@ impl Running {
         let application = Application::build(config, environment).await.unwrap();
         let address = application.https_addresses()[0];
         let ops = application.ops_address();
+        let plain = application.plain_addresses().to_vec();
         let stop = CancellationToken::new();
         let until = stop.clone();
         let run = tokio::spawn(async move { application.run(until).await.unwrap() });
         Self {
             address,
             ops,
+            plain,
             folder,
             authority,
             stop,

@@ -74,7 +74,7 @@ impl TestListener {
         let bound = Listener::bind(config, &clock, &Random::seeded(1), metrics.clone()).unwrap();
         let listener = bound.listen().unwrap();
         let address = listener.addresses()[0];
-        let plain = listener.plain_addresses().first().copied();
+        let plain = listener.http_addresses().first().copied();
         let stop = CancellationToken::new();
         let run = tokio::spawn(listener.run(tls.clone(), serve, stop.clone()));
         Self {
@@ -157,6 +157,7 @@ async fn tell(accepted: Accepted) {
         sni,
         http2,
         port: _,
+        tls: _,
         activity: _,
     } = accepted;
     let (address, through) = (client.address, client.through_trusted_proxy);
