@@ -41,7 +41,7 @@ fn remove(headers: &mut HeaderMap, is_option: impl Fn(&HeaderName) -> bool) {
             .iter()
             .flat_map(tokens)
             .filter_map(|token| token.parse().ok())
-            .filter(is_option)
+            .filter(|name| headers.contains_key(name) && is_option(name))
             .collect();
         for name in named {
             headers.remove(name);

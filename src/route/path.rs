@@ -93,6 +93,9 @@ fn has_lenient_escape(path: &[u8]) -> bool {
         if matches!(after, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()) {
             return false;
         }
+        if after.first().is_none_or(|&first| begins_no_escape(first)) {
+            return false;
+        }
         let valid = after[..after.len().min(ESCAPED)].utf8_chunks().next();
         let mut letters = valid.map_or("", |chunk| chunk.valid()).chars().peekable();
         let digits = match letters.next_if(|letter| matches!(letter, 'u' | 'U' | '+' | '-')) {
@@ -114,6 +117,11 @@ fn has_lenient_escape(path: &[u8]) -> bool {
             .count()
             == digits
     })
+}
+
+/// Whether no decoder reads an escape of which this is the first byte after the `%`.
+fn begins_no_escape(first: u8) -> bool {
+    first.is_ascii() && !matches!(first, b'u' | b'U' | b'+' | b'-') && !is_digit_to_some(first.into())
 }
 
 /// Whether some decoder reads a character as a hexadecimal digit: Jetty those around the letters in ASCII, Java

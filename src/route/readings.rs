@@ -31,16 +31,13 @@ const TIMES: usize = 6;
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 18] = [
+const STEPS: [Rewrite; 15] = [
     decode,
     decode_plus,
     decode_latin_1,
     decode_twice,
     drop_invalid,
     drop_ignorable,
-    drop_percent,
-    drop_escape,
-    end_at_percent,
     drop_parameters,
     merge_slashes,
     drop_authority,
@@ -54,6 +51,9 @@ const STEPS: [Rewrite; 18] = [
 
 /// Steps that only change paths with dots, spaces or non-ASCII characters.
 const TRIMS: [Rewrite; 2] = [trim_ends, trim_starts];
+
+/// Steps that only change paths with a `%` that begins no escape.
+const STRAYS: [Rewrite; 3] = [drop_percent, drop_escape, end_at_percent];
 
 /// The readings of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +206,12 @@ fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
     let mut next = 0;
     while let Some(reading) = readings.get(next).cloned() {
         let trims = if may_be_trimmed(&reading) { &TRIMS[..] } else { &[] };
-        for step in STEPS.iter().chain(trims) {
+        let strays = if first_stray(&reading).is_some() {
+            &STRAYS[..]
+        } else {
+            &[]
+        };
+        for step in STEPS.iter().chain(strays).chain(trims) {
             let Some(found) = step(&reading).filter(|found| !readings.contains(found)) else {
                 continue;
             };
@@ -309,9 +314,12 @@ fn is_ignorable(letter: char) -> bool {
 
 /// Ends the path at a `%` that begins no escape, as decoders do that read it as NUL (uWSGI).
 fn end_at_percent(path: &[u8]) -> Option<Vec<u8>> {
-    let mut signs = memchr::memchr_iter(b'%', path);
-    let stray = signs.find(|&at| !is_escape(&path[at..]))?;
-    Some(path[..stray].to_vec())
+    first_stray(path).map(|at| path[..at].to_vec())
+}
+
+/// Returns where the first `%` is that begins no escape.
+fn first_stray(path: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'%', path).find(|&at| !is_escape(&path[at..]))
 }
 
 fn is_escape(escape: &[u8]) -> bool {
