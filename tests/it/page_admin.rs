@@ -250,7 +250,7 @@ async fn a_refusal_that_names_an_act_is_recorded_once_and_no_other() {
         .unwrap()
         .iter()
         .rev()
-        .map(|event| ["event", "who", "reason"].map(|name| event[name].as_str().unwrap()))
+        .map(|event| ["event", "user", "reason"].map(|name| event[name].as_str().unwrap()))
         .collect();
     assert_eq!(
         recorded,

@@ -420,7 +420,7 @@ async fn s51_every_attempt_is_recorded_and_no_password_is() {
     let of = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
     assert_eq!((of("account-add"), of("sign-in"), of("lock")), (1, 12, 1));
     assert_eq!(lines.last().unwrap()["reason"], "locked");
-    assert_eq!(lines.last().unwrap()["address"], "192.0.2.1");
+    assert_eq!(lines.last().unwrap()["client"], "192.0.2.1");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::layering::root;
 use crate::security_map::exists;
 
 /// The test that shows the effect of each key in these sections.
-const SHOWN: [(&str, &str); 32] = [
+const SHOWN: [(&str, &str); 34] = [
     ("limits.form_body", "way_limits.rs#heads_and_forms_have_a_size"),
     ("limits.request_head", "settings.rs#limits_request_head"),
     (
@@ -69,6 +69,10 @@ const SHOWN: [(&str, &str); 32] = [
     ("log.access", "settings.rs#log_access"),
     ("log.access_file", "way_access_log.rs#a_line_for_every_request"),
     (
+        "log.access_fields",
+        "log_lines.rs#every_line_of_every_log_begins_alike",
+    ),
+    (
         "listen.https",
         "listener/tls.rs#both_versions_of_http_are_offered",
     ),
@@ -79,6 +83,10 @@ const SHOWN: [(&str, &str); 32] = [
     (
         "listen.ops",
         "reload.rs#sign_ins_sessions_and_locks_are_counted_across_a_reload",
+    ),
+    (
+        "listen.plain",
+        "way_plain.rs#s42_a_proxy_that_ended_tls_is_served_in_the_clear",
     ),
     ("listen.admin_socket", "settings.rs#listen_admin_socket"),
     (
