@@ -16,7 +16,7 @@ pub struct LogConfig {
     pub access: bool,
     /// The file to which those lines are appended; "" for standard output.
     pub access_file: PathBuf,
-    /// What else each of those lines has: "user_agent", "referer" (without its query), "protocol", "tls_version".
+    /// What else each of those lines has: `"user_agent"`, `"referer"` (without its query), `"protocol"`, `"tls_version"`.
     pub access_fields: Vec<AccessField>,
 }
 

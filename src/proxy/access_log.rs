@@ -44,7 +44,8 @@ struct EntryWriter {
     /// Lines dropped by the full queue that `lost` already includes.
     unfit: AtomicUsize,
     clock: Clock,
-    optional: OptionalFields,
+    /// The fields that were asked for.
+    optional: Vec<AccessField>,
     /// Flushes the queue on drop.
     _guard: WorkerGuard,
 }
@@ -73,15 +74,6 @@ struct AccessLogEntry<'a> {
     referer: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_agent: Option<Cow<'a, str>>,
-}
-
-/// Which of the fields are written that a line may have.
-#[derive(Clone, Copy, Debug, Default)]
-struct OptionalFields {
-    user_agent: bool,
-    referer: bool,
-    protocol: bool,
-    tls_version: bool,
 }
 
 /// How a request came in.
@@ -152,7 +144,7 @@ impl AccessLog {
             lost,
             unfit: AtomicUsize::new(0),
             clock,
-            optional: OptionalFields::new(&config.access_fields),
+            optional: config.access_fields.clone(),
             _guard: guard,
         }))))
     }
@@ -166,7 +158,7 @@ impl AccessLog {
         status: StatusCode,
         handled: RequestOutcome<'_>,
     ) -> Option<PendingEntry> {
-        let optional = self.0.optional;
+        let has = |field| self.0.optional.contains(&field);
         let known = AccessLogEntry {
             head: LineHead {
                 user: handled.user,
@@ -178,14 +170,12 @@ impl AccessLog {
             status: status.as_u16(),
             route: handled.route,
             upstream: handled.upstream,
-            protocol: optional
-                .protocol
+            protocol: has(AccessField::Protocol)
                 .then(|| protocol_name(transport.protocol))
                 .flatten(),
-            tls_version: transport.tls.filter(|_| optional.tls_version),
-            referer: optional.referer.then(|| referer(head.headers)).flatten(),
-            user_agent: optional
-                .user_agent
+            tls_version: transport.tls.filter(|_| has(AccessField::TlsVersion)),
+            referer: has(AccessField::Referer).then(|| referer(head.headers)).flatten(),
+            user_agent: has(AccessField::UserAgent)
                 .then(|| written(head.headers, &USER_AGENT))
                 .flatten()
                 .map(shortened),
@@ -229,21 +219,6 @@ impl AccessLog {
             begun,
             bytes: 0,
         })
-    }
-}
-
-impl OptionalFields {
-    fn new(wanted: &[AccessField]) -> Self {
-        let mut fields = Self::default();
-        for field in wanted {
-            match field {
-                AccessField::UserAgent => fields.user_agent = true,
-                AccessField::Referer => fields.referer = true,
-                AccessField::Protocol => fields.protocol = true,
-                AccessField::TlsVersion => fields.tls_version = true,
-            }
-        }
-        fields
     }
 }
 

@@ -204,9 +204,10 @@ mod tests {
                 own.remove(&key);
             }
         }
-        own.iter()
-            .map(|(key, text)| format!("{key} = {}\n", toml::Value::from(text.as_str())))
-            .collect()
+        let lines = own
+            .iter()
+            .map(|(key, text)| format!("{key} = {}", toml::Value::from(text.as_str())));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     #[test]

@@ -68,7 +68,10 @@ async fn a_flipped_bit_that_takes_decisions_back_is_an_alarm_until_the_operator_
     fs::write(&db, bytes).unwrap();
 
     let (gateway, said) = Program::start(&site);
-    assert!(said.contains("was damaged") && said.contains("\"error\""), "{said}");
+    assert!(
+        said.contains("was damaged") && said.contains("\"error\""),
+        "{said}"
+    );
     assert!(said.contains("store import BACKUP"), "{said}");
     assert_eq!(status(&site), before, "it was taken back");
     let refused = site.run(&["store", "verify", "--json"]).document(1);

@@ -304,6 +304,24 @@ fn a_file_of_the_local_authority_that_cannot_be_read_is_refused() {
     }
 }
 
+/// `check` as a user who is not root, to whom the site but for what is made later belongs.
+fn check_without_rights(site: &Site) -> Command {
+    let command = site.program(&["check", "--json", "--config", "vestibule.toml"]);
+    if !geteuid().is_root() {
+        return command;
+    }
+    let owned = ["", "vestibule.toml", "cert.pem", "key.pem", "theirs"].map(|name| site.path(name));
+    let given = Command::new("chown").arg("nobody").args(owned).status();
+    assert!(given.unwrap().success());
+    let mut other = Command::new("setpriv");
+    other
+        .args(["--reuid", "nobody", "--clear-groups"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(site.path(""));
+    other
+}
+
 /// A user who may not write where the gateway would is told so, and no file is created.
 #[test]
 fn what_this_user_may_not_write_check_refuses() {
@@ -372,19 +390,7 @@ fn what_this_user_may_not_write_check_refuses() {
         let site = site(lines);
         fs::create_dir(site.path("theirs")).unwrap();
         let _socket = UnixListener::bind(site.path("theirs/socket")).unwrap();
-        let mut command = site.program(&["check", "--json", "--config", "vestibule.toml"]);
-        if is_root {
-            let owned = ["", "vestibule.toml", "cert.pem", "key.pem", "theirs"].map(|name| site.path(name));
-            let given = Command::new("chown").arg("nobody").args(owned).status();
-            assert!(given.unwrap().success());
-            let mut other = Command::new("setpriv");
-            other
-                .args(["--reuid", "nobody", "--clear-groups"])
-                .arg(command.get_program())
-                .args(command.get_args())
-                .current_dir(site.path(""));
-            command = other;
-        }
+        let mut command = check_without_rights(&site);
         fs::create_dir_all(site.path("ro/empty")).unwrap();
         put(&site, "ro/file", "");
         let modes = [("ro/file", 0o400), ("ro/empty", 0o700), ("ro", 0o555)];
