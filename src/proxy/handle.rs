@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONNECTION, DATE, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY};
+use http::header::{ALLOW, CONNECTION, DATE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -21,11 +21,11 @@ use super::head_inspector::HeadReport;
 use super::request_history::RefusalReason;
 use super::response_body::{BodySource, DownstreamBody, OnComplete, SessionWatch};
 use super::target_host::{TargetError, TargetHost, from_parts};
-use super::{Gateway, HSTS, websocket};
+use super::{Gateway, hsts, websocket};
 use crate::authenticate::Credentials;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{Host, RequestHead, X_REQUEST_ID};
+use crate::request::{RequestHead, X_REQUEST_ID};
 use crate::route::RouteMatch;
 use crate::upstream::{BodyProgress, ConnectionPermit, Upload};
 
@@ -270,18 +270,12 @@ impl Gateway {
             // The upstream's date is kept (RFC 9110, section 6.6.1).
             headers.entry(DATE).or_insert(date);
         }
-        let is_public = is_public_name(head.host);
-        match connection.tls {
-            Some(_) if self.real_certificate && is_public => {
-                headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
-            }
-            // The certificate is the proxy's, and whether browsers know it too.
-            None if is_public => {}
-            // An application's would outlive the trial, for every port of the machine.
-            _ => {
-                headers.remove(STRICT_TRANSPORT_SECURITY);
-            }
-        }
+        hsts::apply(
+            headers,
+            head.host,
+            connection.tls.is_some(),
+            self.real_certificate,
+        );
         if response.clears_cookie && !self.sets_session(headers) {
             headers.append(SET_COOKIE, self.services.session_cookie.clear());
         }
@@ -378,10 +372,4 @@ fn redirect_status(method: &Method) -> StatusCode {
     } else {
         StatusCode::PERMANENT_REDIRECT
     }
-}
-
-/// Whether HSTS applies to a host: not to IP addresses (RFC 6797, section 8.1.1), nor to loopback names.
-fn is_public_name(host: &Host) -> bool {
-    let name = host.as_str();
-    !host.is_loopback() && !name.starts_with('[') && name.parse::<std::net::Ipv4Addr>().is_err()
 }

@@ -20,6 +20,7 @@ mod h2_flood;
 mod handle;
 mod head_inspector;
 mod hop_by_hop;
+mod hsts;
 mod if_header;
 mod library_errors;
 mod limited_io;
@@ -40,7 +41,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::HeaderValue;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -70,9 +70,6 @@ pub use explain::{
 };
 pub use gateway_handle::GatewayHandle;
 pub use request_history::{RecentRequest, RequestHistory};
-
-/// One year, in seconds (RFC 6797).
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// The stages and their shared state; one value per configuration, replaced by a reload.
 #[derive(Debug)]
