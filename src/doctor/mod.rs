@@ -3,6 +3,7 @@
 //! One file a subject. A check reports what it found, with advice where that is not well. No finding contains
 //! a secret, and no check takes longer than a few times three seconds.
 
+mod clock;
 mod disk;
 mod dns;
 mod file_permissions;
