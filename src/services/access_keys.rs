@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::account_name::{AccountName, TypedName};
 use super::active_key::{ActiveKey, KeyState};
-use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
 use super::deferred_revocations::{HELD, NOT_HELD};
+use super::dual_time::DualTime;
 use super::pending_revocations::{KeyRevocation, PendingRevocations};
 use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::{Actor, Audit, Event, Kind, Mailer, Origin, Sessions, TooManyChanges};

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::account_edit::{AccountDiff, EditError, edit, edit_and_mail};
-use super::active_session::DualTime;
 use super::change_rate_limiter::ChangeRateLimiter;
-use super::input::{is_reserved, parse_display_name, parse_email, parse_new_password, parse_username};
+use super::dual_time::DualTime;
+use super::input::{parse_display_name, parse_email, parse_new_password, parse_username};
 use super::pending_revocations::AccountAct;
+use super::reserved_usernames::is_reserved;
 use super::{
     AccessKeys, ActiveSession, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind,
     Mailer, Origin, PasswordPolicy, Sessions, SharedServices, SignIn, SignInError, SignUpField,

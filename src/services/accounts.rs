@@ -10,9 +10,10 @@ use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
 use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
-use super::input::{is_reserved, parse_display_name};
+use super::input::parse_display_name;
 use super::password_hash::PasswordHash;
 use super::pending_revocations::AccountAct;
+use super::reserved_usernames::is_reserved;
 use super::{
     AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::DerivedKeyCache;
-use super::active_session::DualTime;
+use super::dual_time::DualTime;
 use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, KeyUse, Principal, SecretKey, SignInMethod};
 
 /// The least time between two noted uses, in milliseconds: concurrent requests with one key share an

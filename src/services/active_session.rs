@@ -1,4 +1,4 @@
-//! An active session in memory, and the two clocks that bound it.
+//! An active session in memory.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use super::dual_time::{DualTime, timestamp};
+use super::session_expiry::SessionLimits;
+#[cfg(test)]
 use crate::config::SessionConfig;
 use crate::ids::{AccountId, SessionId};
 use crate::model::{AccessKeyId, Account, Principal, Session, TokenDigest};
@@ -20,46 +22,6 @@ const NOTED_EVERY_MS: i64 = 1000;
 
 /// No password check yet.
 const NEVER: i64 = i64::MIN;
-
-/// A moment by two clocks: the wall clock for users and the store, the monotonic one for lifetimes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DualTime {
-    wall: Timestamp,
-    elapsed_ms: i64,
-}
-
-impl DualTime {
-    pub(super) fn of(clock: &Clock) -> Self {
-        Self {
-            wall: clock.now(),
-            elapsed_ms: millis(clock.monotonic()),
-        }
-    }
-
-    pub(super) fn wall(self) -> Timestamp {
-        self.wall
-    }
-
-    /// Returns the moment at which the wall clock will show `wall`, provided it is not set.
-    pub(super) fn by_wall(self, wall: Timestamp) -> Self {
-        let ahead = wall.as_millisecond().saturating_sub(self.wall.as_millisecond());
-        Self {
-            wall,
-            elapsed_ms: self.elapsed_ms.saturating_add(ahead),
-        }
-    }
-
-    /// Returns whether `now` is at or after this moment by either clock.
-    pub(super) fn has_come(self, now: Self) -> bool {
-        self.elapsed_ms <= now.elapsed_ms || self.wall <= now.wall
-    }
-
-    /// Returns the monotonic time of a past wall-clock time; a future one counts as now.
-    fn elapsed_at(self, wall: Timestamp) -> i64 {
-        let age = self.wall.as_millisecond().saturating_sub(wall.as_millisecond());
-        self.elapsed_ms.saturating_sub(age.max(0))
-    }
-}
 
 /// A session that has not ended.
 #[derive(Debug)]
@@ -79,35 +41,6 @@ pub struct ActiveSession {
     stored_ms: AtomicI64,
     limits: SessionLimits,
     ended: CancellationToken,
-}
-
-/// The lifetimes of sessions, in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SessionLimits {
-    idle: i64,
-    absolute: i64,
-    /// When the access key expires that the session was started with.
-    key: Option<DualTime>,
-}
-
-impl SessionLimits {
-    pub(super) fn new(config: &SessionConfig) -> Self {
-        Self {
-            idle: millis(config.idle.0),
-            absolute: millis(config.absolute.0),
-            key: None,
-        }
-    }
-
-    /// Limits for a session that was started with an access key that expires at `key`.
-    pub(super) fn with_key(self, key: Option<DualTime>) -> Self {
-        Self { key, ..self }
-    }
-
-    /// Returns the start before which a session is over by its absolute lifetime.
-    pub(super) fn oldest(self, now: Timestamp) -> Timestamp {
-        timestamp(now.as_millisecond().saturating_sub(self.absolute))
-    }
 }
 
 impl ActiveSession {
@@ -165,25 +98,23 @@ impl ActiveSession {
     }
 
     pub(super) fn mark_proved(&self, now: DualTime) {
-        self.proved_ms.store(now.wall.as_millisecond(), Ordering::Relaxed);
-        self.proved.store(now.elapsed_ms, Ordering::Relaxed);
+        self.proved_ms
+            .store(now.wall().as_millisecond(), Ordering::Relaxed);
+        self.proved.store(now.elapsed_ms(), Ordering::Relaxed);
     }
 
     /// Returns the time since the password was last checked, by the monotonic clock. `None` if the wall clock
     /// was set back before that check.
     pub(super) fn since_reauthentication(&self, now: DualTime) -> Option<Duration> {
-        self.reauthenticated_at().filter(|proved| *proved <= now.wall)?;
+        self.reauthenticated_at().filter(|proved| *proved <= now.wall())?;
         let proved = self.proved.load(Ordering::Relaxed);
-        let since = now.elapsed_ms.saturating_sub(proved);
+        let since = now.elapsed_ms().saturating_sub(proved);
         Some(Duration::from_millis(u64::try_from(since).unwrap_or(0)))
     }
 
     #[cfg(test)]
     pub(crate) fn sample(session: Session, account: &Account) -> Self {
-        let now = DualTime {
-            wall: session.last_seen_at,
-            elapsed_ms: 0,
-        };
+        let now = DualTime::begin(session.last_seen_at);
         Self::new(
             session,
             account,
@@ -214,18 +145,18 @@ impl ActiveSession {
     }
 
     pub(super) fn is_over(&self, now: DualTime) -> bool {
-        self.has_ended() || now.elapsed_ms >= self.natural_end()
+        self.has_ended() || now.elapsed_ms() >= self.natural_end()
     }
 
     pub(super) fn mark_used(&self, now: DualTime) {
         if now
-            .elapsed_ms
+            .elapsed_ms()
             .saturating_sub(self.last_seen.load(Ordering::Relaxed))
             >= NOTED_EVERY_MS
         {
-            self.last_seen.store(now.elapsed_ms, Ordering::Relaxed);
+            self.last_seen.store(now.elapsed_ms(), Ordering::Relaxed);
             self.last_seen_ms
-                .store(now.wall.as_millisecond(), Ordering::Relaxed);
+                .store(now.wall().as_millisecond(), Ordering::Relaxed);
         }
     }
 
@@ -258,33 +189,12 @@ impl ActiveSession {
 
     /// When it expires, by the monotonic clock.
     fn natural_end(&self) -> i64 {
-        let last_seen = self.last_seen.load(Ordering::Relaxed);
-        let absolute = self.began.saturating_add(self.limits.absolute);
-        let key = self.limits.key.map_or(i64::MAX, |end| end.elapsed_ms);
-        last_seen.saturating_add(self.limits.idle).min(absolute).min(key)
+        self.limits
+            .end(self.began, self.last_seen.load(Ordering::Relaxed))
     }
 }
 
 fn principal(session: &Session, account: &Account, limits: SessionLimits) -> Principal {
-    let end = timestamp(absolute_end(session, limits));
+    let end = limits.latest_end(session);
     Principal::of(account, session.method, Some(session.id), end)
-}
-
-fn absolute_end(session: &Session, limits: SessionLimits) -> i64 {
-    let began = session.created_at.as_millisecond();
-    let key = limits.key.map_or(i64::MAX, |end| end.wall.as_millisecond());
-    began.saturating_add(limits.absolute).min(key)
-}
-
-fn millis(period: Duration) -> i64 {
-    i64::try_from(period.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn timestamp(millis: i64) -> Timestamp {
-    let out_of_range = if millis < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    };
-    Timestamp::from_millisecond(millis).unwrap_or(out_of_range)
 }

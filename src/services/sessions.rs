@@ -12,9 +12,11 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::account_name::{AccountName, TypedName};
-use super::active_session::{ActiveSession, DualTime, SessionLimits};
+use super::active_session::ActiveSession;
 use super::deferred_revocations::{ABANDONED, HELD};
+use super::dual_time::DualTime;
 use super::pending_revocations::PendingRevocations;
+use super::session_expiry::SessionLimits;
 use super::settled_time::SettledTime;
 use super::{ActiveKey, Actor};
 use crate::clock::{self, Clock};

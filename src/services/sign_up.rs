@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::input::{is_reserved, parse_email, parse_new_password, parse_username};
+use super::input::{parse_email, parse_new_password, parse_username};
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::mail::NOBODY;
+use super::reserved_usernames::is_reserved;
 use super::terms::Terms;
 use super::{Audit, Busy, Event, FieldError, Hasher, Kind, Mailer, Origin, PasswordPolicy, SignUpField};
 use crate::clock::Clock;

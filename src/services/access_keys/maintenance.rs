@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::AccessKeys;
 use crate::ids::AccountId;
 use crate::model::AccessKeyId;
-use crate::services::active_session::DualTime;
 use crate::services::deferred_revocations::ABANDONED;
+use crate::services::dual_time::DualTime;
 use crate::store::{SessionsToEnd, StoreError};
 
 /// How often expired keys are ended, and what the store failed at is tried again.
