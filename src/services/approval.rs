@@ -8,7 +8,7 @@ use super::{Actor, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::model::{Account, AccountStatus, Decision, Mail, MailKind};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, UnreadableRow};
 
 /// Applies decisions on accounts and writes the mails about them.
 #[derive(Clone, Debug)]
@@ -42,7 +42,11 @@ impl Approval {
             return Ok(Vec::new());
         }
         let administrators = self.store.group_members(&self.administrators).await?;
+        for UnreadableRow { error, .. } in &administrators.unreadable {
+            tracing::error!(%error, "an administrator is not told of who waits for approval");
+        }
         let mut active = administrators
+            .sound
             .iter()
             .filter(|administrator| administrator.status == AccountStatus::Active)
             .peekable();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
 use super::record::StoredRecord;
+use super::{LoadedRows, StoreError};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, TokenDigest, Username};
 
@@ -60,7 +60,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError>;
 
     /// The accounts in the group, in order of creation.
-    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError>;
+    async fn group_members(&self, group: &str) -> Result<LoadedRows<Account>, StoreError>;
 
     /// Replaces the account by compare-and-set with what the caller read. The id cannot change.
     ///

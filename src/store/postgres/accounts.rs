@@ -9,14 +9,14 @@ use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::error::{OperationError, unavailable};
-use super::row::{decode, encode, execute, micros, query, query_opt, query_value, uuid};
+use super::row::{decode, encode, execute, load, micros, query, query_opt, query_value, uuid};
 use super::{invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus, Email, Mail, Purpose, TokenDigest, Username};
 use crate::store::rules::{AccountTransition, GuardedGroup, TakenNames};
 use crate::store::{
-    AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, SessionsToEnd,
-    StoreError, rules,
+    AccountEdit, AccountFilter, AccountStore, CreateAccount, DeleteAccount, EditAccount, LoadedRows,
+    SessionsToEnd, StoreError, rules,
 };
 
 #[async_trait]
@@ -82,7 +82,7 @@ impl AccountStore for PostgresStore {
             .await
     }
 
-    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+    async fn group_members(&self, group: &str) -> Result<LoadedRows<Account>, StoreError> {
         self.database
             .with(async |client| members(client, group).await)
             .await
@@ -336,13 +336,9 @@ pub(super) async fn has_active_members(
 }
 
 /// The accounts in a group, ordered by id.
-async fn members(client: &impl GenericClient, group: &str) -> Result<Vec<Account>, OperationError> {
+async fn members(client: &impl GenericClient, group: &str) -> Result<LoadedRows<Account>, OperationError> {
     let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] ORDER BY id";
-    query(client, sql, &[&group])
-        .await?
-        .iter()
-        .map(read_found)
-        .collect()
+    load(&query(client, sql, &[&group]).await?, Some("id"), read_found)
 }
 
 /// Loads and locks an account until the transaction ends: against changes, and against new rows that refer to

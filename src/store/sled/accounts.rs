@@ -16,7 +16,8 @@ use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
 use crate::store::rules::{AccountTransition, GuardedGroup};
 use crate::store::{
-    AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, Precondition, StoreError, rules,
+    AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, LoadedRows, Precondition,
+    StoreError, UnreadableRow, rules,
 };
 
 #[async_trait]
@@ -66,7 +67,7 @@ impl AccountStore for SledStore {
             .with(|tree| has_active_members(tree, &guarded, None))
     }
 
-    async fn group_members(&self, group: &str) -> Result<Vec<Account>, StoreError> {
+    async fn group_members(&self, group: &str) -> Result<LoadedRows<Account>, StoreError> {
         self.open.engine.with(|tree| members(tree, group))
     }
 
@@ -170,15 +171,23 @@ fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>,
 }
 
 /// The accounts in a group, ordered by id.
-fn members(rows: &impl Rows, name: &str) -> Result<Vec<Account>, StoreError> {
-    let mut accounts: Vec<Account> = Vec::new();
+fn members(rows: &impl Rows, name: &str) -> Result<LoadedRows<Account>, StoreError> {
+    let mut accounts: LoadedRows<Account> = LoadedRows::default();
     for row in rows.scan(&key::members(name)) {
         let (index, _) = row?;
-        if let Some(id) = key::trailing_account(&index) {
-            accounts.push(rows.indexed(&index, &key::account(id))?);
+        let Some(id) = key::trailing_account(&index) else {
+            continue;
+        };
+        match rows.indexed(&index, &key::account(id)) {
+            Ok(account) => accounts.sound.push(account),
+            Err(error @ StoreError::Corrupt(_)) => accounts.unreadable.push(UnreadableRow {
+                account: Some(id),
+                error,
+            }),
+            Err(error) => return Err(error),
         }
     }
-    accounts.sort_by_key(|account| account.id);
+    accounts.sound.sort_by_key(|account| account.id);
     Ok(accounts)
 }
 

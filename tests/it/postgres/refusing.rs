@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{add, cookie, gateway_on, get, sign_in};
-use crate::harness::{Application, Cluster, Program, until};
+use super::{add, config, cookie, gateway_on, get, sign_in};
+use crate::harness::{Application, Cluster, PASSWORD, Program, Site, until};
 
 const TABLES: [&str; 3] = ["account", "access_key", "session"];
 
@@ -205,6 +205,35 @@ async fn s49_a_row_that_cannot_be_read_hides_no_other_account_from_administrator
     assert_eq!(page["accounts"].as_array().unwrap().len(), 2, "{page}");
     assert!(page["unreadable"][0].as_str().unwrap().contains(&bob), "{page}");
     program.stop();
+}
+
+#[tokio::test]
+async fn s49_an_administrators_row_that_cannot_be_read_stops_no_sign_up() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let signup = "signup.mode = \"open\"\nsignup.approval = true\n";
+    let site = Site::new(&(signup.to_owned() + &config(&cluster.url(&database), &app.url())));
+    for name in ["ann", "bob"] {
+        add(&site, &format!("{name}@example.com"));
+        site.ask(&["user", "set-groups", name, "gateway-admin"]);
+    }
+    let (program, _) = Program::start(&site);
+    cluster.sql(
+        &database,
+        "UPDATE account SET record = '{}' WHERE email = 'bob@example.com'",
+    );
+    let form = json!({
+        "email": "cat@example.com", "username": "cat",
+        "password": PASSWORD, "password_confirm": PASSWORD, "agree": true,
+    });
+    let signs_up = program
+        .client(&site)
+        .post(program.url("/.auth/signup"))
+        .json(&form);
+    let answer = crate::harness::soon(signs_up.header("accept", "application/json").send()).await;
+    assert!(answer.unwrap().status().is_success());
+    let (_, log) = program.stop();
+    assert!(log.contains("is not told of who waits for approval"), "{log}");
 }
 
 #[tokio::test]

@@ -130,6 +130,11 @@ async fn a_damaged_account_is_an_error_everywhere() {
         assert_corrupt(&store.update_account(&ann, ann.clone(), ADMINS).await);
         assert_corrupt(&store.delete_account(ann.id, ADMINS).await);
         assert_corrupt(&store.put_session(session, None).await);
+        let members = store.group_members("ops").await.unwrap();
+        assert_eq!(
+            (members.sound.len(), members.unreadable[0].account),
+            (0, Some(ann.id))
+        );
         // Other accounts are unaffected.
         let bob = account("bob", harness.random());
         store.create_account(bob.clone(), None, noon()).await.unwrap();

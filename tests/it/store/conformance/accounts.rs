@@ -128,7 +128,7 @@ pub(crate) async fn accounts_are_created_together_each_or_not<H: Harness>() {
     assert_eq!(store.create_accounts(Vec::new()).await.unwrap(), []);
     assert_eq!(store.accounts(None, 9).await.unwrap().len(), 3);
     assert_eq!(store.account(ops.id).await.unwrap(), Some(ops.clone()));
-    assert_eq!(store.group_members("ops").await.unwrap(), [ops]);
+    assert_eq!(store.group_members("ops").await.unwrap().sound, [ops]);
     let carl = store.account_by_username(&all[5].username).await.unwrap();
     assert_eq!(carl.as_ref(), Some(&all[5]));
     assert_sound(&store).await;
@@ -241,7 +241,7 @@ pub(crate) async fn an_edit_is_applied_to_the_account_as_it_is<H: Harness>() {
     };
     assert_eq!(edit(joins).await.unwrap(), edited);
     assert_eq!(store.account(ann.id).await.unwrap(), Some(joined.clone()));
-    assert_eq!(store.group_members("ops").await.unwrap(), [joined.clone()]);
+    assert_eq!(store.group_members("ops").await.unwrap().sound, [joined.clone()]);
 
     assert_eq!(edit(joins).await.unwrap(), EditAccount::Refused, "it is in there");
     let steps_down = edit(|account| account.groups.remove(ADMINS));
