@@ -11,6 +11,7 @@ mod store_sink;
 use std::io;
 use std::sync::Arc;
 
+use super::settled_time::SettledTime;
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
 use crate::log_file::Reopening;
@@ -49,13 +50,14 @@ impl Audit {
         config: &AuditConfig,
         store: Arc<dyn Store>,
         clock: Clock,
+        settled: Arc<SettledTime>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
         let reopening = Reopening::default();
         Ok(Self {
             lines: LineSink::open(&config.file, reopening.clone())?,
             reopening,
-            log: StoreSink::start(store.clone(), config, clock.clone()),
+            log: StoreSink::start(store.clone(), config, clock.clone(), settled),
             store,
             mode: config.mode,
             clock,

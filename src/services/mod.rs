@@ -66,6 +66,7 @@ use ip_rate_limiter::IpRateLimiter;
 use lockout::{Gates, Lockout};
 use pending_revocations::PendingRevocations;
 use secret_encryption::SecretCipher;
+use settled_time::SettledTime;
 use sign_in_policy::SignInPolicy;
 use terms::Terms;
 
@@ -205,6 +206,7 @@ impl Services {
         if let Err(error) = store.forget_future(clock.now()).await {
             tracing::warn!(%error, "what was made while the clock was ahead could not be removed");
         }
+        let settled = Arc::new(SettledTime::load(&*store, &clock).await?);
         let pending = Arc::new(PendingRevocations::default());
         let sessions = Sessions::load(
             store.clone(),
@@ -213,10 +215,17 @@ impl Services {
             random.clone(),
             metrics.clone(),
             pending.clone(),
+            settled.clone(),
         )
         .await?;
         let sessions = Arc::new(sessions);
-        let audit = Audit::open(&config.audit, store.clone(), clock.clone(), metrics.clone());
+        let audit = Audit::open(
+            &config.audit,
+            store.clone(),
+            clock.clone(),
+            settled,
+            metrics.clone(),
+        );
         let audit = Arc::new(audit.map_err(|error| ServicesError::Audit {
             path: config.audit.file.clone(),
             error,

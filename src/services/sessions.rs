@@ -80,7 +80,7 @@ pub struct Sessions {
     /// Account revocations that the store does not have yet.
     revocations: Arc<PendingRevocations>,
     /// The time by which expired rows are removed from the store.
-    settled: Mutex<SettledTime>,
+    settled: Arc<SettledTime>,
     /// `signup.verify_email`
     verified_only: AtomicBool,
 }
@@ -95,11 +95,12 @@ impl Sessions {
         random: Random,
         metrics: Arc<Metrics>,
         revocations: Arc<PendingRevocations>,
+        settled: Arc<SettledTime>,
     ) -> Result<Self, StoreError> {
         let sessions = Self {
             store,
             limits: SessionLimits::new(config),
-            settled: Mutex::new(SettledTime::since(&clock)),
+            settled,
             clock,
             random,
             live: papaya::HashMap::new(),
@@ -522,10 +523,7 @@ impl Sessions {
     }
 
     async fn sweep_store(&self) {
-        let now = {
-            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-            settled.read(&self.clock)
-        };
+        let now = self.settled.read();
         if let Err(error) = self.store.sweep(now, self.limits.oldest(now)).await {
             tracing::warn!(%error, "what expired could not be removed from the store");
         }

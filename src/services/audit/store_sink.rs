@@ -42,13 +42,12 @@ pub(super) struct StoreSink {
 struct Backlog {
     store: Arc<dyn Store>,
     shares: AuditQuota,
-    clock: Clock,
     /// `audit.keep`
     keep: Duration,
     /// `audit.max_events`
     at_most: usize,
     /// The time that pruning goes by.
-    settled: Mutex<SettledTime>,
+    settled: Arc<SettledTime>,
     waiting: Mutex<VecDeque<AuditEvent>>,
     /// Held while events are written, which keeps them in order.
     writing: tokio::sync::Mutex<()>,
@@ -57,15 +56,18 @@ struct Backlog {
 
 impl StoreSink {
     /// Starts the background writer. Needs a tokio runtime.
-    pub(super) fn start(store: Arc<dyn Store>, config: &AuditConfig, clock: Clock) -> Self {
-        let settled = SettledTime::since(&clock);
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        config: &AuditConfig,
+        clock: Clock,
+        settled: Arc<SettledTime>,
+    ) -> Self {
         let backlog = Arc::new(Backlog {
             store,
-            shares: AuditQuota::new(config, clock.clone()),
-            clock,
+            shares: AuditQuota::new(config, clock),
             keep: config.keep.0,
             at_most: config.max_events,
-            settled: Mutex::new(settled),
+            settled,
             waiting: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
             wake: Notify::new(),
@@ -185,11 +187,11 @@ impl Backlog {
     }
 
     async fn prune(&self) {
-        let now = {
-            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-            settled.read(&self.clock)
-        };
-        let before = now.checked_sub(self.keep).unwrap_or(Timestamp::MIN);
+        let before = self
+            .settled
+            .read()
+            .checked_sub(self.keep)
+            .unwrap_or(Timestamp::MIN);
         if let Err(error) = self.store.prune_audit(before).await {
             tracing::warn!(%error, "old events could not be removed from the audit log");
         }

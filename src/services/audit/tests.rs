@@ -132,6 +132,28 @@ async fn events_are_kept_as_long_as_the_configuration_says() {
 }
 
 #[tokio::test]
+async fn s36_a_start_with_the_clock_ahead_removes_nothing_for_a_week() {
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+    let world = TestEnv::with_ann(|_| ()).await;
+    let audit = &world.services.audit;
+    audit.note(&client(), &Event::success(Kind::SignOut, EMAIL));
+    audit.flush().await;
+    let kept = world.recorded(AuditFilter::default()).await.len();
+    world
+        .hand
+        .set_wall(world.clock.now() + 800 * Duration::from_hours(24));
+    let restarted = world.restarted(4).await;
+    restarted.audit.stop().await;
+    assert_eq!(world.recorded(AuditFilter::default()).await.len(), kept);
+
+    // Where the clock stays for a week is the time.
+    let settled = SettledTime::load(&*world.store, &world.clock).await.unwrap();
+    assert!(settled.read() < world.clock.now() - 700 * Duration::from_hours(24));
+    world.hand.advance(WEEK + Duration::from_secs(1));
+    assert_eq!(settled.read(), world.clock.now());
+}
+
+#[tokio::test]
 async fn a_flood_of_refusals_from_very_many_networks_pushes_out_nothing() {
     let world = TestEnv::with_ann(|config| config.audit.max_events = 800).await;
     let audit = &world.services.audit;
