@@ -27,6 +27,9 @@ const ACCOUNTS: [&str; 3] = [
 /// Its presence may make a copy with `x-amz-copy-source` delete the source.
 const DISPOSITION: &str = "x-amz-copy-disposition";
 
+/// Most headers of a request that name sources. Each is looked up at every base and host anew.
+const MOST_SOURCES: usize = 2;
+
 /// Another host and path at which a store may serve a source.
 struct PlaceBeside {
     host: Host,
@@ -41,10 +44,15 @@ impl SecondResourcePolicy<'_> {
     pub(super) fn require_copy_sources(&self) -> Result<(), SecondResourceError> {
         let headers = self.head.headers;
         let of_copy = |name| CopySource::of_copy(name).filter(|_| acts_on_destination(self.head));
-        for name in headers.keys() {
-            let Some(source) = CopySource::of(name).or_else(|| of_copy(name)) else {
-                continue;
-            };
+        let sources = headers.keys().filter_map(|name| {
+            let source = CopySource::of(name).or_else(|| of_copy(name))?;
+            Some((name, source))
+        });
+        let sources: Vec<_> = sources.take(MOST_SOURCES + 1).collect();
+        if let Some((_, source)) = sources.get(MOST_SOURCES) {
+            return Err(SecondResourceError::TooAmbiguous(source.name));
+        }
+        for (name, source) in sources {
             if !is_plain(name) {
                 return Err(SecondResourceError::Unreadable(source.name));
             }

@@ -24,14 +24,16 @@ pub const MOST: usize = 128;
 /// Bytes by which a reading may exceed the path: compatibility decomposition makes it longer.
 const GROWTH: usize = 1 << 10;
 
-/// Bytes that all readings may have together, beyond [`TIMES`] the length of the path.
+/// Bytes that all readings may have together, beyond the path's own.
 const ROOM: usize = 64 << 10;
-const TIMES: usize = 6;
+
+/// Most bytes of a path in another encoding than UTF-8.
+const MOST_OTHERWISE: usize = 8 << 10;
 
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 15] = [
+const STEPS: [Rewrite; 17] = [
     decode,
     decode_plus,
     decode_latin_1,
@@ -45,6 +47,8 @@ const STEPS: [Rewrite; 15] = [
     cut,
     cut_argument,
     drop_stream,
+    drop_session,
+    drop_session_segment,
     replace_compatible,
     drop_marks,
 ];
@@ -171,6 +175,10 @@ pub(super) fn fold(path: &str) -> Cow<'_, str> {
 }
 
 fn fold_letter(letter: char, folded: &mut String) {
+    if !letter.is_alphabetic() {
+        folded.push(letter);
+        return;
+    }
     // To upper case and back: some letters map in one direction only, such as the capital of `ß`.
     let large = letter.to_lowercase().flat_map(char::to_uppercase);
     let small = large.flat_map(char::to_lowercase);
@@ -187,7 +195,7 @@ fn is_ordinary(path: &[u8]) -> bool {
                 byte,
                 b'A'..=b'Z' | b'%' | b'&' | b'+' | b':' | b';' | b'\\' | b'#' | b'?'
             );
-        let ends_oddly = byte == b'/' && matches!(last, b'/' | b'.');
+        let ends_oddly = byte == b'/' && matches!(last, b'/' | b'.') || byte == b')' && last == b')';
         if !is_plain || ends_oddly {
             return false;
         }
@@ -199,7 +207,7 @@ fn is_ordinary(path: &[u8]) -> bool {
 /// Returns the closure of a path under all steps, each reading once, the path first.
 fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
     let longest = GROWTH + path.len();
-    let most_bytes = most_bytes.min(ROOM + TIMES * path.len());
+    let most_bytes = most_bytes.min(ROOM + path.len());
     let mut bytes = path.len();
     require_shallow(&path)?;
     let mut readings = vec![path];
@@ -217,7 +225,9 @@ fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
             };
             require_harmless(&found)?;
             bytes += found.len();
-            if readings.len() == MOST || found.len() > longest || bytes > most_bytes {
+            let is_too_long =
+                found.len() > longest || found.len() > MOST_OTHERWISE && std::str::from_utf8(&found).is_err();
+            if readings.len() == MOST || is_too_long || bytes > most_bytes {
                 return Err(BadPath::TooAmbiguous);
             }
             readings.push(found);
@@ -445,6 +455,25 @@ fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
     }))
 }
 
+/// Drops what ASP.NET takes for a session without cookies, wherever it stands: `(S(x))`, `(A(x)F(y))`.
+fn drop_session(path: &[u8]) -> Option<Vec<u8>> {
+    without_session(path, |_| 0)
+}
+
+/// The same with the slash that follows, as for a segment of its own.
+fn drop_session_segment(path: &[u8]) -> Option<Vec<u8>> {
+    without_session(path, |rest| usize::from(rest.starts_with(b"/")))
+}
+
+/// Drops the first session in a path, and as many of the bytes after it as `more` says.
+fn without_session(path: &[u8], more: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>> {
+    let end = memchr::memmem::find(path, b"))")?;
+    let (before, rest) = (&path[..end], &path[end + 2..]);
+    let begins = |at: usize| matches!(before[at..], [b'(', letter, b'(', ..] if letter.is_ascii_alphabetic());
+    let start = memchr::memchr_iter(b'(', before).find(|&at| begins(at))?;
+    Some([&before[..start], &rest[more(rest)..]].concat())
+}
+
 /// Applies compatibility composition (NFKC): full-width letters, ligatures and the like (Unicode, annex 15).
 fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
     if path.is_ascii() {
@@ -470,8 +499,10 @@ fn drop_marks(path: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(path).ok()?;
     let mut bare = String::with_capacity(text.len());
     for letter in text.chars() {
+        if let Some(plain) = without_stroke(letter) {
+            bare.push_str(plain);
         // Nothing below U+00A0 has a decomposition.
-        if letter < '\u{a0}' || matches!(letter, '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}') {
+        } else if letter < '\u{a0}' || matches!(letter, '\u{1100}'..='\u{11ff}' | '\u{ac00}'..='\u{d7a3}') {
             bare.push(letter);
         } else {
             decompose_compatible(letter, |part| {
@@ -482,6 +513,25 @@ fn drop_marks(path: &[u8]) -> Option<Vec<u8>> {
         }
     }
     (bare != text).then(|| bare.into_bytes())
+}
+
+/// Returns what converters to ASCII write for Latin letters that have no decomposition.
+fn without_stroke(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'Æ' | 'æ' => "ae",
+        'Đ' | 'đ' | 'Ð' | 'ð' => "d",
+        'Ħ' | 'ħ' => "h",
+        'ı' => "i",
+        'ĸ' => "q",
+        'Ł' | 'ł' => "l",
+        'Ŋ' | 'ŋ' => "n",
+        'Œ' | 'œ' => "oe",
+        'Ø' | 'ø' => "o",
+        'ß' | 'ẞ' => "ss",
+        'Þ' | 'þ' => "th",
+        'Ŧ' | 'ŧ' => "t",
+        _ => return None,
+    })
 }
 
 fn map_segments(path: &[u8], map: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {

@@ -56,6 +56,7 @@ async fn cost(program: &Program, site: &Site, target: &str, fields: &str) -> u64
     let method = match fields.split_once(':') {
         Some(("Destination", _)) => "COPY",
         Some(("Slug", _)) => "POST",
+        Some(("aa0-mv-to", _)) => "PUT",
         _ => "GET",
     };
     let head = format!(
@@ -109,6 +110,23 @@ fn heads() -> Vec<(&'static str, String, String)> {
             String::new(),
         ),
         ("wide escapes", filled("/", "%61", ""), String::new()),
+        ("bytes that are no text", filled("/", "%ff", ""), String::new()),
+        (
+            "bytes of many kinds",
+            filled("/x%23\")//;", "%ff", ""),
+            String::new(),
+        ),
+        (
+            "letters and bytes after all other signs",
+            filled("/%23%2525&%e9%c3%a9;%3b", "%c3%a9", ""),
+            String::new(),
+        ),
+        (
+            "escapes of letters that are read twice",
+            filled("/;&:%2525", "%c3%83%c2%a9", ""),
+            String::new(),
+        ),
+        ("sessions of ASP.NET", filled("/", "(S(x))/", ""), String::new()),
         ("a query", filled("/?", "a=%41&", ""), String::new()),
         (
             "a page's query",
@@ -313,6 +331,20 @@ fn heads() -> Vec<(&'static str, String, String)> {
             "/b/c;//%61/d".to_owned(),
             (0..400)
                 .map(|n| ["x-", &n.to_string(), "-copy-source: a/b;//%61+\r\n"].concat())
+                .collect(),
+        ),
+        (
+            "as many sources as there may be",
+            format!("/{}", "a/".repeat(120)),
+            (0..2)
+                .map(|n| ["aa", &n.to_string(), "-mv-to: a\r\n"].concat())
+                .collect(),
+        ),
+        (
+            "sources of one name and many kinds",
+            format!("/{}", "a/".repeat(120)),
+            (0..1900)
+                .map(|n| ["aa", &n.to_string(), "-mv-to: a\r\n"].concat())
                 .collect(),
         ),
         (

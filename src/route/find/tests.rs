@@ -208,7 +208,7 @@ fn own_pages_are_on_every_host_and_come_first() {
 }
 
 /// Paths that bypassed an early version, and their kin: each ran the handler of `/admin` in some server.
-const BYPASSES: [&str; 107] = [
+const BYPASSES: [&str; 111] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
     "/adm%69n/index.php/..;/..;/",
@@ -316,6 +316,10 @@ const BYPASSES: [&str; 107] = [
     "/a%CC%81dmin",
     "/%E1dmin",
     "/%C3%83%C2%A1dmin",
+    "/(S(x))/admin",
+    "/ad(S(x))/min/users",
+    "/ad%28A(x)F(y)%29min",
+    "/a%C4%91min",
 ];
 
 #[test]
