@@ -85,14 +85,18 @@ pub fn permit(
     evaluate(route, head.method, is_preflight(head), credentials)
 }
 
-/// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8).
+/// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8). An application takes one for none
+/// whose fields are empty, so that its own handler would run.
 fn is_preflight(head: &RequestHead<'_>) -> bool {
-    let has = |name: HeaderName| head.headers.contains_key(name);
+    let has_one = |name: HeaderName| {
+        let mut values = head.headers.get_all(name).iter();
+        values.next().is_some_and(|value| !value.is_empty()) && values.next().is_none()
+    };
     let length = head.headers.get(CONTENT_LENGTH);
     *head.method == Method::OPTIONS
-        && has(ORIGIN)
-        && has(ACCESS_CONTROL_REQUEST_METHOD)
-        && !has(TRANSFER_ENCODING)
+        && has_one(ORIGIN)
+        && has_one(ACCESS_CONTROL_REQUEST_METHOD)
+        && !head.headers.contains_key(TRANSFER_ENCODING)
         && length.is_none_or(|length| length == "0")
 }
 

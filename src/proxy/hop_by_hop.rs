@@ -1,7 +1,8 @@
 //! Removes hop-by-hop fields (RFC 9110, section 7.6.1).
 
 use http::header::{
-    CONNECTION, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, EXPECT, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -19,7 +20,10 @@ pub(super) fn remove_from_request(headers: &mut HeaderMap, is_signed: bool) {
         .get_all(TE)
         .iter()
         .any(|value| tokens(value).any(|token| token.eq_ignore_ascii_case("trailers")));
-    remove(headers, |name| !is_signed && !names_second_resource(name));
+    let makes_preflight = |name: &HeaderName| [ORIGIN, ACCESS_CONTROL_REQUEST_METHOD].contains(name);
+    remove(headers, |name| {
+        !is_signed && !names_second_resource(name) && !makes_preflight(name)
+    });
     // hyper sends 100 (Continue) itself when the body is read.
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
@@ -114,14 +118,30 @@ mod tests {
     #[test]
     fn s75_what_a_request_was_checked_by_stays() {
         let sent = [
-            ("connection", "close, Overwrite, if-none-match, X-Oss-Copy-Source"),
+            (
+                "connection",
+                "close, Overwrite, if-none-match, X-Oss-Copy-Source, origin, Access-Control-Request-Method",
+            ),
+            ("access-control-request-method", "PUT"),
             ("if-none-match", "*"),
+            ("origin", "x"),
             ("overwrite", "F"),
             ("x-oss-copy-source", "/a/b"),
         ];
-        let judged = ["overwrite: F", "x-oss-copy-source: /a/b"];
+        let judged = [
+            "access-control-request-method: PUT",
+            "origin: x",
+            "overwrite: F",
+            "x-oss-copy-source: /a/b",
+        ];
         assert_eq!(left(&sent), judged);
-        let all = ["if-none-match: *", "overwrite: F", "x-oss-copy-source: /a/b"];
+        let all = [
+            "access-control-request-method: PUT",
+            "if-none-match: *",
+            "origin: x",
+            "overwrite: F",
+            "x-oss-copy-source: /a/b",
+        ];
         assert_eq!(left_of(&sent, true), all);
     }
 

@@ -409,5 +409,12 @@ async fn policies() {
     ];
     assert_eq!(asked("OPTIONS", "/", &preflight).await.status(), 401);
     assert_eq!(asked("OPTIONS", "/api", &preflight).await.status(), 200);
+    // An application takes such a request for an ordinary one.
+    for empty in ["origin", "access-control-request-method"] {
+        let odd = preflight.map(|(name, value)| (name, if name == empty { "" } else { value }));
+        assert_eq!(asked("OPTIONS", "/api", &odd).await.status(), 401, "{empty}");
+        let twice = [preflight[0], preflight[1], (empty, "x")];
+        assert_eq!(asked("OPTIONS", "/api", &twice).await.status(), 401, "{empty}");
+    }
     assert_eq!(asked("GET", "/api", &[]).await.status(), 401);
 }
