@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
-use crate::request::{fold, is_plain, names_second_resource, reads_as};
+use crate::request::{fold, is_plain, names_second_resource, overrides_method, reads_as};
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
 /// not change them (RFC 9110, section 6.5.1).
-const NEVER_IN_TRAILERS: [HeaderName; 19] = [
+const NEVER_IN_TRAILERS: [HeaderName; 16] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_ENCODING,
@@ -26,9 +26,6 @@ const NEVER_IN_TRAILERS: [HeaderName; 19] = [
     HeaderName::from_static("destination"),
     HeaderName::from_static("if"),
     HeaderName::from_static("overwrite"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
 ];
 
 /// The header names that any upstream gets from the gateway. Clients may send none of them, in any spelling
@@ -69,6 +66,16 @@ impl Strip {
         }
     }
 
+    /// Whether a field of a forwarded request is the gateway's own, or one that policy depends on.
+    pub fn is_decisive(&self, name: &HeaderName) -> bool {
+        self.plain.contains(name)
+            || is_of_the_connection(name)
+            || names_second_resource(name)
+            || overrides_method(name)
+            || NEVER_IN_TRAILERS.contains(name)
+            || [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD].contains(name)
+    }
+
     /// Strips request trailers, also of fields that may only be in the head.
     pub fn trailers(&self, trailers: &mut HeaderMap) {
         let taken: Vec<HeaderName> = trailers
@@ -77,6 +84,7 @@ impl Strip {
                 self.folded.contains(&fold(name))
                     || is_of_the_connection(name)
                     || names_second_resource(name)
+                    || overrides_method(name)
                     || NEVER_IN_TRAILERS
                         .iter()
                         .any(|known| reads_as(name, known.as_str()))

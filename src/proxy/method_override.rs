@@ -5,20 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::Gateway;
 use crate::authenticate::Proof;
 use crate::authorize::Permit;
-use crate::request::{RequestHead, reads_as};
+use crate::request::{RequestHead, overrides_method};
 use crate::route::{Route, RouteTarget};
-
-/// Their names; `-` also stands for the signs that some servers fold to it.
-const NAMES: [&str; 4] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "method-override",
-];
 
 /// Whether a request has an override header.
 pub(super) fn is_in(headers: &HeaderMap) -> bool {
-    headers.keys().any(is_one)
+    headers.keys().any(overrides_method)
 }
 
 impl Gateway {
@@ -37,7 +29,11 @@ impl Gateway {
         }
         // The signer of the URL chose the method; its holder may add any header.
         if is_presigned || self.withholds_method_override(method, route, permit) {
-            let names: Vec<HeaderName> = headers.keys().filter(|name| is_one(name)).cloned().collect();
+            let names: Vec<HeaderName> = headers
+                .keys()
+                .filter(|name| overrides_method(name))
+                .cloned()
+                .collect();
             for name in names {
                 headers.remove(name);
             }
@@ -61,7 +57,7 @@ impl Gateway {
             || head
                 .headers
                 .iter()
-                .any(|(name, value)| is_one(name) && asks(value))
+                .any(|(name, value)| overrides_method(name) && asks(value))
                 && !self.withholds_method_override(head.method, route, permit)
     }
 
@@ -77,31 +73,5 @@ impl Gateway {
     fn tells_methods_apart(&self, target: RouteTarget) -> bool {
         let mut by_method = self.routes.targets_by_method().iter();
         by_method.any(|&other| self.upstreams.is_one_application(other, target))
-    }
-}
-
-fn is_one(name: &HeaderName) -> bool {
-    NAMES.iter().any(|known| reads_as(name, known))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_in_every_spelling_that_servers_take_for_it() {
-        for (name, is) in [
-            ("X-HTTP-Method-Override", true),
-            ("x_http_method_override", true),
-            ("x-http.method", true),
-            ("X-Method~Override", true),
-            ("x-http-methods", false),
-            ("x-http-method-", false),
-            ("xxhttp-method", false),
-            ("Method-Override", true),
-            ("method-overrides", false),
-        ] {
-            assert_eq!(is_one(&name.parse().unwrap()), is, "{name}");
-        }
     }
 }

@@ -5,6 +5,7 @@ mod decimal;
 mod header_name;
 mod host;
 mod id;
+mod method_override;
 mod network;
 mod origin;
 
@@ -18,6 +19,7 @@ pub use decimal::{is_decimal, parse_decimal};
 pub use header_name::{fold, is_plain, reads_as};
 pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};
+pub use method_override::overrides_method;
 pub use network::Network;
 pub use origin::{CrossOrigin, require_same_origin};
 

@@ -8,13 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::verified_body::VerifyingBody;
 use super::{IdleTimeout, Upload};
 use crate::authenticate::signature::{BodyCheck, SignatureError};
-use crate::authenticate::{Credentials, Lapse};
+use crate::authenticate::{Credentials, Lapse, Proof};
 use crate::authorize::Permit;
 use crate::identity::Strip;
 
@@ -42,6 +43,7 @@ struct StreamingContent {
     verifying: Option<VerifyingBody>,
     idle: IdleTimeout,
     strip: Arc<Strip>,
+    drops_trailers: bool,
     credentials: Option<Credentials>,
     progress: Arc<BodyProgress>,
 }
@@ -81,9 +83,9 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    /// Streams a client's body, which may pause for `idle`, and strips reserved names from trailers. With
-    /// `check`, the end is withheld until the body matches its signature, and trailers are dropped, because
-    /// they are not signed. Fails once the permit's credentials have lapsed.
+    /// Streams a client's body, which may pause for `idle`, and strips reserved names from trailers. Those of a
+    /// presigned request are dropped: its signer has not seen them. With `check`, the end is withheld until the
+    /// body matches its signature, and trailers are dropped too. Fails once the permit's credentials have lapsed.
     pub fn new(
         upload: Upload,
         check: Option<BodyCheck>,
@@ -99,6 +101,7 @@ impl RequestBody {
             verifying: check.map(VerifyingBody::new),
             idle: IdleTimeout::new(idle),
             strip: strip.clone(),
+            drops_trailers: matches!(permit.proof(), Some(Proof::PresignedUrl(_))),
             credentials: permit.credentials().cloned(),
             progress: Arc::default(),
         })))
@@ -201,6 +204,7 @@ impl StreamingContent {
         }
         Poll::Ready(polled.map(|frame| {
             frame.map(|frame| match frame.into_trailers() {
+                Ok(_) if self.drops_trailers => Frame::trailers(HeaderMap::new()),
                 Ok(mut trailers) => {
                     self.strip.trailers(&mut trailers);
                     Frame::trailers(trailers)

@@ -175,6 +175,29 @@ async fn s39_a_presigned_url_is_stripped_and_logged_without_its_signature() {
     assert!(log.contains("/a") && !log.contains("X-Amz") && !log.contains("Signature"));
 }
 
+/// Servers that merge trailers with the head would take them for headers, which must be signed.
+#[tokio::test]
+async fn s38_whoever_has_a_presigned_url_adds_no_trailers() {
+    let front = Front::before(Application::start().await, |route| route.unsigned_payload = true).await;
+    let put = Unsigned {
+        method: "PUT",
+        target: "/object",
+        payload: "UNSIGNED-PAYLOAD".to_owned(),
+    };
+    let target = front.key.presigned(&put, 600);
+    let mut raw = front.gateway.raw().await;
+    raw.send(format!(
+        "PUT {target} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\nTrailer: x-amz-acl, x-ok\r\n\r\n\
+         3\r\none\r\n0\r\nx-amz-acl: public-read\r\nx-ok: 1\r\n\r\n",
+        front.gateway.authority()
+    ))
+    .await;
+    assert_eq!(raw.answer().await.0, 200);
+    let received = front.app.only();
+    assert_eq!(received.body, "one");
+    assert_eq!(received.trailers, []);
+}
+
 #[tokio::test]
 async fn s39_what_proves_something_to_the_gateway_alone_is_withheld_from_public_routes_too() {
     let front = Front::before(Application::start().await, |route| route.allow = Allow::Public).await;
