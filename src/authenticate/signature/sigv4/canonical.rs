@@ -107,7 +107,7 @@ fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
         add(encoded(&Cow::from(percent_decode(sent))));
     }
     // In S3 an empty segment is part of the name.
-    if !is_s3 && memchr::memmem::find(sent, b"//").is_some() {
+    if !is_s3 && !names_authority(sent) && memchr::memmem::find(sent, b"//").is_some() {
         let mut merged = sent.to_vec();
         merged.dedup_by(|byte, before| *byte == b'/' && *before == b'/');
         let encoded = encoded(&merged);
@@ -117,6 +117,18 @@ fn paths<'m>(path: &'m str, service: &str) -> Vec<Cow<'m, [u8]>> {
         add(encoded);
     }
     paths
+}
+
+/// Whether a path is a host with a path of its own to some applications (RFC 3986, section 4.2), which would see
+/// another path than the one without double slashes.
+fn names_authority(path: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(b"//") else {
+        return false;
+    };
+    let start = rest.iter().take_while(|&&byte| byte == b'/').count();
+    let rest = &rest[start..];
+    let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+    rest[end..].iter().any(|&byte| byte != b'/')
 }
 
 /// With every byte percent-encoded that is not unreserved or `/`.
@@ -221,10 +233,16 @@ mod tests {
         assert_eq!(read("/a//b", "s3"), ["/a//b"]);
         assert_eq!(read("/a//b", "execute-api"), ["/a//b", "/a/b"]);
         assert_eq!(
+            read("/a=//", "execute-api"),
+            ["/a=//", "/a%3D//", "/a=/", "/a%3D/"]
+        );
+        assert_eq!(read("/%25//", "execute-api"), ["/%2525//", "/%2525/"]);
+        assert_eq!(
             read("//a=//", "execute-api"),
             ["//a=//", "//a%3D//", "/a=/", "/a%3D/"]
         );
-        assert_eq!(read("//%25", "execute-api"), ["//%2525", "/%2525"]);
+        assert_eq!(read("//a/b", "execute-api"), ["//a/b"]);
+        assert_eq!(read("///a//b", "execute-api"), ["///a//b"]);
         assert_eq!(read("/a%2fb", "s3"), ["/a%2fb"]);
         assert_eq!(read("/a%2Fb", "execute-api"), ["/a%2Fb", "/a%252Fb"]);
         assert_eq!(read("/a%3Db;c", "s3"), ["/a%3Db;c"]);

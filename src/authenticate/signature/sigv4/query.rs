@@ -17,7 +17,15 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 ///
 /// Sorts once, and once more if encoding anew changes something.
 pub(super) fn forms(query: &str, is_presigned: bool) -> Vec<Vec<u8>> {
-    let encoded = Parameters::of(query, encode_anew);
+    // An encoded `;` parts no parameters, and an encoded `%` begins no escape: neither signs a raw one (S35).
+    let is_one = !query.contains(';') && is_escaped(query.as_bytes());
+    let encoded = Parameters::of(query, |written, text| {
+        if is_one {
+            encode_anew(written, text);
+        } else {
+            written.extend_from_slice(text);
+        }
+    });
     let sorted = encoded.sorted();
     let mut forms = vec![join(sorted.iter().copied())];
     let mut add = |form: Vec<u8>| {
@@ -105,6 +113,14 @@ fn join<'p>(parameters: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
     joined
 }
 
+/// Whether every `%` begins an escape.
+fn is_escaped(query: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', query).all(|at| {
+        let digits = query.get(at + 1..at + 3).unwrap_or_default();
+        digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
 /// Decodes, then encodes.
 fn encode_anew(written: &mut Vec<u8>, text: &[u8]) {
     if text.iter().all(|&byte| is_unreserved(byte)) {
@@ -167,5 +183,13 @@ mod tests {
         assert_eq!(read("b&a", false), ["a=&b=", "b&a"]);
         assert_eq!(read("b=2&a=1", true), ["a=1&b=2"]);
         assert_eq!(read("b=/&a=1", true), ["a=1&b=%2F", "a=1&b=/"]);
+    }
+
+    #[test]
+    fn s35_what_is_signed_for_a_query_stands_for_no_other_query() {
+        for raw in ["a=1;b=2", "a=%u0061", "a=%", "a=%2", "a=%zz"] {
+            assert_eq!(read(raw, true), [raw], "{raw}");
+        }
+        assert_eq!(read("a=1%3bb=2", true), ["a=1%3Bb%3D2", "a=1%3bb=2"]);
     }
 }
