@@ -46,6 +46,10 @@ const SEND_BUFFER: usize = 128 << 10;
 
 /// Resets that hyper tolerates at a time before it closes the connection (rapid reset, CVE-2023-44487).
 const RESET_STREAMS: usize = 20;
+
+/// The same for a connection of a trusted proxy, over which all its clients come.
+const PROXY_RESET_STREAMS: usize = 1000;
+
 const LOCAL_RESET_STREAMS: usize = 256;
 
 /// Interval and time-out of HTTP/2 keep-alive pings.
@@ -151,7 +155,13 @@ impl GatewayHandle {
         let ConnectionLimits {
             stop, timeouts, head, ..
         } = self.bounds();
-        let stream = LimitedIo::http2(stream, state.clone(), timeouts.header, timeouts.idle);
+        let is_of_proxy = arrival.peer.through_trusted_proxy;
+        let stream = LimitedIo::http2(stream, state.clone(), timeouts.header, timeouts.idle, is_of_proxy);
+        let resets = if is_of_proxy {
+            PROXY_RESET_STREAMS
+        } else {
+            RESET_STREAMS
+        };
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -161,7 +171,7 @@ impl GatewayHandle {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
-            .max_pending_accept_reset_streams(RESET_STREAMS)
+            .max_pending_accept_reset_streams(resets)
             .max_local_error_reset_streams(LOCAL_RESET_STREAMS)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN);

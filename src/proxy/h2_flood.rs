@@ -25,6 +25,9 @@ const UPDATES_A_STREAM: u64 = 2;
 /// limit of concurrent streams, since open streams may not be requests yet.
 const FRUITLESS: usize = 512;
 
+/// How many clients share a connection of a trusted proxy, which has their allowances together.
+const CLIENTS_OF_A_PROXY: usize = 50;
+
 /// Parses the frame heads that a client sends, and counts useless frames.
 #[derive(Debug)]
 pub(super) struct FrameLimiter {
@@ -42,7 +45,11 @@ pub(super) struct FrameLimiter {
     updates: u64,
     /// Useless frames, less those that time has forgiven.
     useless: u64,
+    /// Fruitless streams that time has forgiven: one per client and second.
+    forgiven: usize,
     since: Instant,
+    /// The clients whose allowances the connection has.
+    clients: usize,
 }
 
 /// The client exceeded a limit of useless frames or fruitless streams.
@@ -51,7 +58,7 @@ pub(super) struct FrameLimiter {
 pub(super) struct FloodError;
 
 impl FrameLimiter {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_of_proxy: bool) -> Self {
         Self {
             skip: PREFACE,
             head: [0; HEAD],
@@ -63,7 +70,9 @@ impl FrameLimiter {
             opened: 0,
             updates: 0,
             useless: 0,
+            forgiven: 0,
             since: Instant::now(),
+            clients: if is_of_proxy { CLIENTS_OF_A_PROXY } else { 1 },
         }
     }
 
@@ -90,8 +99,11 @@ impl FrameLimiter {
             }
         }
         let fruitless = self.opened.saturating_sub(begun);
-        if self.useless > BURST && self.useless_now() > BURST || fruitless > FRUITLESS {
-            return Err(FloodError);
+        if self.exceeds(fruitless) {
+            self.forgive(fruitless);
+            if self.exceeds(fruitless) {
+                return Err(FloodError);
+            }
         }
         Ok(())
     }
@@ -142,12 +154,21 @@ impl FrameLimiter {
             .saturating_add(sent / BYTES_AN_UPDATE)
     }
 
-    /// Returns the useless frames that are not forgiven yet.
-    fn useless_now(&mut self) -> u64 {
+    fn exceeds(&self, fruitless: usize) -> bool {
+        self.useless > BURST * self.clients as u64
+            || fruitless.saturating_sub(self.forgiven) > FRUITLESS * self.clients
+    }
+
+    /// Forgives what the time since the last call allows for.
+    fn forgive(&mut self, fruitless: usize) {
         let seconds = self.since.elapsed().as_secs();
         self.since += Duration::from_secs(seconds);
-        self.useless = self.useless.saturating_sub(seconds.saturating_mul(RATE));
-        self.useless
+        let shares = seconds.saturating_mul(self.clients as u64);
+        self.useless = self.useless.saturating_sub(shares.saturating_mul(RATE));
+        let forgiven = self
+            .forgiven
+            .saturating_add(usize::try_from(shares).unwrap_or(usize::MAX));
+        self.forgiven = forgiven.min(fruitless);
     }
 }
 
@@ -164,7 +185,7 @@ mod tests {
     }
 
     fn begun() -> FrameLimiter {
-        let mut frames = FrameLimiter::new();
+        let mut frames = FrameLimiter::new(false);
         assert_eq!(frames.look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 0), Ok(()));
         frames
     }
@@ -224,6 +245,19 @@ mod tests {
         }
         let passed = (10_000..20_000).position(|n| frames.look(&open(n), 10_000, 0).is_err());
         assert_eq!(passed, Some(512));
+        // Time forgives one a second.
+        tokio::time::advance(Duration::from_secs(100)).await;
+        let passed = (10_513..20_000).position(|n| frames.look(&open(n), 10_000, 0).is_err());
+        assert_eq!(passed, Some(99));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn clients_of_a_proxy_have_an_allowance_each() {
+        let mut frames = FrameLimiter::new(true);
+        let ping = frame(PING, 0, 0, &[0; 8]);
+        assert_eq!(frames.look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, 0), Ok(()));
+        let passed = (0..100_000).position(|_| frames.look(&ping, 0, 0).is_err());
+        assert_eq!(passed, Some(50_000));
     }
 
     #[tokio::test(start_paused = true)]
@@ -252,7 +286,7 @@ mod tests {
             stream.extend(frame(PING, 0, 0, &[0; 8]));
         }
         for size in [1, 8, 9, 10, 47, 1000, stream.len()] {
-            let mut frames = FrameLimiter::new();
+            let mut frames = FrameLimiter::new(false);
             let last = stream.len() - 8 - 1;
             let mut seen = stream[..last].chunks(size);
             assert!(seen.all(|bytes| frames.look(bytes, 0, 0).is_ok()), "{size}");

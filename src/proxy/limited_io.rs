@@ -57,8 +57,16 @@ impl<S> LimitedIo<S> {
 
     /// Wraps an HTTP/2 stream. Its first bytes must arrive within `head`, and each header block within `head`
     /// of its first byte; useless frames are limited.
-    pub(super) fn http2(stream: S, state: Arc<ConnectionState>, head: Duration, idle: Duration) -> Self {
-        Self::new(stream, state, head, idle, Protocol::Http2(FrameLimiter::new()))
+    /// `is_of_proxy` says whether clients of a trusted proxy share the connection.
+    pub(super) fn http2(
+        stream: S,
+        state: Arc<ConnectionState>,
+        head: Duration,
+        idle: Duration,
+        is_of_proxy: bool,
+    ) -> Self {
+        let frames = FrameLimiter::new(is_of_proxy);
+        Self::new(stream, state, head, idle, Protocol::Http2(frames))
     }
 
     fn new(
@@ -325,7 +333,7 @@ mod tests {
     async fn s48_half_a_preface_is_cut_after_ten_seconds() {
         for half in ["P", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
             let (mut client, server) = duplex(1024);
-            let mut guard = LimitedIo::http2(server, Arc::default(), HEAD, IDLE);
+            let mut guard = LimitedIo::http2(server, Arc::default(), HEAD, IDLE, false);
             client.write_all(half.as_bytes()).await.unwrap();
             let start = Instant::now();
             read(&mut guard).await.unwrap();
@@ -342,7 +350,7 @@ mod tests {
             [&[0, 0, length, kind, flags, 0, 0, 0, 1], payload].concat()
         };
         let (mut client, server) = duplex(1024);
-        let mut guard = LimitedIo::http2(server, Arc::default(), HEAD, IDLE);
+        let mut guard = LimitedIo::http2(server, Arc::default(), HEAD, IDLE, false);
         let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         client.write_all(preface).await.unwrap();
         read(&mut guard).await.unwrap();
