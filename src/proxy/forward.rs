@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, LOCATION};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 
 use super::admit::Admitted;
@@ -56,6 +56,10 @@ struct UpstreamRequest {
     /// The single-use signature that was claimed for this request.
     spent: Option<SignatureDigest>,
 }
+
+/// Fields that every application reads: Node.js drops all after its 1000th. Of what comes after them, nothing may
+/// matter.
+const FIELDS_KEPT: usize = 900;
 
 impl Gateway {
     /// Sends an admitted request to the upstream of its route, or to the built-in demo.
@@ -160,6 +164,15 @@ impl Gateway {
         );
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
+        if headers.len() > FIELDS_KEPT {
+            if signed.is_some() {
+                return Err(Refusal::because(
+                    Problem::HeadTooLarge,
+                    format!("a signed request has more than {FIELDS_KEPT} fields"),
+                ));
+            }
+            headers = first(headers, |name| self.identity.strip().is_decisive(name));
+        }
         Ok(headers)
     }
 
@@ -374,6 +387,17 @@ fn refusal(error: &UpstreamError) -> Refusal {
 /// Sets `Content-Length`, as in a response to HEAD, whose content is not sent.
 pub(super) fn content_length(headers: &mut HeaderMap, length: usize) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+/// Puts fields of these names before all others.
+fn first(headers: HeaderMap, is_first: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let (mut sorted, mut rest) = (HeaderMap::with_capacity(headers.len()), HeaderMap::new());
+    for (name, value) in &headers {
+        let part = if is_first(name) { &mut sorted } else { &mut rest };
+        part.append(name, value.clone());
+    }
+    sorted.extend(rest);
+    sorted
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import Raw, gateway_with
+from conftest import Raw, gateway_with, node, start
 
 SIGNS = "!#$%&'*+-.^_`|~"
 
@@ -43,3 +43,25 @@ def test_an_account_without_groups_is_in_none(gateway):
         status, body = raw.get("/", [f"Cookie: {cookie}", *claims(sign)])
         told = json.loads(body)
         assert status == 200 and told["HTTP_REMOTE_USER"] == "ann" and "HTTP_REMOTE_GROUPS" not in told, told
+
+
+def test_an_application_that_drops_fields_is_told_who_it_is_first(tmp_path_factory):
+    server, port = start("headers", node("headers.cjs"), tmp_path_factory.mktemp("headers"))
+    front = gateway_with(
+        tmp_path_factory.mktemp("gateway"),
+        f"""
+[[route]]
+path = "/"
+allow = "authenticated"
+upstream = "http://127.0.0.1:{port}"
+""",
+    )
+    cookie = front.sign_up("ann")
+    many = [f"X-{number}: 1" for number in range(1500)]
+    status, body = Raw(front.port, front.authority).get("/", [*many, f"Cookie: {cookie}", "Overwrite: F"])
+    told = json.loads(body)
+    assert status == 200 and "x-1499" not in told, "it drops some"
+    kept = [told.get(name) for name in ("remote-user", "x-forwarded-for", "x-forwarded-proto", "overwrite")]
+    assert kept == ["ann", "127.0.0.1", "https", "F"], kept
+    front.process.stop()
+    server.stop()
