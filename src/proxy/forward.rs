@@ -171,7 +171,7 @@ impl Gateway {
                     format!("a signed request has more than {FIELDS_KEPT} fields"),
                 ));
             }
-            headers = first(headers, |name| self.identity.strip().is_decisive(name));
+            headers = first(&headers, |name| self.identity.strip().is_decisive(name));
         }
         Ok(headers)
     }
@@ -390,9 +390,9 @@ pub(super) fn content_length(headers: &mut HeaderMap, length: usize) {
 }
 
 /// Puts fields of these names before all others.
-fn first(headers: HeaderMap, is_first: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+fn first(headers: &HeaderMap, is_first: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     let (mut sorted, mut rest) = (HeaderMap::with_capacity(headers.len()), HeaderMap::new());
-    for (name, value) in &headers {
+    for (name, value) in headers {
         let part = if is_first(name) { &mut sorted } else { &mut rest };
         part.append(name, value.clone());
     }
