@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
-use crate::log_file::Reopening;
+use crate::log_file::{ReopenError, Reopening};
 use crate::metrics::Metrics;
 use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, Store, StoreError};
@@ -63,10 +63,10 @@ impl Audit {
         })
     }
 
-    /// Reopens the file of lines at once.
-    pub fn reopen(&self) {
+    /// Reopens the file of lines at once. On failure, lines go on into the old file.
+    pub fn reopen(&self) -> Result<(), ReopenError> {
         self.reopening.request();
-        self.lines.reopen();
+        self.lines.reopen()
     }
 
     /// Records an event. A failure is logged; if the audit log is required it is returned, and on success the
