@@ -21,7 +21,7 @@ use line_sink::LineSink;
 use store_sink::StoreSink;
 
 pub use crate::model::AuditKind as Kind;
-pub use event::{Event, EventOutcome, Origin};
+pub use event::{Event, EventOutcome, Origin, USER_AGENT_LENGTH};
 
 /// An event could not be recorded, and `audit.mode` is "required".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
