@@ -171,7 +171,7 @@ macro_rules! conformance {
             }
             preconditions {
                 s76_a_change_is_made_while_its_precondition_holds
-                s76_upkeep_asks_for_no_precondition
+                s76_reads_and_upkeep_ask_for_no_precondition
                 s76_whoever_was_disabled_or_deleted_changes_nothing
                 s76_whoever_was_signed_out_changes_nothing
                 s76_whoever_left_the_group_changes_nothing
