@@ -114,6 +114,7 @@ macro_rules! conformance {
             }
             admin_queries {
                 an_account_is_found_by_the_beginning_of_what_it_is_called
+                an_account_is_found_by_all_of_a_long_name
                 what_an_account_is_found_by_follows_it
                 filters_are_combined_and_pages_are_whole
                 accounts_are_found_whose_owners_have_not_signed_in_for_long
