@@ -570,7 +570,7 @@ impl Accounts {
                 if !broken.is_empty() {
                     return Err(AccountError::Password(broken));
                 }
-                Ok(self.hasher.place()?.hash(password).await?)
+                Ok(self.hasher.try_acquire()?.hash(password).await?)
             }
         }
     }
