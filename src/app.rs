@@ -138,6 +138,7 @@ impl Application {
                 .map_err(|()| BuildError::NoHost)?;
         }
         let store = crate::control::open_store(&config.store, clock.clone()).await?;
+        readiness.depend_on(store.clone());
         let services = Services::new(
             &config,
             store.clone(),

@@ -36,6 +36,21 @@ pub struct LogFile {
     seen: usize,
 }
 
+/// A log file that cannot be opened again. Its lines go on into the old one.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} cannot be opened again: {error}", path = .path.display())]
+pub struct ReopenError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl ReopenError {
+    /// Logs it, where no command waits for the outcome.
+    pub fn log(&self) {
+        tracing::error!(error = %self.error, path = %self.path.display(), "a log cannot be opened again: its lines go on into the old file");
+    }
+}
+
 impl LogFile {
     /// Opens the file; creates it with mode 0600 if it does not exist.
     pub fn open(path: &Path, reopening: Reopening) -> io::Result<Self> {
@@ -50,23 +65,21 @@ impl LogFile {
     }
 
     /// Reopens the file if that was requested. On failure, lines go on into the old file, so none is lost.
-    pub fn reopen(&mut self) {
+    pub fn reopen(&mut self) -> Result<(), ReopenError> {
         let requests = self.reopening.requests();
         if requests == self.seen {
-            return;
+            return Ok(());
         }
         self.seen = requests;
-        match append_to(&self.path) {
-            Ok(file) => {
-                self.is_torn = ends_within_a_line(&self.path, &file);
-                // Callers that wait for a sync wait for the new file, so the old one is synced here.
-                let _ = self.file.sync_data();
-                self.file = file;
-            }
-            Err(error) => {
-                tracing::error!(%error, path = %self.path.display(), "a log cannot be opened again: its lines go on into the old file");
-            }
-        }
+        let file = append_to(&self.path).map_err(|error| ReopenError {
+            path: self.path.clone(),
+            error,
+        })?;
+        self.is_torn = ends_within_a_line(&self.path, &file);
+        // Callers that wait for a sync wait for the new file, so the old one is synced here.
+        let _ = self.file.sync_data();
+        self.file = file;
+        Ok(())
     }
 }
 
@@ -83,7 +96,9 @@ impl LogFile {
 impl Write for LogFile {
     /// Writes the whole line, or undoes a partial write and fails.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.reopen();
+        if let Err(error) = self.reopen() {
+            error.log();
+        }
         let ended;
         let bytes = if self.is_torn {
             ended = [b"\n", line].concat();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use super::BuildError;
 use crate::clock::Clock;
 use crate::config::{Config, PlainAddress, StoreLocation};
 use crate::control::{check_store_folder, sealing_master_key};
-use crate::listener::{CertificateError, ListenerTls};
+use crate::listener::{CertificateError, ListenerTls, check_address};
 use crate::log_file::{LogFile, Reopening};
 use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;
@@ -42,7 +43,7 @@ pub struct CheckFinding {
     pub place: Option<(PathBuf, Option<usize>)>,
 }
 
-/// Builds what a start builds, by the same code, but writes nothing and opens no connection. Blocks on files.
+/// Builds what a start builds, by the same code, but writes nothing, opens no connection and takes no port. Blocks on files.
 pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     let mut report = CheckReport::default();
     report.certificates(config, clock);
@@ -79,6 +80,7 @@ pub fn check(config: &Config, clock: &Clock) -> CheckReport {
         };
         report.error(key, &error);
     }
+    report.addresses(config);
     report.places(config);
     let makes_folder = config.audit.file != Path::new(Audit::STANDARD_ERROR);
     report.log_file("audit.file", &config.audit.file, makes_folder);
@@ -152,6 +154,29 @@ impl CheckReport {
             .and_then(|location| sealing_master_key(&location));
         if let Err(error) = check_master_key(&config.store.master_key, wanted.as_deref()) {
             self.error("store.master_key", &error);
+        }
+    }
+
+    /// Checks that the addresses to listen at are this machine's.
+    fn addresses(&mut self, config: &Config) {
+        let listen = &config.listen;
+        let mut all: Vec<(String, SocketAddr)> = Vec::new();
+        for (key, addresses) in [("https", &listen.https), ("http", &listen.http)] {
+            let indexed = addresses.iter().enumerate();
+            all.extend(indexed.map(|(index, address)| (format!("listen.{key}[{index}]"), *address)));
+        }
+        for (index, address) in listen.plain.iter().enumerate() {
+            if let PlainAddress::Tcp(address) = address {
+                all.push((format!("listen.plain[{index}]"), *address));
+            }
+        }
+        if let Ok(Some(address)) = listen.ops_address() {
+            all.push(("listen.ops".to_owned(), address));
+        }
+        for (key, address) in all {
+            if let Err(error) = check_address(address) {
+                self.error(&key, &error);
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,62 +79,45 @@ pub struct RefusalReport {
 /// A request that was refused, by the gateway or by the application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRequest {
-    /// Its name.
-    pub request_id: String,
-    /// When it came.
-    pub time: Timestamp,
-    /// From which address.
-    pub client: IpAddr,
-    /// Its method.
-    pub method: Option<String>,
-    /// Its host.
-    pub host: Option<String>,
-    /// Its path, without the query.
-    pub path: Option<String>,
-    /// The route, as host and path.
-    pub route: Option<String>,
-    /// The status of the response.
-    pub status: u16,
+    /// The request, as a line of the access log; `bytes` and `duration_us` are not known of those that only the running
+    /// gateway remembers.
+    #[serde(flatten)]
+    pub request: LoggedRequest,
     /// What was refused: the slug; none where only the access log has it, or the application refused.
     pub slug: Option<String>,
     /// Why, where the slug does not say all.
     pub reason: Option<String>,
-    /// The server whose response it was, if it was the application's.
-    pub upstream: Option<String>,
 }
 
 impl From<RecentRequest> for RefusedRequest {
     fn from(recent: RecentRequest) -> Self {
         Self {
-            request_id: recent.request_id,
-            time: recent.time,
-            client: recent.client,
-            method: recent.method,
-            host: Some(recent.host),
-            path: Some(recent.path),
-            route: recent.route,
-            status: recent.status,
+            request: LoggedRequest {
+                request_id: recent.request_id,
+                time: recent.time,
+                client: recent.client,
+                method: recent.method,
+                host: Some(recent.host),
+                path: Some(recent.path),
+                status: recent.status,
+                user: recent.user,
+                route: recent.route,
+                upstream: None,
+                bytes: None,
+                duration_us: None,
+            },
             slug: recent.slug,
             reason: recent.reason,
-            upstream: None,
         }
     }
 }
 
 impl From<LoggedRequest> for RefusedRequest {
-    fn from(logged: LoggedRequest) -> Self {
+    fn from(request: LoggedRequest) -> Self {
         Self {
-            request_id: logged.request_id,
-            time: logged.time,
-            client: logged.client,
-            method: logged.method,
-            host: logged.host,
-            path: logged.path,
-            route: logged.route,
-            status: logged.status,
+            request,
             slug: None,
             reason: None,
-            upstream: logged.upstream,
         }
     }
 }
@@ -233,14 +215,17 @@ async fn refusals_of(
         let found = spawn_blocking(move || find_refusals(&file, &username, since, REFUSALS)).await;
         match found.map_err(io::Error::from).flatten() {
             Ok(logged) => {
-                let known: HashSet<String> = requests.iter().map(|one| one.request_id.clone()).collect();
+                let known: HashSet<String> = requests
+                    .iter()
+                    .map(|one| one.request.request_id.clone())
+                    .collect();
                 let others = logged.into_iter().filter(|one| !known.contains(&one.request_id));
                 requests.extend(others.map(RefusedRequest::from));
             }
             Err(error) => log_error = Some(unreadable(log, &error)),
         }
     }
-    requests.sort_by_key(|request| request.time);
+    requests.sort_by_key(|refused| refused.request.time);
     requests.drain(..requests.len().saturating_sub(REFUSALS));
     let filter = AuditFilter {
         about: services.audit.resolve_subjects(account.email.as_str()).await?,

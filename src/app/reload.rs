@@ -18,6 +18,7 @@ use crate::api::{ReloadReport, ServerInfo};
 use crate::config::{Config, ConfigErrors, LoadedConfig, StoreLocation};
 use crate::control::{Administration, Command, CommandError, CommandResult};
 use crate::listener::{ConnectionSettings, ListenerTls};
+use crate::log_file::ReopenError;
 use crate::proxy::{GatewayHandle, SharedState};
 use crate::services::{Actor, Event, Mailer, Origin, ServicesError};
 
@@ -72,6 +73,9 @@ pub enum ReloadError {
     /// The gateway could not be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The audit file cannot be opened again. Its lines go on into the old one.
+    #[error("audit.file: {0}")]
+    AuditFile(#[from] ReopenError),
     /// A file system does not respond.
     #[error("the files that the configuration names are not read within {} s", LONGEST_READ.as_secs())]
     Slow,
@@ -81,18 +85,27 @@ pub enum ReloadError {
 }
 
 impl RunningGateway {
-    /// Reopens the log files, after log rotation; the access log with its next line.
+    /// Reopens the log files, after log rotation; the access log with its next line. A failure is logged.
     pub fn reopen_logs(&self) {
+        if let Err(error) = self.try_to_reopen_logs() {
+            error.log();
+        }
+    }
+
+    fn try_to_reopen_logs(&self) -> Result<(), ReopenError> {
         self.shared.reopening.request();
-        self.administration.load().services().audit.reopen();
+        self.administration.load().services().audit.reopen()?;
         tracing::info!("the files of logs are opened again");
+        Ok(())
     }
 
     /// Reloads the configuration, or leaves everything as it is on an error; reopens the log files either
     /// way. The result is logged and audited.
     pub async fn reload(&self, by: &Actor) -> Result<ReloadReport, ReloadError> {
-        self.reopen_logs();
-        let reloaded = self.replace().await;
+        let reloaded = match self.try_to_reopen_logs() {
+            Ok(()) => self.replace().await,
+            Err(error) => Err(error.into()),
+        };
         let event = match &reloaded {
             Ok(reloaded) => Event::reload(&reloaded.changed),
             Err(_) => Event::reload(&[]).failed_because("invalid-configuration"),
@@ -295,7 +308,7 @@ impl ReloadError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Config(problems) => problems.errors.iter().map(ToString::to_string).collect(),
-            Self::NoRoute(_) | Self::Slow => vec![self.to_string()],
+            Self::NoRoute(_) | Self::AuditFile(_) | Self::Slow => vec![self.to_string()],
             Self::Build(error) => vec![error.to_string()],
             Self::Broken(error) => vec![error.to_string()],
         }

@@ -15,6 +15,7 @@ use super::output::{Failure, mention};
 use crate::app::explain_offline;
 use crate::clock::Clock;
 use crate::config::{Config, SecretSource};
+use crate::control::bootstrap::LinkFile;
 use crate::control::{
     Administration, ClientError, Command, ExportPurpose, ExportStream, ImportError, ImportResult,
     ImportScope, OpenError, SocketClient, by_command_of, import_store, is_made, salvage_store,
@@ -123,10 +124,25 @@ impl AdminClient {
                 // Boxed: its future builds a whole gateway.
                 Box::pin(explain_offline(&self.config, administration, command)).await
             }
-            command => administration.execute(command, &actor(reason)).await,
+            command => {
+                let outcome = administration.execute(command, &actor(reason)).await;
+                self.remove_spent_link(administration).await;
+                outcome
+            }
         };
         administration.services().audit.flush().await;
         Ok(outcome?)
+    }
+
+    /// Removes the link for the first administrator once there is one, as a running gateway does.
+    async fn remove_spent_link(&self, administration: &Administration) {
+        let file = LinkFile::beside(&self.config.listen.admin_socket);
+        if let Err(error) = file.remove_if_spent(&administration.services().accounts).await {
+            mention(format_args!(
+                "{} cannot be removed: {error}. It serves nobody any more",
+                file.path().display()
+            ));
+        }
     }
 
     /// Starts an export of the store.
@@ -193,6 +209,7 @@ impl AdminClient {
         imported
             .record(administration, &actor(reason.reason.as_deref()))
             .await?;
+        self.remove_spent_link(administration).await;
         Ok(imported)
     }
 

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::control::Command;
 use crate::ids::InvitationId;
 use crate::model::{Email, InvitationKind};
+use crate::services::LONGEST_INVITATION;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Invite {
@@ -90,7 +91,7 @@ fn kind(kind: InvitationKind) -> &'static str {
 fn lifetime(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("an invitation must be valid for longer than that".to_owned()),
-        Ok(ttl) if ttl > Duration::from_hours(24 * 3660) => Err("at most ten years".to_owned()),
+        Ok(ttl) if ttl > LONGEST_INVITATION => Err("at most ten years".to_owned()),
         Ok(ttl) => Ok(ttl),
         Err(error) => Err(format!("not a duration such as \"7d\": {error}")),
     }

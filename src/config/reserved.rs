@@ -28,7 +28,7 @@ impl JsonSchema for Reserved {
     }
 
     fn schema_name() -> Cow<'static, str> {
-        "NotBuilt".into()
+        "Reserved".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -54,7 +54,7 @@ impl fmt::Display for HumanDuration {
 
 impl JsonSchema for HumanDuration {
     fn schema_name() -> Cow<'static, str> {
-        "Period".into()
+        "Duration".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -96,6 +96,14 @@ impl LinkFile {
         remove(&self.0)
     }
 
+    /// Removes the file if there is an administrator: for a command that made one while no gateway runs.
+    pub async fn remove_if_spent(&self, accounts: &Accounts) -> io::Result<()> {
+        if self.0.exists() && matches!(accounts.has_administrator().await, Ok(true)) {
+            self.remove()?;
+        }
+        Ok(())
+    }
+
     /// Removes the file once there is an administrator or the link has expired; does nothing after `stop`.
     pub async fn remove_when_spent(self, accounts: &Accounts, stop: &CancellationToken) {
         tokio::select! {

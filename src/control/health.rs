@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::store::{Store, StoreError};
 
 /// The most concurrent connections: probes and scrapers are few.
 const CONNECTIONS: usize = 64;
@@ -37,19 +38,33 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PLAIN: &str = "text/plain; charset=utf-8";
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Whether the gateway serves requests: false while it starts and drains.
+/// Whether the gateway serves requests: not while it starts and drains, and never again once another process has used
+/// its store.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness(Arc<ReadinessState>);
+
+#[derive(Debug, Default)]
+struct ReadinessState {
+    serves: AtomicBool,
+    store: OnceLock<Arc<dyn Store>>,
+}
 
 impl Readiness {
     /// From now on it does, or does not.
     pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+        self.0.serves.store(ready, Ordering::Release);
+    }
+
+    /// Sets the store that the gateway serves from; the first counts.
+    pub fn depend_on(&self, store: Arc<dyn Store>) {
+        let _ = self.0.store.set(store);
     }
 
     /// Whether it does.
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        let is_superseded =
+            |store: &Arc<dyn Store>| matches!(store.require_lock(), Err(StoreError::Superseded(_)));
+        self.0.serves.load(Ordering::Acquire) && !self.0.store.get().is_some_and(is_superseded)
     }
 }
 

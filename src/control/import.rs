@@ -1,5 +1,6 @@
 //! Import of an export or backup into a new store.
 
+use std::collections::HashMap;
 use std::io::BufRead;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,9 +10,11 @@ use super::owner::{OwnerError, require_owner};
 use super::{Administration, CommandError};
 use crate::clock::Clock;
 use crate::config::{Config, StoreLocation, StoreUrlError};
+use crate::ids::AccountId;
 use crate::model::{AccountStatus, WrappedDataKey};
 use crate::services::{
-    AccessKeys, Accounts, Actor, Event, Kind, MAIL_WINDOW, Origin, SecretCipherError, require_master_key,
+    AccessKeys, Accounts, Actor, Event, Invitations, Kind, MAIL_WINDOW, Origin, SecretCipherError,
+    USER_AGENT_LENGTH, require_master_key,
 };
 use crate::store::{Header, Import, PutError, ReadError, Record, RecordReader, StoreError, Summary};
 
@@ -119,6 +122,7 @@ pub async fn import_store(
         useless_data_key: None,
     };
     let (mut count, mut left_out, mut administrators) = (0, 0, 0);
+    let mut keys = KeyCount::new(config);
     while let Some((line, mut record)) = reader.record()? {
         count += 1;
         progress(count);
@@ -139,7 +143,10 @@ pub async fn import_store(
         {
             return Err(ImportError::MasterKey { line, error });
         }
-        if let Some(why) = impossible(&record, config).or_else(|| to_come(&record, latest)) {
+        let refusal = impossible(&record, config)
+            .or_else(|| to_come(&record, latest))
+            .or_else(|| keys.count(&record));
+        if let Some(why) = refusal {
             return Err(ImportError::Refused {
                 line,
                 record: record.to_string(),
@@ -172,9 +179,51 @@ fn administers(record: &Record, config: &Config) -> bool {
 fn impossible(record: &Record, config: &Config) -> Option<String> {
     match record {
         Record::Account(account) => error_text(Accounts::require_possible(account, &config.signup)),
-        Record::Invitation(invitation) => error_text(Accounts::group_names(&invitation.groups)),
-        Record::AccessKey(key) => error_text(AccessKeys::require_possible(key)),
+        Record::Invitation(invitation) => error_text(Invitations::require_possible(invitation)),
+        Record::AccessKey(key) => {
+            error_text(AccessKeys::require_possible(key)).or_else(|| too_long(&key.last_use.as_ref()?.client))
+        }
+        Record::Session(session) => too_long(&session.user_agent),
+        Record::Mail(queued) => error_text(Accounts::require_language(queued.mail.language.as_deref())),
+        Record::AuditEvent(event) => too_long(&event.user_agent),
         _ => None,
+    }
+}
+
+/// Returns an error if a client is named by a longer text than a gateway keeps.
+fn too_long(user_agent: &str) -> Option<String> {
+    let is_long = user_agent.chars().nth(USER_AGENT_LENGTH).is_some();
+    is_long.then(|| format!("its client is named by more than {USER_AGENT_LENGTH} characters"))
+}
+
+/// Counts the access keys of each account.
+struct KeyCount {
+    by_account: HashMap<AccountId, usize>,
+    /// `login.access_keys`
+    at_most: usize,
+}
+
+impl KeyCount {
+    fn new(config: &Config) -> Self {
+        Self {
+            by_account: HashMap::new(),
+            at_most: config.login.access_keys,
+        }
+    }
+
+    /// Returns an error if the record is a key more than its account may have.
+    fn count(&mut self, record: &Record) -> Option<String> {
+        let Record::AccessKey(key) = record else {
+            return None;
+        };
+        let count = self.by_account.entry(key.account).or_default();
+        *count += 1;
+        (*count > self.at_most).then(|| {
+            format!(
+                "its account has more than {} access keys: if it had them, allow so many by `login.access_keys`",
+                self.at_most
+            )
+        })
     }
 }
 
@@ -205,7 +254,8 @@ fn to_come(record: &Record, latest: Timestamp) -> Option<String> {
             let decided = account.decision.iter().map(|decision| decision.at);
             let agreed = account.agreements.iter().map(|agreement| agreement.at);
             let made = [account.created_at, account.password_changed_at];
-            decided.chain(agreed).chain(made).max()
+            let signed_in = account.last_sign_in_at;
+            decided.chain(agreed).chain(made).chain(signed_in).max()
         }
         Record::AccessKey(key) => {
             let used = key.last_use.iter().map(|used| used.at);

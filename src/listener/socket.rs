@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::unix_socket::{SocketFile, SocketModes, UnixSocket, UnixSocketError};
@@ -21,7 +22,7 @@ const PLAIN_MODES: SocketModes = SocketModes {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// An address of the network.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}: {error}{}", hint(*address))]
     Address {
         /// Which one.
         address: SocketAddr,
@@ -151,6 +152,38 @@ pub(super) fn bind_all(
     addresses: impl IntoIterator<Item = SocketAddr>,
 ) -> Result<Vec<(TcpSocket, SocketAddr)>, ListenError> {
     addresses.into_iter().map(bind).collect()
+}
+
+/// Fails if the address is not one of this machine's. Whether its port is free only a start can tell: a gateway that
+/// runs has taken it.
+pub fn check_address(address: SocketAddr) -> Result<(), ListenError> {
+    let mut at_any_port = address;
+    at_any_port.set_port(0);
+    match bind(at_any_port) {
+        Err(ListenError::Address { error, .. }) if is_not_ours(&error) => {
+            Err(ListenError::Address { address, error })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_not_ours(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::INVAL)
+    )
+}
+
+/// What an address lacks that several networks may have.
+fn hint(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => format!(
+            "; every network has such addresses: add the number of the interface, as in \"[{}%2]:{}\"",
+            v6.ip(),
+            v6.port()
+        ),
+        _ => String::new(),
+    }
 }
 
 fn bind(address: SocketAddr) -> Result<(TcpSocket, SocketAddr), ListenError> {

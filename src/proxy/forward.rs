@@ -180,8 +180,8 @@ impl Gateway {
     /// clients may send any port, so only a port at which the gateway can be reached passes; otherwise the
     /// public one is used.
     fn upstream_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
-        let asked = port_of(head.authority).unwrap_or_else(|| forwarded::default_port(head.scheme));
-        if head.client.through_trusted_proxy || asked == port || asked == self.public_port {
+        let own = port_of(head.authority).unwrap_or_else(|| forwarded::default_port(head.scheme));
+        if head.client.through_trusted_proxy || own == port || own == self.public_port {
             return head.authority.into();
         }
         match self.public_port {
@@ -254,25 +254,25 @@ impl Gateway {
             let upstream = hyper::upgrade::on(&mut response);
             self.clean_response(&mut response);
             websocket::set_upgrade_headers(response.headers_mut());
-            let mut made = PendingResponse::from(response.map(|_| BodySource::Own(None)));
-            made.tunnel = Some(Tunnel {
+            let mut pending = PendingResponse::from(response.map(|_| BodySource::Own(None)));
+            pending.tunnel = Some(Tunnel {
                 client,
                 upstream,
                 place: tunnel,
             });
-            made.credentials = credentials;
-            made.upstream = Some(server);
-            return Ok(made);
+            pending.credentials = credentials;
+            pending.upstream = Some(server);
+            return Ok(pending);
         }
         self.clean_response(&mut response);
         if let (Some(authority), "https") = (authority, outbound.scheme) {
             keep_to_tls(response.headers_mut(), &authority);
         }
-        let mut made = PendingResponse::from(response.map(BodySource::Upstream));
-        made.credentials = credentials;
-        made.request = progress;
-        made.upstream = Some(server);
-        Ok(made)
+        let mut pending = PendingResponse::from(response.map(BodySource::Upstream));
+        pending.credentials = credentials;
+        pending.request = progress;
+        pending.upstream = Some(server);
+        Ok(pending)
     }
 
     /// Removes hop-by-hop fields and the session cookie from a response, and its extensions.
@@ -303,9 +303,9 @@ impl Gateway {
                 Allow::Groups(_) => "groups",
             },
         };
-        let mut made = PendingResponse::from(self.portal.demo(head, &admitted).map(BodySource::own));
-        made.leaves_unread = !http_body::Body::is_end_stream(&inbound.upload);
-        made
+        let mut pending = PendingResponse::from(self.portal.demo(head, &admitted).map(BodySource::own));
+        pending.leaves_unread = !http_body::Body::is_end_stream(&inbound.upload);
+        pending
     }
 }
 
@@ -329,7 +329,7 @@ pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<Pat
 /// Rewrites `Location: http://` with the request's own authority to `https://`: the upstream sees a plain
 /// connection and takes it for the client's.
 fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
-    let (Some(location), Ok(asked)) = (headers.get(LOCATION), authority.to_str()) else {
+    let (Some(location), Ok(authority)) = (headers.get(LOCATION), authority.to_str()) else {
         return;
     };
     let bytes = location.as_bytes();
@@ -347,7 +347,7 @@ fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
     let Ok(named) = std::str::from_utf8(named) else {
         return;
     };
-    if named.eq_ignore_ascii_case(asked) || bare(named, ":80") == bare(asked, ":443") {
+    if named.eq_ignore_ascii_case(authority) || bare(named, ":80") == bare(authority, ":443") {
         let named = named.strip_suffix(":80").unwrap_or(named);
         if let Ok(secure) = HeaderValue::from_bytes(&[b"https://", named.as_bytes(), target].concat()) {
             headers.insert(LOCATION, secure);
@@ -406,13 +406,13 @@ mod tests {
 
     #[test]
     fn an_applications_own_address_stays_with_tls() {
-        let led = |asked: &'static str, location: &'static str| {
+        let led = |authority: &'static str, location: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_static(location));
-            keep_to_tls(&mut headers, &HeaderValue::from_static(asked));
+            keep_to_tls(&mut headers, &HeaderValue::from_static(authority));
             headers[LOCATION].to_str().unwrap().to_owned()
         };
-        for (asked, location, leads) in [
+        for (authority, location, leads) in [
             (
                 "a.com:8443",
                 "http://a.com:8443/x/?y#z",
@@ -429,7 +429,7 @@ mod tests {
             ("a.com", "/x", "/x"),
             ("a.com", "https://a.com/x", "https://a.com/x"),
         ] {
-            assert_eq!(led(asked, location), leads, "{asked} {location}");
+            assert_eq!(led(authority, location), leads, "{authority} {location}");
         }
     }
 }

@@ -91,21 +91,21 @@ impl Gateway {
         let has_body = !upload.is_end_stream();
         let client = self.client(&connection, &parts.headers);
         // Ambiguous heads are refused (S45).
-        let asked = match seen.and_then(|seen| seen.fault) {
+        let target = match seen.and_then(|seen| seen.fault) {
             Some(fault) => Err(TargetError::from(fault)),
             None => framing::validate(&parts.headers, self.header_fields)
                 .map_err(TargetError::from)
                 .and_then(|()| from_parts(&parts, connection.hop())),
         };
-        let (asked, malformed) = match asked {
-            Ok(asked) => (asked, None),
-            Err(malformed) => (self.nothing_asked(), Some(malformed)),
+        let (target, malformed) = match target {
+            Ok(target) => (target, None),
+            Err(malformed) => (self.unknown_target(), Some(malformed)),
         };
         let head = RequestHead {
             method: &parts.method,
-            host: &asked.host,
-            scheme: asked.scheme,
-            authority: &asked.authority,
+            host: &target.host,
+            scheme: target.scheme,
+            authority: &target.authority,
             path: parts.uri.path(),
             query: parts.uri.query(),
             headers: &parts.headers,
@@ -117,7 +117,7 @@ impl Gateway {
             tls: connection.tls,
         };
         let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, transport, begun);
-        let mut made = if let Some(malformed) = malformed {
+        let mut pending = if let Some(malformed) = malformed {
             let mut refused = self.refuse(&head, &malformed.into(), None, has_body);
             // Where the scheme is not known, not even a language is remembered.
             refused.response.headers_mut().remove(SET_COOKIE);
@@ -127,11 +127,12 @@ impl Gateway {
                 upload,
                 target: parts.uri.path_and_query(),
                 version: parts.version,
-                sni: connection.sni.as_ref().filter(|_| !asked.is_by_proxy),
+                sni: connection.sni.as_ref().filter(|_| !target.is_by_proxy),
                 upgrade,
             };
-            let made = AssertUnwindSafe(self.dispatch(&head, inbound, &connection, has_body)).catch_unwind();
-            made.await.unwrap_or_else(|_| {
+            let pending =
+                AssertUnwindSafe(self.dispatch(&head, inbound, &connection, has_body)).catch_unwind();
+            pending.await.unwrap_or_else(|_| {
                 let refusal = Refusal::because(Problem::Unavailable, "a stage panicked");
                 self.refuse(&head, &refusal, None, has_body)
             })
@@ -145,14 +146,14 @@ impl Gateway {
         };
         // It also closes after an unread body and when the gateway stops. `Connection: close` keeps the
         // client from reusing the connection.
-        let closes =
-            parts.version != Version::HTTP_2 && (is_unsure || made.leaves_unread || self.stop.is_cancelled());
-        self.finish(&head, &connection, &mut made, closes);
-        self.send(&head, transport, made, begun, guard)
+        let closes = parts.version != Version::HTTP_2
+            && (is_unsure || pending.leaves_unread || self.stop.is_cancelled());
+        self.finish(&head, &connection, &mut pending, closes);
+        self.send(&head, transport, pending, begun, guard)
     }
 
     /// Placeholder for refusing a request without a valid host.
-    fn nothing_asked(&self) -> TargetHost<'static> {
+    fn unknown_target(&self) -> TargetHost<'static> {
         TargetHost {
             host: self.routes.public_host().clone(),
             scheme: "https",
@@ -174,7 +175,7 @@ impl Gateway {
             Ok(admission) => admission,
             Err(stopped) => return self.reject(head, stopped, has_body),
         };
-        let made = match admission.to {
+        let pending = match admission.to {
             // Boxed, because every request's future would otherwise reserve the space that pages need.
             RouteMatch::Page(page) => {
                 Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await
@@ -185,13 +186,14 @@ impl Gateway {
             }
         };
         let user = admission.permit.principal().cloned();
-        let mut made = made.unwrap_or_else(|refusal| self.refuse(head, &refusal, user.as_deref(), has_body));
-        made.clears_cookie = admission.clears_cookie;
-        made.user = user;
+        let mut pending =
+            pending.unwrap_or_else(|refusal| self.refuse(head, &refusal, user.as_deref(), has_body));
+        pending.clears_cookie = admission.clears_cookie;
+        pending.user = user;
         if let RouteMatch::Route(route) = admission.to {
-            made.route = Some(route.label().clone());
+            pending.route = Some(route.label().clone());
         }
-        made
+        pending
     }
 
     pub(super) fn reject(
@@ -200,13 +202,13 @@ impl Gateway {
         stopped: Rejection,
         has_body: bool,
     ) -> PendingResponse {
-        let mut made = match stopped.answer {
+        let mut pending = match stopped.answer {
             RejectionKind::Refused(refusal, allow) => {
-                let mut made = self.refuse(head, &refusal, stopped.user.as_deref(), has_body);
+                let mut pending = self.refuse(head, &refusal, stopped.user.as_deref(), has_body);
                 if let Some(allow) = allow {
-                    made.response.headers_mut().insert(ALLOW, allow);
+                    pending.response.headers_mut().insert(ALLOW, allow);
                 }
-                made
+                pending
             }
             RejectionKind::Options(allow) => bare(StatusCode::NO_CONTENT, (ALLOW, allow)),
             RejectionKind::Redirect(url) => match HeaderValue::try_from(url) {
@@ -214,11 +216,11 @@ impl Gateway {
                 Err(_) => self.refuse(head, &Refusal::new(Problem::BadRequest), None, has_body),
             },
         };
-        made.leaves_unread = has_body;
-        made.clears_cookie = stopped.clears_cookie;
-        made.route = stopped.route;
-        made.user = stopped.user;
-        made
+        pending.leaves_unread = has_body;
+        pending.clears_cookie = stopped.clears_cookie;
+        pending.route = stopped.route;
+        pending.user = stopped.user;
+        pending
     }
 
     /// Logs a refusal and turns it into a response; the only place that does.

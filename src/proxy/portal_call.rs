@@ -59,9 +59,9 @@ impl Gateway {
         let permit = renewed.as_ref().unwrap_or(permit);
         let body = form.as_ref().map_or_else(Bytes::new, |read| read.bytes.clone());
         let response = gateway.portal.respond(page, head, visitor(permit), body).await;
-        let mut made = PendingResponse::from(response.map(BodySource::own));
-        made.leaves_unread = leaves_unread;
-        Ok(made)
+        let mut pending = PendingResponse::from(response.map(BodySource::own));
+        pending.leaves_unread = leaves_unread;
+        Ok(pending)
     }
 }
 

@@ -468,7 +468,7 @@ fn parse(
     public_port: u16,
     header: &'static str,
 ) -> Result<PathAndQuery, SecondResourceError> {
-    let tagger = SecondResourceError::Unreadable(header);
+    let unreadable = SecondResourceError::Unreadable(header);
     // Resources have no query or fragment; where one is kept, it is part of a path. For some readers `//`
     // begins a host.
     if text.starts_with("//")
@@ -476,20 +476,20 @@ fn parse(
             .bytes()
             .any(|byte| byte <= b' ' || matches!(byte, b'?' | b'#' | 0x7f))
     {
-        return Err(tagger);
+        return Err(unreadable);
     }
     if text.starts_with('/') {
-        return text.parse().map_err(|_| tagger);
+        return text.parse().map_err(|_| unreadable);
     }
-    let (scheme, rest) = text.split_once("://").ok_or_else(|| tagger.clone())?;
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| unreadable.clone())?;
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "https" => ":443",
         "http" => ":80",
-        _ => return Err(tagger),
+        _ => return Err(unreadable),
     };
     let end = rest.find('/').unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
-    let host: Host = authority.parse().map_err(|_| tagger.clone())?;
+    let host: Host = authority.parse().map_err(|_| unreadable.clone())?;
     let is_default = |port: &str| port.is_empty() || port == ":" || port == default_port;
     let (port, own) = (port(authority), port(head.authority));
     let is_own_default = is_default(own) || own == ":443";
@@ -502,7 +502,7 @@ fn parse(
     if target.is_empty() {
         return Ok(PathAndQuery::from_static("/"));
     }
-    target.parse().map_err(|_| tagger)
+    target.parse().map_err(|_| unreadable)
 }
 
 /// Returns the port of an authority, with its colon.

@@ -96,10 +96,7 @@ impl AccessKeyVerifier {
             return Err(self.refuse(refused, origin, AccessKeyAuthError::Invalid));
         };
         let key = self.keys.find(&id);
-        let holds = is_right(
-            key.as_ref()
-                .map_or(self.keys.nobodys_secret(), |key| key.secret()),
-        );
+        let holds = is_right(key.as_ref().map_or(self.keys.dummy_secret(), |key| key.secret()));
         let proven = key.filter(|_| holds);
         // A right proof is no guess: it is not counted, however many requests bring one at once.
         let undecided = proven.is_none().then(|| self.addresses.begin(origin.address));

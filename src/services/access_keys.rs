@@ -127,7 +127,7 @@ pub struct AccessKeys {
     verified_only: AtomicBool,
     /// `login.access_keys`
     at_most: AtomicUsize,
-    nobody: SecretKey,
+    dummy: SecretKey,
     live: papaya::HashMap<AccessKeyId, Arc<ActiveKey>>,
     /// The owner of each stored key, active or not.
     owners: papaya::HashMap<AccessKeyId, AccountId>,
@@ -155,7 +155,7 @@ impl AccessKeys {
         let keys = Self {
             store: parts.store,
             cipher: parts.cipher,
-            nobody: SecretKey::new(&parts.random),
+            dummy: SecretKey::new(&parts.random),
             audit: parts.audit,
             mailer: parts.mailer,
             changes: parts.changes,
@@ -235,8 +235,8 @@ impl AccessKeys {
     }
 
     /// A dummy secret, for computations that must take as long for a key that does not exist.
-    pub fn nobodys_secret(&self) -> &SecretKey {
-        &self.nobody
+    pub fn dummy_secret(&self) -> &SecretKey {
+        &self.dummy
     }
 
     /// Derives a key for another purpose, equal in all gateways on one store.

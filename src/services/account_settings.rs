@@ -343,7 +343,7 @@ impl AccountSettings {
         )
         .map_err(AccountSettingsError::Password)?;
         let (account, owner) = self.reauthenticate(session, &form.current, origin).await?;
-        let hash = self.hasher.place()?.hash(password).await?;
+        let hash = self.hasher.try_acquire()?.hash(password).await?;
         let now = DualTime::of(&self.clock);
         let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());

@@ -490,25 +490,40 @@ impl Accounts {
         if is_reserved(signup, &account.username) {
             return Err(AccountError::UsernameReserved(account.username.to_string()));
         }
-        if Self::group_names(&account.groups)? != account.groups
-            || parse_display_name(account.name.as_deref().unwrap_or_default())? != account.name
-        {
-            return Err(AccountError::Untrimmed);
-        }
+        Self::require_possible_texts(
+            &account.groups,
+            account.name.as_deref(),
+            account.language.as_deref(),
+        )?;
         if account.former_usernames.len() > MOST_FORMER_USERNAMES {
             return Err(AccountError::FormerUsernames);
         }
         if PasswordHash::parse(&account.password_hash).is_none() {
             return Err(AccountError::NotAHash);
         }
-        if account
-            .language
-            .as_deref()
-            .is_some_and(|tag| !is_language_tag(tag))
-        {
-            return Err(AccountError::Language);
-        }
         Ok(())
+    }
+
+    /// Refuses what no account and no invitation is given.
+    pub(super) fn require_possible_texts(
+        groups: &BTreeSet<String>,
+        name: Option<&str>,
+        language: Option<&str>,
+    ) -> Result<(), AccountError> {
+        if Self::group_names(groups)? != *groups
+            || parse_display_name(name.unwrap_or_default())?.as_deref() != name
+        {
+            return Err(AccountError::Untrimmed);
+        }
+        Self::require_language(language)
+    }
+
+    /// Refuses a text that is not a language tag (BCP 47).
+    pub fn require_language(language: Option<&str>) -> Result<(), AccountError> {
+        match language {
+            Some(tag) if !is_language_tag(tag) => Err(AccountError::Language),
+            _ => Ok(()),
+        }
     }
 
     /// Returns whether the administrators' group has an active member.
@@ -556,7 +571,7 @@ impl Accounts {
                 if !broken.is_empty() {
                     return Err(AccountError::Password(broken));
                 }
-                Ok(self.hasher.place()?.hash(password).await?)
+                Ok(self.hasher.try_acquire()?.hash(password).await?)
             }
         }
     }

@@ -8,16 +8,13 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::DerivedKeyCache;
 use super::dual_time::DualTime;
+use super::{DerivedKeyCache, USER_AGENT_LENGTH};
 use crate::model::{AccessKey, AccessKeyId, Account, KeyScope, KeyUse, Principal, SecretKey, SignInMethod};
 
 /// The least time between two noted uses, in milliseconds: concurrent requests with one key share an
 /// unchanged cache line.
 const NOTED_EVERY_MS: i64 = 1000;
-
-/// How many characters of a client's `User-Agent` are kept.
-const CLIENT_LENGTH: usize = 256;
 
 /// An access key that is enabled and whose owner's account is active.
 ///
@@ -161,7 +158,7 @@ impl ActiveKey {
         *self.life.unstored() = Some(KeyUse {
             at: now,
             address,
-            client: client.chars().take(CLIENT_LENGTH).collect(),
+            client: client.chars().take(USER_AGENT_LENGTH).collect(),
         });
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::settled_time::SettledTime;
 use crate::clock::Clock;
 use crate::config::{AuditConfig, AuditMode};
-use crate::log_file::Reopening;
+use crate::log_file::{ReopenError, Reopening};
 use crate::metrics::Metrics;
 use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, Store, StoreError};
@@ -22,7 +22,7 @@ use line_sink::LineSink;
 use store_sink::StoreSink;
 
 pub use crate::model::AuditKind as Kind;
-pub use event::{Event, EventOutcome, Origin};
+pub use event::{Event, EventOutcome, Origin, USER_AGENT_LENGTH};
 
 /// An event could not be recorded, and `audit.mode` is "required".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,10 +65,10 @@ impl Audit {
         })
     }
 
-    /// Reopens the file of lines at once.
-    pub fn reopen(&self) {
+    /// Reopens the file of lines at once. On failure, lines go on into the old file.
+    pub fn reopen(&self) -> Result<(), ReopenError> {
         self.reopening.request();
-        self.lines.reopen();
+        self.lines.reopen()
     }
 
     /// Records an event. A failure is logged; if the audit log is required it is returned, and on success the

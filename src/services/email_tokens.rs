@@ -242,7 +242,7 @@ impl EmailTokens {
             Some(&account.username),
         )
         .map_err(LinkError::Invalid)?;
-        let password_hash = self.hasher.place()?.hash(password).await?;
+        let password_hash = self.hasher.try_acquire()?.hash(password).await?;
         self.announce(origin, Kind::PasswordReset, &good).await?;
         let now = self.clock.now();
         let mut mails = vec![self.mailer.mail(&account.email, MailKind::PasswordReset, origin)];

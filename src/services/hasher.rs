@@ -85,7 +85,7 @@ impl Hasher {
     }
 
     /// Takes a place in the queue.
-    pub fn place(&self) -> Result<HashPermit, Busy> {
+    pub fn try_acquire(&self) -> Result<HashPermit, Busy> {
         self.pool
             .free
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1))
@@ -250,7 +250,7 @@ impl Hasher {
     pub(super) fn hold(&self, threads: usize) -> PausedPool {
         let job = |_| {
             let (release, released) = mpsc::channel();
-            let mut job = Box::pin(self.place().unwrap().run(move |_| released.recv().unwrap()));
+            let mut job = Box::pin(self.try_acquire().unwrap().run(move |_| released.recv().unwrap()));
             assert!(futures_util::FutureExt::now_or_never(&mut job).is_none());
             (release, job as _)
         };
@@ -270,7 +270,12 @@ mod tests {
     #[tokio::test]
     async fn every_comparison_costs_one_hash() {
         let hasher = Hasher::new(4, 1, 8, Arc::default()).unwrap();
-        let stored = hasher.place().unwrap().hash(password("right")).await.unwrap();
+        let stored = hasher
+            .try_acquire()
+            .unwrap()
+            .hash(password("right"))
+            .await
+            .unwrap();
         let long = "a".repeat(100);
         for (n, (typed, stored, matches)) in [
             ("right", Some(stored.as_str()), true),
@@ -287,7 +292,7 @@ mod tests {
         .into_iter()
         .enumerate()
         {
-            let place = hasher.place().unwrap();
+            let place = hasher.try_acquire().unwrap();
             let verdict = place.verify(password(typed), stored.map(str::to_owned)).await;
             assert_eq!(verdict.matches, matches, "{typed} {stored:?}");
             assert_eq!(hasher.hashes(), n as u64 + 2);
@@ -298,13 +303,17 @@ mod tests {
     async fn older_hashes_are_outdated() {
         let old = Hasher::new(4, 1, 1, Arc::default())
             .unwrap()
-            .place()
+            .try_acquire()
             .unwrap()
             .hash(password("x"))
             .await
             .unwrap();
         let hasher = Hasher::new(5, 1, 1, Arc::default()).unwrap();
-        let verdict = hasher.place().unwrap().verify(password("x"), Some(old)).await;
+        let verdict = hasher
+            .try_acquire()
+            .unwrap()
+            .verify(password("x"), Some(old))
+            .await;
         assert_eq!(
             verdict,
             PasswordCheck {
@@ -317,20 +326,20 @@ mod tests {
     #[tokio::test]
     async fn places_run_out_and_come_back() {
         let hasher = Hasher::new(4, 1, 2, Arc::default()).unwrap();
-        let (one, _two) = (hasher.place().unwrap(), hasher.place().unwrap());
-        assert_eq!(hasher.place().unwrap_err(), Busy);
+        let (one, _two) = (hasher.try_acquire().unwrap(), hasher.try_acquire().unwrap());
+        assert_eq!(hasher.try_acquire().unwrap_err(), Busy);
         one.verify(password("x"), None).await;
-        let one = hasher.place().unwrap();
-        assert_eq!(hasher.place().unwrap_err(), Busy);
+        let one = hasher.try_acquire().unwrap();
+        assert_eq!(hasher.try_acquire().unwrap_err(), Busy);
         drop(one);
-        assert!(hasher.place().is_ok());
+        assert!(hasher.try_acquire().is_ok());
     }
 
     #[tokio::test]
     async fn a_panic_costs_one_answer_and_no_thread() {
         let hasher = Hasher::new(4, 1, 1, Arc::default()).unwrap();
-        let lost: Option<()> = hasher.place().unwrap().run(|_| panic!("on purpose")).await;
+        let lost: Option<()> = hasher.try_acquire().unwrap().run(|_| panic!("on purpose")).await;
         assert!(lost.is_none());
-        assert!(hasher.place().unwrap().hash(password("x")).await.is_ok());
+        assert!(hasher.try_acquire().unwrap().hash(password("x")).await.is_ok());
     }
 }

@@ -21,6 +21,9 @@ use crate::route::Page;
 use crate::store::{LoadedRows, Store, StoreError};
 use crate::text::is_language_tag;
 
+/// The longest lifetime of an invitation: ten years.
+pub const LONGEST_INVITATION: Duration = Duration::from_hours(24 * 3660);
+
 /// A request for invitations.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewInvitations {
@@ -145,6 +148,17 @@ pub enum InvitationError {
     Store(#[from] StoreError),
 }
 
+/// Why no gateway can have made an imported invitation.
+#[derive(Debug, thiserror::Error)]
+pub enum ImpossibleInvitation {
+    /// Groups, a name or a language that none has.
+    #[error(transparent)]
+    Texts(#[from] AccountError),
+    /// A lifetime that none has.
+    #[error("an invitation is valid for ten years at most")]
+    Lifetime,
+}
+
 fn have_accounts(emails: &[Email]) -> String {
     let names: Vec<&str> = emails.iter().map(Email::as_str).collect();
     let have = if names.len() == 1 { "has" } else { "have" };
@@ -175,6 +189,17 @@ impl Invitations {
             public_url: config.public_url.clone(),
             administrators: config.admin.group.clone(),
         }
+    }
+
+    /// Refuses an imported invitation that no other operation could have made.
+    pub fn require_possible(invitation: &Invitation) -> Result<(), ImpossibleInvitation> {
+        let (name, language) = (invitation.name.as_deref(), invitation.language.as_deref());
+        Accounts::require_possible_texts(&invitation.groups, name, language)?;
+        let lifetime = invitation.expires_at.duration_since(invitation.created_at);
+        if lifetime.is_positive() && lifetime.unsigned_abs() > LONGEST_INVITATION {
+            return Err(ImpossibleInvitation::Lifetime);
+        }
+        Ok(())
     }
 
     /// Creates invitations, and mails those for [`Invitees::Mailed`] in the language of `origin`. Creates
@@ -404,6 +429,7 @@ fn bound(invitation: Invitation, invitee: &Invitee, origin: &Origin) -> Result<I
     } = invitee;
     let name = parse_display_name(name.as_deref().unwrap_or_default());
     let name = name.map_err(|error| InvitationError::Name(email.clone(), error))?;
+    let language = language.clone().or_else(|| origin.language.clone());
     if language.as_deref().is_some_and(|tag| !is_language_tag(tag)) {
         return Err(InvitationError::Language(email.clone()));
     }
@@ -412,7 +438,7 @@ fn bound(invitation: Invitation, invitee: &Invitee, origin: &Origin) -> Result<I
         email: Some(email.clone()),
         name,
         groups: Accounts::group_names(&groups)?,
-        language: language.clone().or_else(|| origin.language.clone()),
+        language,
         ..invitation
     })
 }

@@ -82,7 +82,7 @@ pub use active_key::ActiveKey;
 pub use active_session::ActiveSession;
 pub use actor::Actor;
 pub use admin_queries::{AdminQueries, GroupSummary, LocksInForce, MailFilter, MailPage};
-pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin};
+pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin, USER_AGENT_LENGTH};
 pub use change_rate_limiter::TooManyChanges;
 pub use deferred_revocations::DeferredRevocations;
 pub use derived_key_cache::DerivedKeyCache;
@@ -91,7 +91,8 @@ pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
 pub use invitations::{
-    InvitationError, InvitationOutcome, Invitations, Invitee, Invitees, IssuedInvitation, NewInvitations,
+    ImpossibleInvitation, InvitationError, InvitationOutcome, Invitations, Invitee, Invitees,
+    IssuedInvitation, LONGEST_INVITATION, NewInvitations,
 };
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
 pub use mail::{LETTER, LETTER_TEMPLATE, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};

@@ -264,7 +264,7 @@ impl SignIn {
         let place = || {
             let undecided = self.addresses.begin(origin.address);
             let undecided = undecided.map_err(SignInError::RateLimited)?;
-            Ok::<_, SignInError>((self.hasher.place()?, undecided))
+            Ok::<_, SignInError>((self.hasher.try_acquire()?, undecided))
         };
         let (attempt, (place, _undecided)) = match self.lockout.admit(named.subject, place).await? {
             AttemptDecision::Evaluate(attempt, place) => (attempt, place),
@@ -298,7 +298,9 @@ impl SignIn {
 
     /// Stores a hash of the current cost and form (S4). On failure, the next sign-in does.
     async fn upgrade(&self, account: &Account, password: Password) {
-        let Ok(place) = self.hasher.place() else { return };
+        let Ok(place) = self.hasher.try_acquire() else {
+            return;
+        };
         let Ok(password_hash) = place.hash(password).await else {
             return;
         };

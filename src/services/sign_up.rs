@@ -245,7 +245,7 @@ impl SignUp {
             return Ok(SignUpResult::Known(valid.email));
         }
 
-        let password_hash = self.hasher.place()?.hash(valid.password.clone()).await?;
+        let password_hash = self.hasher.try_acquire()?.hash(valid.password.clone()).await?;
         let now = self.clock.now();
         let id = AccountId::new(now, &self.random);
         // Whoever chose the address that this is bound to let its owner in then.
@@ -378,7 +378,7 @@ impl SignUp {
         origin: &Origin,
     ) -> Result<(), SignUpError> {
         let known = Some(holder.password_hash.clone());
-        let verdict = self.hasher.place()?.verify(password, known).await;
+        let verdict = self.hasher.try_acquire()?.verify(password, known).await;
         let topic = match (holder.email_verified, verdict.matches) {
             (false, true) => MailKind::VerifyEmail,
             (true, _) | (false, false) => MailKind::AlreadyRegistered,

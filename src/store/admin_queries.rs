@@ -11,6 +11,9 @@ use super::StoreError;
 use crate::ids::{AccountId, MailId};
 use crate::model::{AccessKeyId, Account, AccountStatus, Email, LockoutPolicy, QueuedMail};
 
+/// The longest search term, in characters.
+const LONGEST_TERM: usize = 256;
+
 /// Administrators' queries: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AdminQueryStore: Send + Sync + 'static {
@@ -57,7 +60,7 @@ impl AccountFilter {
             Ok(email) => email.key().to_owned(),
             Err(_) => folded(text),
         };
-        Some(text).filter(|text| !text.is_empty())
+        Some(cut(&text)).filter(|text| !text.is_empty())
     }
 
     /// Returns whether the account has the status and group; the text is not checked.
@@ -69,7 +72,7 @@ impl AccountFilter {
                 .is_none_or(|since| account.last_active_at() < since)
     }
 
-    /// The terms by which an account is found: sorted, without duplicates.
+    /// The terms by which an account is found: of at most 256 characters, sorted, without duplicates.
     pub fn terms(account: &Account) -> Vec<String> {
         let name = folded(account.name.as_deref().unwrap_or_default());
         let words = name
@@ -85,11 +88,17 @@ impl AccountFilter {
         .into_iter()
         .chain(account.former_usernames.iter().map(ToString::to_string))
         .chain(words)
+        .map(|term| cut(&term))
         .collect();
         terms.sort();
         terms.dedup();
         terms
     }
+}
+
+/// Cuts a term, or what is to be found by one: entries of an index have a limited size.
+fn cut(term: &str) -> String {
+    term.chars().take(LONGEST_TERM).collect()
 }
 
 fn folded(text: &str) -> String {

@@ -285,6 +285,20 @@ fn commands_reach_the_gateway_that_runs() {
 }
 
 #[test]
+fn the_first_administrators_link_goes_when_a_command_makes_one_without_a_gateway() {
+    let site = site();
+    let file = site.path("data/first-administrator.link");
+    let (gateway, _) = Program::start(&site);
+    gateway.stop();
+    assert!(file.exists());
+    add(&site, "ann@example.com", &[]);
+    assert!(file.exists(), "she administers nothing");
+    site.ask(&["user", "list"]);
+    site.ask(&["user", "set-groups", "ann@example.com", "gateway-admin"]);
+    assert!(!file.exists());
+}
+
+#[test]
 fn the_first_administrators_link_lies_in_a_file_until_there_is_one() {
     let site = site();
     let file = site.path("data/first-administrator.link");

@@ -5,6 +5,7 @@ mod foreign;
 mod outage;
 mod refusing;
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,7 +211,16 @@ async fn one_database_serves_one_gateway() {
 #[tokio::test]
 async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
-    let (site, program) = gateway(&cluster, &app);
+    let ops = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = config(&cluster.url(&cluster.database()), &app.url());
+    let site = Site::new(&text.replace("ops = \"\"", &format!("ops = \"{ops}\"")));
+    add(&site, "ann@example.com");
+    let (program, _) = Program::start(&site);
+    let ready = async || {
+        let response = soon(reqwest::get(format!("http://{ops}/readyz"))).await;
+        response.unwrap().status().as_u16()
+    };
+    assert_eq!(ready().await, 200);
     let cookie = cookie(&sign_in(&program, &site).await);
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
 
@@ -226,8 +236,10 @@ async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
     soon(told).await;
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 503);
     assert_eq!(sign_in(&program, &site).await.status(), 503);
+    assert_eq!(ready().await, 503);
     program.stop();
     let (program, _) = Program::start(&site);
+    assert_eq!(ready().await, 200);
     assert_eq!(
         get(&program, &site, "/", &cookie).await.status(),
         200,

@@ -478,6 +478,41 @@ async fn logs_that_were_moved_away_are_opened_again_by_reload_and_by_signals() {
 }
 
 #[tokio::test]
+async fn a_reload_is_refused_where_a_log_cannot_be_opened_again() {
+    for (key, file) in [("log.access_file", "access"), ("audit.file", "audit")] {
+        let rest = "log.access_file = \"access\"\naudit.file = \"audit\"";
+        let text = config(&[("/", "demo:")], rest).replace("log.access = false", "log.access = true");
+        let front = Front::start(&text);
+        let cookie = front.signed_in("ann@example.com").await;
+        let old = front.site.path(&format!("{file}.1"));
+        std::fs::rename(front.site.path(file), &old).unwrap();
+        std::fs::create_dir(front.site.path(file)).unwrap();
+        front
+            .site
+            .configure(&text.replace("path = \"/\"", "path = \"/new\""));
+        let refused = front.site.run(&["reload"]);
+        assert_eq!(refused.status, 1, "{key}: {}", refused.stdout);
+        for part in ["not reloaded", key, "Is a directory"] {
+            assert!(refused.stderr.contains(part), "{key}: {}", refused.stderr);
+        }
+        assert_eq!(front.status("/", &cookie).await, 200, "{key}: the old route");
+        let lines = std::fs::read_to_string(&old).unwrap();
+        if key == "audit.file" {
+            let last = lines.lines().last().unwrap();
+            assert!(
+                last.contains("\"event\":\"reload\"") && last.contains("\"outcome\":\"failure\""),
+                "the old file stays in use: {last}"
+            );
+        }
+        std::fs::remove_dir(front.site.path(file)).unwrap();
+        assert_eq!(front.reload()["changed"], json!(["route"]), "{key}");
+        assert_eq!(front.status("/", &cookie).await, 404, "{key}");
+        assert!(front.site.path(file).is_file(), "{key}");
+        front.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn no_other_signal_ends_a_gateway() {
     let front = Front::start(&config(&[("/", "demo:")], ""));
     for (signal, name) in [

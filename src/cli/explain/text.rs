@@ -234,7 +234,8 @@ pub(super) fn refusals(report: &RefusalReport) -> String {
     lines.join("\n")
 }
 
-fn refusal(request: &RefusedRequest) -> String {
+fn refusal(refused: &RefusedRequest) -> String {
+    let request = &refused.request;
     let [method, host, path] =
         [&request.method, &request.host, &request.path].map(|part| part.as_deref().unwrap_or_default());
     let mut line = format!(
@@ -246,7 +247,7 @@ fn refusal(request: &RefusedRequest) -> String {
         .upstream
         .as_ref()
         .map(|server| format!("by the application at {server}"));
-    for part in [&request.slug, &refused_by, &request.reason]
+    for part in [&refused.slug, &refused_by, &refused.reason]
         .into_iter()
         .flatten()
     {

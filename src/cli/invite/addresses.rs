@@ -71,7 +71,7 @@ impl Columns {
 }
 
 fn people(text: &str) -> Result<Vec<Invitee>, String> {
-    let rows = csv::read(text).map_err(|line| format!("line {line}: a quoted cell is not closed"))?;
+    let rows = csv::read(text).map_err(|line| format!("line {line}: quotes are not around a whole cell"))?;
     let (mut people, mut lines): (Vec<Invitee>, HashMap<String, usize>) = (Vec::new(), HashMap::new());
     let mut columns = Columns::UNNAMED;
     for (index, (line, row)) in rows.iter().enumerate() {

@@ -45,7 +45,7 @@ impl Backup {
         let path = client
             .exported(ExportPurpose::Backup, &self.reason, file_at(&self.to))
             .await?;
-        let made = NewFile::in_nobodys_place(&path);
+        let made = NewFile::create_new(&path);
         let new = client.exported(ExportPurpose::Backup, &self.reason, made).await?;
         let mut export = client.export(ExportPurpose::Backup, &self.reason).await?;
         let written = write(&mut export, new, &path, json).await;

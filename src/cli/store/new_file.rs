@@ -39,7 +39,7 @@ struct UnfinishedFile {
 
 impl NewFile {
     /// Like [`Self::beside`], but fails if the file exists.
-    pub(super) fn in_nobodys_place(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn create_new(path: &Path) -> Result<Self, Failure> {
         if path.symlink_metadata().is_ok() {
             return Err(unwritable(&path.display(), &io::ErrorKind::AlreadyExists.into()));
         }

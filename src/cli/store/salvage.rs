@@ -39,7 +39,7 @@ impl Salvage {
             mention(lost(&salvage.losses()));
             return Ok(None);
         }
-        let mut new = NewFile::in_nobodys_place(path)?;
+        let mut new = NewFile::create_new(path)?;
         let mut salvage = client.salvage(folder_of(path)).await?;
         copy(&mut salvage, &path.display(), &mut new.file, json).await?;
         new.put(path, false)?;

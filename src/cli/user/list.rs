@@ -1,5 +1,6 @@
 //! `vestibule user list`: lists accounts.
 
+use std::io;
 use std::time::Duration;
 
 use clap::Args;
@@ -54,7 +55,8 @@ impl List {
         let accounts = &list.accounts;
         mention_unreadable(&list.unreadable);
         if self.csv {
-            return CommandOutput::new(&list, as_csv(accounts));
+            let text = as_csv(accounts).map_err(|error| Failure::failed(error.to_string()))?;
+            return CommandOutput::new(&list, text);
         }
         let rows = accounts.iter().map(|account| {
             [
@@ -119,7 +121,7 @@ impl List {
 }
 
 /// A row for each account, without the last line break: what prints it adds one.
-fn as_csv(accounts: &[AccountView]) -> String {
+fn as_csv(accounts: &[AccountView]) -> io::Result<String> {
     let titles = [
         "email",
         "username",
@@ -131,7 +133,7 @@ fn as_csv(accounts: &[AccountView]) -> String {
         "last_sign_in_at",
         "id",
     ];
-    let mut text = csv::row(titles);
+    let mut text = csv::row(titles)?;
     for account in accounts {
         let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
         let last = account.last_sign_in_at;
@@ -145,8 +147,8 @@ fn as_csv(accounts: &[AccountView]) -> String {
             &account.created_at.to_string(),
             &last.map(|at| at.to_string()).unwrap_or_default(),
             &account.id.to_string(),
-        ]));
+        ])?);
     }
     text.truncate(text.trim_end_matches('\n').len());
-    text
+    Ok(text)
 }

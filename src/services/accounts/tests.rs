@@ -453,7 +453,7 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_erro
     // No line can be written from now on.
     std::fs::remove_file(world.audit_file()).unwrap();
     std::os::unix::fs::symlink("/dev/full", world.audit_file()).unwrap();
-    world.services.audit.reopen();
+    world.services.audit.reopen().unwrap();
     let one = accounts.end_session(sessions[1].id(), None, &by, &origin).await;
     assert!(matches!(one, Err(AccountError::Unrecorded(_))), "{one:?}");
     assert!(sessions[1].ended().is_cancelled());

@@ -9,7 +9,8 @@ use crate::model::{Account, AuditDetail, AuditEvent, AuditKind as Kind, AuditOut
 use crate::request::RequestId;
 use crate::services::Actor;
 
-const USER_AGENT_LENGTH: usize = 256;
+/// How many characters of a `User-Agent` are kept.
+pub const USER_AGENT_LENGTH: usize = 256;
 
 /// The origin of an event.
 #[derive(Clone, Debug, Default)]

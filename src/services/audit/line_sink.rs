@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::group_sync::GroupSync;
 use crate::ids::AccountId;
-use crate::log_file::{LogFile, Reopening};
+use crate::log_file::{LogFile, ReopenError, Reopening};
 use crate::log_line::{LineHead, LogLevel, LogName, LogTime};
 use crate::model::{AuditEvent, AuditKind, AuditOutcome, terminal_json};
 
@@ -91,9 +91,10 @@ impl LineSink {
     }
 
     /// Reopens the file if that was requested.
-    pub(super) fn reopen(&self) {
-        if let Self::File(file, _) = self {
-            lock(file).reopen();
+    pub(super) fn reopen(&self) -> Result<(), ReopenError> {
+        match self {
+            Self::File(file, _) => lock(file).reopen(),
+            Self::StandardOutput(_) | Self::StandardError(_) => Ok(()),
         }
     }
 

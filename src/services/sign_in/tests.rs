@@ -243,7 +243,7 @@ async fn an_attempt_that_is_given_up_stays_counted_and_holds_nobody_up() {
 #[tokio::test]
 async fn a_full_queue_counts_nothing() {
     let world = TestEnv::with_ann(|_| {}).await;
-    let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.place().ok()).collect();
+    let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.try_acquire().ok()).collect();
     for _ in 0..20 {
         let result = world.sign_in(EMAIL, "wrong").await;
         assert!(matches!(result, Err(SignInError::Busy)), "{result:?}");

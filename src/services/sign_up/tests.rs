@@ -355,7 +355,7 @@ async fn an_agreement_is_kept_with_its_version() {
 #[tokio::test]
 async fn a_full_queue_makes_no_account() {
     let world = TestEnv::with(open).await;
-    let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.place().ok()).collect();
+    let places: Vec<_> = std::iter::from_fn(|| world.services.hasher.try_acquire().ok()).collect();
     let result = world.sign_up(form(EMAIL, "ann", PASSWORD)).await;
     assert!(matches!(result, Err(SignUpError::Busy)), "{result:?}");
     drop(places);

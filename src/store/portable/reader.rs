@@ -69,6 +69,10 @@ impl<R: BufRead> RecordReader<R> {
         }
         let record: Record = serde_json::from_slice(&line)
             .map_err(|error| self.wrong(format!("not a record that this version knows: {error}")))?;
+        // What was typed at a sign-in is kept to the letter.
+        if has_nul(&line) && !matches!(record, Record::AuditEvent(_)) {
+            return Err(self.wrong("a text in it has a NUL, which no gateway keeps"));
+        }
         self.tally.pass(&line);
         self.tally.count(&record);
         Ok(Some((self.line, record)))
@@ -136,6 +140,15 @@ impl<R> std::fmt::Debug for RecordReader<R> {
     }
 }
 
+/// Returns whether a string in the JSON has a NUL, which JSON can only escape.
+fn has_nul(line: &[u8]) -> bool {
+    memchr::memmem::find_iter(line, b"\\u0000").any(|at| {
+        // After an odd number of backslashes, this one is itself escaped.
+        let before = line[..at].iter().rev().take_while(|byte| **byte == b'\\');
+        before.count() % 2 == 0
+    })
+}
+
 /// Parses the version before the rest, because a header of another version may have another form.
 fn header_of(line: &[u8]) -> Result<Header, String> {
     #[derive(Deserialize)]
@@ -168,5 +181,25 @@ fn header_of(line: &[u8]) -> Result<Header, String> {
             header.gateway
         )),
         None => Ok(header),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_told_from_what_only_reads_like_one() {
+        for (text, is_nul) in [
+            ("a\0b", true),
+            ("\\\0", true),
+            ("\\u0000", false),
+            ("\\\\u0000", false),
+            ("\\u0000\0", true),
+            ("", false),
+        ] {
+            let line = serde_json::to_vec(&[text]).unwrap();
+            assert_eq!(has_nul(&line), is_nul, "{text:?}");
+        }
     }
 }

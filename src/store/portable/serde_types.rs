@@ -25,7 +25,6 @@ pub(super) struct AccountForm {
     former_usernames: Vec<Username>,
     email: Email,
     email_verified: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pending_email: Option<PendingEmail>,
     name: Option<String>,
     groups: BTreeSet<String>,
@@ -36,7 +35,6 @@ pub(super) struct AccountForm {
     password_changed_at: Timestamp,
     agreements: Vec<Agreement>,
     language: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_sign_in_at: Option<Timestamp>,
 }
 
@@ -79,12 +77,10 @@ pub(super) struct SessionForm {
     digest: TokenDigest,
     account: AccountId,
     method: SignInMethod,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     access_key: Option<AccessKeyId>,
     created_at: Timestamp,
     last_seen_at: Timestamp,
     proved_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     password_changed_at: Option<Timestamp>,
     address: IpAddr,
     user_agent: String,
@@ -100,15 +96,10 @@ pub(super) struct InvitationForm {
     groups: BTreeSet<String>,
     created_at: Timestamp,
     expires_at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     language: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     approves: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     mailed: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     created_by: Option<String>,
 }
 

@@ -115,9 +115,6 @@ impl AccountStore for PostgresStore {
 /// The advisory lock on the guarded group's membership: `vest`, and the second of Vestibule's locks.
 const GUARD: (i32, i32) = (0x7665_7374, 2);
 
-/// Characters of a search term that are stored: an index entry has a limited size.
-const TERM: usize = 256;
-
 async fn create(
     tx: &Transaction<'_>,
     account: &Account,
@@ -225,7 +222,7 @@ async fn insert_all(tx: &Transaction<'_>, accounts: &[Account]) -> Result<(), Op
             grouped.push(*id);
             groups_of.push(group);
         }
-        for term in terms(account) {
+        for term in AccountFilter::terms(account) {
             found.push(*id);
             terms_of.push(term);
         }
@@ -274,7 +271,7 @@ pub(super) async fn insert(client: &impl GenericClient, account: &Account) -> Re
             &version,
             &record,
             &usernames.map(Username::as_str).collect::<Vec<_>>(),
-            &terms(account),
+            &AccountFilter::terms(account),
             &micros(account.last_active_at()),
         ],
     )
@@ -416,7 +413,7 @@ pub(super) async fn replace(tx: &Transaction<'_>, change: &AccountTransition) ->
         let sql = "INSERT INTO username (username, account) VALUES ($1, $2)";
         execute(tx, sql, &[&username.as_str(), &id]).await?;
     }
-    let (old, new) = (terms(before), terms(after));
+    let (old, new) = (AccountFilter::terms(before), AccountFilter::terms(after));
     if old != new {
         let sql = "DELETE FROM account_term WHERE account = $1 AND term <> ALL ($2)";
         execute(tx, sql, &[&id, &new]).await?;
@@ -489,16 +486,6 @@ async fn is_last(
 /// The account's groups as its column has them.
 pub(super) fn groups(account: &Account) -> Vec<&str> {
     account.groups.iter().map(String::as_str).collect()
-}
-
-/// The account's search terms as their rows have them: each once, in order.
-pub(super) fn terms(account: &Account) -> Vec<String> {
-    let mut terms: Vec<String> = AccountFilter::terms(account)
-        .into_iter()
-        .map(|term| term.chars().take(TERM).collect())
-        .collect();
-    terms.dedup();
-    terms
 }
 
 /// Decodes the account of a row that has its id.

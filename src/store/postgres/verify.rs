@@ -6,7 +6,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::accounts::{groups, terms};
+use super::accounts::groups;
 use super::attempts::name_failures;
 use super::error::OperationError;
 use super::export::{digest, username};
@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::store::attempt_counter::set_of;
 use crate::store::record::{Failures, MailQuota, Meta, SpentUntil};
-use crate::store::{AuditSubject, StoreError, Verification};
+use crate::store::{AccountFilter, AuditSubject, StoreError, Verification};
 
 /// A query, the check of each of its rows, and the counter of them, if any.
 type VerifyKind = (
@@ -203,7 +203,7 @@ fn account(row: &Row) -> Result<(), OperationError> {
     )?;
     require(
         name,
-        row.try_get::<_, Vec<String>>("terms")? == terms(&account),
+        row.try_get::<_, Vec<String>>("terms")? == AccountFilter::terms(&account),
         "it is found by others",
     )
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, StoredRecord, of_version, read_version};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::{AccountId, MailId};
 use crate::model::{Account, AccountStatus, Agreement, Decision, PendingEmail, Username};
 use crate::store::StoreError;
@@ -13,27 +13,6 @@ use crate::store::StoreError;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccountV1 {
-    id: AccountId,
-    username: String,
-    former_usernames: Vec<String>,
-    email: String,
-    email_verified: bool,
-    pending_email: Option<PendingEmailV1>,
-    name: Option<String>,
-    groups: BTreeSet<String>,
-    password_hash: String,
-    status: AccountStatusV1,
-    decision: Option<DecisionV1>,
-    created_at: Timestamp,
-    password_changed_at: Timestamp,
-    agreements: Vec<AgreementV1>,
-    language: Option<String>,
-}
-
-/// Adds when its owner last signed in.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AccountV2 {
     id: AccountId,
     username: String,
     former_usernames: Vec<String>,
@@ -86,42 +65,15 @@ struct AgreementV1 {
 
 impl StoredRecord for Account {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        of_version(2, &AccountV2::from(self))
+        version_1(&AccountV1::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
-        match version {
-            1 => AccountV2::from(read_version::<AccountV1>(version, json)?).try_into(),
-            2 => read_version::<AccountV2>(version, json)?.try_into(),
-            _ => Err(RecordError::Version(version)),
-        }
+        only_version_1::<AccountV1>(version, json)?.try_into()
     }
 }
 
-impl From<AccountV1> for AccountV2 {
-    fn from(row: AccountV1) -> Self {
-        Self {
-            id: row.id,
-            username: row.username,
-            former_usernames: row.former_usernames,
-            email: row.email,
-            email_verified: row.email_verified,
-            pending_email: row.pending_email,
-            name: row.name,
-            groups: row.groups,
-            password_hash: row.password_hash,
-            status: row.status,
-            decision: row.decision,
-            created_at: row.created_at,
-            password_changed_at: row.password_changed_at,
-            agreements: row.agreements,
-            language: row.language,
-            last_sign_in_at: None,
-        }
-    }
-}
-
-impl From<&Account> for AccountV2 {
+impl From<&Account> for AccountV1 {
     fn from(account: &Account) -> Self {
         Self {
             id: account.id,
@@ -144,10 +96,10 @@ impl From<&Account> for AccountV2 {
     }
 }
 
-impl TryFrom<AccountV2> for Account {
+impl TryFrom<AccountV1> for Account {
     type Error = RecordError;
 
-    fn try_from(row: AccountV2) -> Result<Self, RecordError> {
+    fn try_from(row: AccountV1) -> Result<Self, RecordError> {
         Ok(Self {
             id: row.id,
             username: username(&row.username)?,
@@ -256,48 +208,28 @@ impl From<AgreementV1> for Agreement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::record::assert_version_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written. If this test fails, rows on disk can no longer be read: add
     /// another version instead.
-    const FROZEN_1: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","former_usernames":["anna"],
+    const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","former_usernames":["anna"],
         "email":"Ann@example.com","email_verified":true,
         "pending_email":{"email":"a@new.example","since":"2026-01-02T03:04:05Z","mail":"01890a5d-ac96-774b-bcce-b302099a8058"},
         "name":null,"groups":["ops"],"password_hash":"$2b$12$x","status":"declined",
         "decision":{"by":"root@example.com","at":"2026-01-02T03:04:05Z","reason":"not one of us"},
         "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
-        "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko"}"#;
-
-    /// A row as version 2 was first written.
-    const FROZEN_2: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","username":"ann","former_usernames":["anna"],
-        "email":"Ann@example.com","email_verified":true,"pending_email":null,
-        "name":null,"groups":["ops"],"password_hash":"$2b$12$x","status":"active","decision":null,
-        "created_at":"2026-01-02T03:04:05.000000006Z","password_changed_at":"2026-01-02T03:04:05Z",
-        "agreements":[],"language":"ko","last_sign_in_at":"2026-02-03T04:05:06.000000007Z"}"#;
+        "agreements":[{"version":"1","at":"2026-01-02T03:04:05Z"}],"language":"ko",
+        "last_sign_in_at":"2026-02-03T04:05:06.000000007Z"}"#;
 
     #[test]
-    fn version_2_is_read_and_written_as_ever() {
-        assert_version_stays::<Account>(2, FROZEN_2);
-    }
-
-    #[test]
-    fn version_1_is_read_as_an_account_whose_last_sign_in_is_not_known() {
-        let account = Account::decode(1, FROZEN_1.as_bytes()).unwrap();
-        assert_eq!(account.last_sign_in_at, None);
-        let expected = FROZEN_1.replace(r#""language":"ko""#, r#""language":"ko","last_sign_in_at":null"#);
-        assert_version_stays::<Account>(2, &expected);
-        let written = account.encode().unwrap();
-        let written: serde_json::Value = serde_json::from_slice(&written[1..]).unwrap();
-        assert_eq!(
-            written,
-            serde_json::from_str::<serde_json::Value>(&expected).unwrap()
-        );
+    fn version_1_is_read_and_written_as_ever() {
+        assert_version_1_stays::<Account>(FROZEN);
     }
 
     #[test]
     fn a_version_that_is_not_known_is_refused() {
-        for version in [0, 3, 4, 255] {
-            let refused = Account::decode(version, FROZEN_2.as_bytes());
+        for version in [0, 2, 3, 255] {
+            let refused = Account::decode(version, FROZEN.as_bytes());
             assert_eq!(
                 refused.unwrap_err().to_string(),
                 format!("its version {version} is not known")

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{RecordError, StoredRecord, of_version, read_version};
+use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::InvitationId;
 use crate::model::{Invitation, InvitationKind, TokenDigest};
 use crate::store::StoreError;
@@ -13,19 +13,6 @@ use crate::store::StoreError;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InvitationV1 {
-    id: InvitationId,
-    digest: TokenDigest,
-    kind: InvitationKindV1,
-    email: Option<String>,
-    groups: BTreeSet<String>,
-    created_at: Timestamp,
-    expires_at: Timestamp,
-}
-
-/// Adds what its account is called, the language of its mail, whether it approves and was mailed, and who made it.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InvitationV2 {
     id: InvitationId,
     digest: TokenDigest,
     kind: InvitationKindV1,
@@ -49,38 +36,15 @@ enum InvitationKindV1 {
 
 impl StoredRecord for Invitation {
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        of_version(2, &InvitationV2::from(self))
+        version_1(&InvitationV1::from(self))
     }
 
     fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
-        match version {
-            1 => InvitationV2::from(read_version::<InvitationV1>(version, json)?).try_into(),
-            2 => read_version::<InvitationV2>(version, json)?.try_into(),
-            _ => Err(RecordError::Version(version)),
-        }
+        only_version_1::<InvitationV1>(version, json)?.try_into()
     }
 }
 
-impl From<InvitationV1> for InvitationV2 {
-    fn from(row: InvitationV1) -> Self {
-        Self {
-            id: row.id,
-            digest: row.digest,
-            kind: row.kind,
-            email: row.email,
-            groups: row.groups,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            name: None,
-            language: None,
-            approves: false,
-            mailed: false,
-            created_by: None,
-        }
-    }
-}
-
-impl From<&Invitation> for InvitationV2 {
+impl From<&Invitation> for InvitationV1 {
     fn from(invitation: &Invitation) -> Self {
         Self {
             id: invitation.id,
@@ -99,10 +63,10 @@ impl From<&Invitation> for InvitationV2 {
     }
 }
 
-impl TryFrom<InvitationV2> for Invitation {
+impl TryFrom<InvitationV1> for Invitation {
     type Error = RecordError;
 
-    fn try_from(row: InvitationV2) -> Result<Self, RecordError> {
+    fn try_from(row: InvitationV1) -> Result<Self, RecordError> {
         let email = row.email.map(|email| email.parse()).transpose();
         Ok(Self {
             id: row.id,
@@ -142,31 +106,17 @@ impl From<InvitationKindV1> for InvitationKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::record::assert_version_stays;
+    use crate::store::record::assert_version_1_stays;
 
     /// A row as version 1 was first written; see `account.rs`.
-    const FROZEN_1: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
+    const FROZEN: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
         "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","kind":"first-administrator",
         "email":"Ann@example.com","groups":["gateway-admin"],"created_at":"2026-01-02T03:04:05Z",
-        "expires_at":"2026-01-02T04:04:05Z"}"#;
-
-    /// A row as version 2 was first written.
-    const FROZEN_2: &str = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057",
-        "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","kind":"signup",
-        "email":"Ann@example.com","groups":["ops"],"created_at":"2026-01-02T03:04:05Z",
         "expires_at":"2026-01-02T04:04:05Z","name":"Ann","language":"ko","approves":true,"mailed":true,
         "created_by":"root@example.com"}"#;
 
     #[test]
-    fn version_2_is_read_and_written_as_ever() {
-        assert_version_stays::<Invitation>(2, FROZEN_2);
-    }
-
-    #[test]
-    fn version_1_is_read_as_an_invitation_that_approves_nothing() {
-        let invitation = Invitation::decode(1, FROZEN_1.as_bytes()).unwrap();
-        assert_eq!(invitation.email.as_ref().unwrap().as_str(), "Ann@example.com");
-        assert!(!invitation.approves && !invitation.mailed && invitation.name.is_none());
-        assert!(Invitation::decode(3, FROZEN_2.as_bytes()).is_err());
+    fn version_1_is_read_and_written_as_ever() {
+        assert_version_1_stays::<Invitation>(FROZEN);
     }
 }

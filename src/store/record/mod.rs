@@ -49,12 +49,7 @@ pub(in crate::store) enum RecordError {
 
 /// Encodes a row of version 1.
 pub(in crate::store) fn version_1<T: Serialize>(record: &T) -> Result<Vec<u8>, StoreError> {
-    of_version(1, record)
-}
-
-/// A record of a version: its number in a byte, then JSON.
-fn of_version<T: Serialize>(version: u8, record: &T) -> Result<Vec<u8>, StoreError> {
-    let mut value = vec![version];
+    let mut value = vec![1];
     serde_json::to_writer(&mut value, record)
         .map_err(|error| StoreError::Unavailable(format!("a record cannot be written: {error}")))?;
     Ok(value)
@@ -68,11 +63,6 @@ pub(in crate::store) fn only_version_1<T: DeserializeOwned>(
     if version != 1 {
         return Err(RecordError::Version(version));
     }
-    read_version(version, json)
-}
-
-/// Reads a record of a version that is known.
-fn read_version<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, RecordError> {
     serde_json::from_slice(json).map_err(|error| RecordError::Json {
         version,
         column: error.column(),
@@ -82,15 +72,9 @@ fn read_version<T: DeserializeOwned>(version: u8, json: &[u8]) -> Result<T, Reco
 /// Asserts that a row of version 1 decodes and encodes to its frozen JSON.
 #[cfg(test)]
 fn assert_version_1_stays<T: StoredRecord>(frozen: &str) {
-    assert_version_stays::<T>(1, frozen);
-}
-
-/// A row as the newest version first wrote it is read, and written again to the letter.
-#[cfg(test)]
-fn assert_version_stays<T: StoredRecord>(newest: u8, frozen: &str) {
-    let written = T::decode(newest, frozen.as_bytes()).unwrap().encode().unwrap();
+    let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
     let (version, json) = written.split_first().unwrap();
-    assert_eq!(*version, newest);
+    assert_eq!(*version, 1);
     let written: serde_json::Value = serde_json::from_slice(json).unwrap();
     let frozen: serde_json::Value = serde_json::from_str(frozen).unwrap();
     assert_eq!(written, frozen);

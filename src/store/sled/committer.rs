@@ -67,11 +67,26 @@ impl Committer {
         T: Send + 'static,
         F: FnOnce(&mut WriteBatch<'_>) -> Result<T, StoreError> + Send + 'static,
     {
+        self.run_then(operation, |_| ()).await
+    }
+
+    /// Like [`Self::run`]. `settle` runs on the committer's thread once the changes are durable, before any later
+    /// operation; never if the operation fails or cannot be written.
+    pub(super) async fn run_then<T, F, S>(&self, operation: F, settle: S) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteBatch<'_>) -> Result<T, StoreError> + Send + 'static,
+        S: FnOnce(&T) + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let job: WriteJob = Box::new(move |group| {
             let outcome = group.and_then(|group| group.run(operation));
             Box::new(move |written| {
-                let _ = answer.send(written.and(outcome));
+                let outcome = written.and(outcome);
+                if let Ok(done) = &outcome {
+                    settle(done);
+                }
+                let _ = answer.send(outcome);
             })
         });
         self.enqueue(job)?;

@@ -21,7 +21,7 @@ impl PortableStore for SledStore {
     async fn export(&self) -> Result<Box<dyn Export>, StoreError> {
         let engine = self.open.engine.clone();
         // Runs between two commits: the snapshot has all that was acknowledged, and all in it is durable.
-        let snapshot = self.change(move |_| Ok(engine.snapshot())).await?;
+        let snapshot = self.open.committer.run(move |_| Ok(engine.snapshot())).await?;
         Ok(Box::new(SledExport {
             engine: self.open.engine.clone(),
             snapshot: Some(snapshot),

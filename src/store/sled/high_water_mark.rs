@@ -80,10 +80,16 @@ impl HighWaterMark {
         self.0.last().copied()
     }
 
-    /// Returns the time of the last mark up to `position`, or of the oldest mark if there is none.
+    /// Returns the time of the last mark up to `position`; `None` if there is none: what lies there may be older than
+    /// all marks.
     pub(super) fn time_before(&self, position: u64) -> Option<Timestamp> {
         let passed = self.0.iter().take_while(|(mark, _)| *mark <= position);
-        passed.last().or(self.0.first()).map(|(_, time)| *time)
+        passed.last().map(|(_, time)| *time)
+    }
+
+    /// Drops marks beyond the end of the log: the engine cut off what they were of.
+    fn cut(&mut self, end: u64) {
+        self.0.retain(|(mark, _)| *mark <= end);
     }
 
     fn push(&mut self, position: u64, now: Timestamp) {
@@ -136,7 +142,8 @@ struct MarkFollower {
 }
 
 impl MarkWriter {
-    /// Starts the thread with the log as the engine has just opened it. Replaces an earlier mark.
+    /// Starts the thread with the log as the engine has just opened it. The marks of earlier runs date what was written
+    /// in them; if they are lost, the marks begin anew.
     pub(super) fn start(folder: &Path, clock: Clock) -> io::Result<Self> {
         let log = EngineLog::open(folder)?.ok_or(io::ErrorKind::NotFound)?;
         let follower = MarkFollower {
@@ -144,7 +151,7 @@ impl MarkWriter {
             folder: folder.to_owned(),
             log,
             clock,
-            mark: HighWaterMark::default(),
+            mark: HighWaterMark::read(folder).ok().flatten().unwrap_or_default(),
             has_failed: false,
         };
         let progress = Arc::new(MarkProgress::default());
@@ -226,6 +233,7 @@ impl MarkFollower {
         // What was read may not be durable yet.
         self.log.sync()?;
         self.position = end;
+        self.mark.cut(end);
         self.mark.push(end, self.clock.now());
         write_durably(&self.folder, FILE, &self.mark.text()?)?;
         if !self.folder.join(BEGUN).exists() {
@@ -254,6 +262,7 @@ pub(super) fn write_durably(folder: &Path, name: &str, text: &[u8]) -> io::Resul
 
 #[cfg(test)]
 mod tests {
+    use super::super::engine::Engine;
     use super::*;
 
     #[test]
@@ -277,7 +286,38 @@ mod tests {
                 "{age}: {early}"
             );
         }
-        assert_eq!(HighWaterMark(vec![(9, start)]).time_before(3), Some(start));
+        assert_eq!(HighWaterMark(vec![(9, start)]).time_before(3), None);
+    }
+
+    #[test]
+    fn a_place_of_an_earlier_run_is_dated_by_the_marks_of_that_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let first: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let second = first + Duration::from_hours(9);
+        let engine = Engine::new(folder.path());
+        engine.open().unwrap();
+        let change = |n: u8| {
+            engine
+                .commit(&[(vec![n; 9], Some(vec![n].into()))].into())
+                .unwrap()
+        };
+        for (n, time) in [(1, first), (2, second)] {
+            change(n);
+            let (clock, _) = Clock::manual(time);
+            drop(MarkWriter::start(folder.path(), clock).unwrap());
+        }
+        let mark = HighWaterMark::read(folder.path()).unwrap().unwrap();
+        let times: Vec<Timestamp> = mark.0.iter().map(|(_, time)| *time).collect();
+        assert_eq!(times, [first, second]);
+        let (end_of_first, end) = (mark.0[0].0, mark.0[1].0);
+        assert!(end_of_first < end, "{end_of_first} {end}");
+        assert_eq!(mark.time_before(end - 1), Some(first));
+        assert_eq!(mark.time_before(end_of_first - 1), None);
+
+        // The engine cut the log off.
+        let mut cut = mark;
+        cut.cut(end - 1);
+        assert_eq!(cut.newest(), Some((end_of_first, first)));
     }
 
     #[test]

@@ -21,12 +21,18 @@ impl SledStore {
             invitations::remove_these,
         )
         .await?;
-        let signatures = self.open.signatures.clone();
-        self.change_each(
-            move |engine| signatures::expired(engine, now),
-            move |batch, ends| signatures.forget(batch, ends),
-        )
-        .await?;
+        for ends in self
+            .read_all(move |engine| signatures::expired(engine, now))
+            .await?
+            .chunks(PIECE)
+        {
+            let (ends, signatures) = (ends.to_vec(), self.open.signatures.clone());
+            let forgotten = self.open.committer.run_then(
+                move |batch| signatures::forget(batch, &ends),
+                move |forgotten| signatures.make_room(*forgotten),
+            );
+            forgotten.await?;
+        }
         self.change_each(
             move |engine| tokens::those(engine, |token| token.expires_at <= now),
             tokens::remove_these,

@@ -72,7 +72,7 @@ impl ReservedSpace {
     }
 
     fn path(folder: &Path) -> PathBuf {
-        folder.join("ballast")
+        folder.join("reserved-space")
     }
 
     /// The bytes that this process may still write.
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_ballast_is_none() {
+    fn half_a_file_is_none() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(ReservedSpace::path(folder.path()), [0; 100]).unwrap();
         let mut reserved_space = ReservedSpace::find(folder.path());

@@ -34,7 +34,10 @@ impl SignatureStore for SledStore {
         let signatures = self.open.signatures.clone();
         self.open
             .committer
-            .run(move |group| signatures.release(group, &digest))
+            .run_then(
+                move |group| release(group, &digest),
+                move |was_spent| signatures.make_room(usize::from(*was_spent)),
+            )
             .await
     }
 }
@@ -84,33 +87,32 @@ impl Signatures {
         Ok(SpendSignature::Spent)
     }
 
-    /// Releases a signature. Returns whether it was spent.
-    pub(super) fn release(
-        &self,
-        batch: &mut WriteBatch<'_>,
-        digest: &SignatureDigest,
-    ) -> Result<bool, StoreError> {
-        let key = key::signature(digest);
-        let Some(SpentUntil(until)) = batch.read(&key)? else {
-            return Ok(false);
-        };
-        batch.remove(key);
-        batch.remove(key::signature_end(until, digest));
-        // No race: operations run on the committer's thread alone.
+    /// Counts so many signatures less, once their removal is durable: a removal that failed made no room.
+    pub(super) fn make_room(&self, removed: usize) {
+        // No race: this runs on the committer's thread alone, as claims do.
         let count = self.count.load(Ordering::Relaxed);
-        self.count.store(count.saturating_sub(1), Ordering::Relaxed);
-        Ok(true)
+        self.count.store(count.saturating_sub(removed), Ordering::Relaxed);
     }
+}
 
-    /// Forgets the signatures of these index rows, found by [`expired`].
-    pub(super) fn forget(&self, batch: &mut WriteBatch<'_>, ends: &[IVec]) -> Result<(), StoreError> {
-        for end in ends {
-            if let Some(digest) = key::trailing_signature(end) {
-                self.release(batch, &digest)?;
-            }
-        }
-        Ok(())
+/// Releases a signature. Returns whether it was spent.
+fn release(batch: &mut WriteBatch<'_>, digest: &SignatureDigest) -> Result<bool, StoreError> {
+    let key = key::signature(digest);
+    let Some(SpentUntil(until)) = batch.read(&key)? else {
+        return Ok(false);
+    };
+    batch.remove(key);
+    batch.remove(key::signature_end(until, digest));
+    Ok(true)
+}
+
+/// Forgets the signatures of these index rows, found by [`expired`]. Returns how many there were.
+pub(super) fn forget(batch: &mut WriteBatch<'_>, ends: &[IVec]) -> Result<usize, StoreError> {
+    let mut forgotten = 0;
+    for digest in ends.iter().filter_map(|end| key::trailing_signature(end)) {
+        forgotten += usize::from(release(batch, &digest)?);
     }
+    Ok(forgotten)
 }
 
 /// Inserts a new signature and its index row.
@@ -162,9 +164,15 @@ mod tests {
         assert_eq!(spend(&mut batch, 1), SpendSignature::SpentBefore);
         assert_eq!(spend(&mut batch, 2), SpendSignature::Spent);
         assert_eq!(spend(&mut batch, 3), SpendSignature::Full);
-        let back = batch.run(|group| signatures.release(group, &digest(1)));
+        let back = batch.run(|group| release(group, &digest(1)));
         assert!(back.unwrap());
         assert_eq!(spend(&mut batch, 2), SpendSignature::SpentBefore);
+        assert_eq!(
+            spend(&mut batch, 3),
+            SpendSignature::Full,
+            "its removal may yet fail"
+        );
+        signatures.make_room(1);
         assert_eq!(spend(&mut batch, 3), SpendSignature::Spent);
         assert_eq!(spend(&mut batch, 1), SpendSignature::Full);
     }

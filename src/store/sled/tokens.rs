@@ -93,7 +93,9 @@ fn consume(
     let Some(token) = batch.read::<EmailToken>(&key::token(&digest))? else {
         return Ok(ConsumeToken::Void);
     };
-    let account: Account = batch.indexed(&key::token(&digest), &key::account(token.account))?;
+    let Some(account) = batch.read::<Account>(&key::account(token.account))? else {
+        return Ok(ConsumeToken::Void);
+    };
     let sets_password = effect.sets_password();
     let Some(change) = AccountTransition::by_token(&token, effect, account, now) else {
         return Ok(ConsumeToken::Void);
@@ -142,4 +144,30 @@ pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) 
 fn remove(batch: &mut WriteBatch<'_>, token: &EmailToken) {
     batch.remove(key::token(&token.digest));
     batch.remove(key::token_of(token.account, token.purpose));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn a_token_whose_account_is_gone_is_void() {
+        let db = ::sled::Config::new().temporary(true).open().unwrap();
+        let mut batch = WriteBatch::new(&db);
+        let (now, random) = (Timestamp::UNIX_EPOCH, Random::system());
+        let token = EmailToken {
+            digest: TokenDigest::of("token"),
+            purpose: Purpose::VerifyEmail,
+            account: AccountId::new(now, &random),
+            email: "ann@example.com".parse().unwrap(),
+            mail: None,
+            expires_at: now + std::time::Duration::from_hours(1),
+        };
+        let consumed = batch.run(|batch| {
+            batch.put(key::token(&token.digest), &token)?;
+            consume(batch, token.digest, TokenEffect::VerifyEmail, &[], now)
+        });
+        assert_eq!(consumed.unwrap(), ConsumeToken::Void);
+    }
 }

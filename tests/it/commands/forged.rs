@@ -6,7 +6,9 @@ use std::fs;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::lists::sign_in;
 use super::{HASH, add, site};
+use crate::harness::Program;
 
 /// Joins the lines into a file with a valid checksum.
 fn sealed(lines: &[Value]) -> String {
@@ -20,12 +22,15 @@ fn sealed(lines: &[Value]) -> String {
     format!("{body}{end}\n")
 }
 
-#[test]
-fn an_import_takes_no_record_that_no_gateway_keeps() {
+#[tokio::test]
+async fn an_import_takes_no_record_that_no_gateway_keeps() {
     let from = site();
     add(&from, "ann@example.com", &["--group", "ops"]);
     from.ask(&["key", "create", "ann@example.com"]);
-    from.ask(&["invite", "create"]);
+    let (gateway, _) = Program::start(&from);
+    sign_in(&gateway, &from, "ann@example.com").await;
+    gateway.stop();
+    from.ask(&["invite", "create", "--email", "bob@example.com", "--send"]);
     from.ask(&["store", "export", "--output", "all.jsonl"]);
     let file = fs::read_to_string(from.path("all.jsonl")).unwrap();
     let lines: Vec<Value> = file
@@ -34,6 +39,8 @@ fn an_import_takes_no_record_that_no_gateway_keeps() {
         .collect();
     let groups: Vec<String> = (0..100_000).map(|n| format!("g{n}")).collect();
     let far = json!("2999-01-01T00:00:00Z");
+    let long = json!("x".repeat(257));
+    let nul = json!("a\u{0}b");
     for (kind, field, value, says) in [
         ("account", "password_hash", json!(""), "bcrypt"),
         ("account", "password_hash", json!("x".repeat(1 << 20)), "bcrypt"),
@@ -56,6 +63,28 @@ fn an_import_takes_no_record_that_no_gateway_keeps() {
             "bcrypt",
         ),
         ("account", "language", json!("../ko"), "language"),
+        ("account", "last_sign_in_at", far.clone(), "still to come"),
+        ("account", "name", nul.clone(), "NUL"),
+        ("access-key", "name", nul.clone(), "NUL"),
+        (
+            "access-key",
+            "last_use",
+            json!({ "at": "2026-01-01T00:00:00Z", "address": null, "client": long }),
+            "more than 256 characters",
+        ),
+        ("session", "user_agent", long.clone(), "more than 256 characters"),
+        ("session", "user_agent", nul.clone(), "NUL"),
+        ("audit-event", "user_agent", long, "more than 256 characters"),
+        (
+            "invitation",
+            "expires_at",
+            json!("9999-12-30T00:00:00Z"),
+            "ten years",
+        ),
+        ("invitation", "language", json!("../../x"), "language"),
+        ("invitation", "name", json!(" Bob"), "blanks"),
+        ("mail", "mail/language", json!("../../x"), "language"),
+        ("invitation", "created_by", nul, "NUL"),
         ("account", "username", json!("root"), "reserved"),
         ("account", "username", json!("ad.min"), "reserved"),
         (
@@ -74,7 +103,7 @@ fn an_import_takes_no_record_that_no_gateway_keeps() {
         let to = site();
         let mut lines = lines.clone();
         let at = lines.iter().position(|line| line.get(kind).is_some()).unwrap();
-        lines[at][kind][field] = value;
+        *lines[at].pointer_mut(&format!("/{kind}/{field}")).unwrap() = value;
         fs::write(to.path("forged.jsonl"), sealed(&lines)).unwrap();
         fs::create_dir(to.path("certs")).unwrap();
         fs::copy(from.path("certs/master.key"), to.path("certs/master.key")).unwrap();
@@ -85,6 +114,49 @@ fn an_import_takes_no_record_that_no_gateway_keeps() {
             "{kind} {field}: {error}"
         );
     }
+}
+
+#[test]
+fn an_import_takes_no_more_access_keys_an_account_than_the_gateway_allows() {
+    let from = site();
+    add(&from, "ann@example.com", &[]);
+    for _ in 0..3 {
+        from.ask(&["key", "create", "ann@example.com"]);
+    }
+    from.ask(&["store", "export", "--output", "all.jsonl"]);
+    let import = |most: usize| {
+        let to = site();
+        let text = fs::read_to_string(to.path("vestibule.toml")).unwrap();
+        to.configure(&format!("login.access_keys = {most}\n{text}"));
+        fs::create_dir(to.path("certs")).unwrap();
+        fs::copy(from.path("certs/master.key"), to.path("certs/master.key")).unwrap();
+        fs::copy(from.path("all.jsonl"), to.path("all.jsonl")).unwrap();
+        to.run(&["store", "import", "all.jsonl", "--json"])
+    };
+    let error = import(2).error(1);
+    assert!(
+        error.contains("access-key") && error.contains("login.access_keys"),
+        "{error}"
+    );
+    import(3).document(0);
+}
+
+#[test]
+fn an_invitation_is_in_a_language_that_is_one() {
+    let site = site();
+    let arguments = [
+        "invite",
+        "create",
+        "--email",
+        "bob@example.com",
+        "--send",
+        "--lang",
+        "../../x",
+        "--json",
+    ];
+    let error = site.run(&arguments).error(1);
+    assert!(error.contains("language"), "{error}");
+    assert_eq!(site.list(&["invite", "list"]), json!([]));
 }
 
 #[test]

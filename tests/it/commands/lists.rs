@@ -115,7 +115,7 @@ async fn a_lock_is_listed_until_it_is_lifted() {
     program.stop();
 }
 
-async fn sign_in(program: &Program, site: &Site, login: &str) {
+pub(super) async fn sign_in(program: &Program, site: &Site, login: &str) {
     let fields = json!({ "login": login, "password": super::PASSWORD });
     let form = program
         .client(site)

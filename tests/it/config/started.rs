@@ -1,6 +1,7 @@
 //! A gateway starts with what `check` accepts, and does not with what it refuses.
 
 use std::fs::{self, Permissions};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
@@ -197,6 +198,62 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             assert!(refused.contains(file), "the file is named: {refused}");
         }
     }
+}
+
+#[test]
+fn an_address_of_another_machine_is_refused_and_a_port_that_is_taken_is_not() {
+    for (listen, key, address, said) in [
+        (
+            "https = [\"127.0.0.1:0\", \"192.0.2.7:0\"]",
+            "https[1]",
+            "192.0.2.7:0",
+            "",
+        ),
+        (
+            "https = [\"[fe80::1]:0\"]",
+            "https[0]",
+            "[fe80::1]:0",
+            "as in \"[fe80::1%2]:0\"",
+        ),
+        (
+            "https = [\"127.0.0.1:0\"]\nhttp = [\"[2001:db8::7]:0\"]",
+            "http[0]",
+            "[2001:db8::7]:0",
+            "",
+        ),
+        (
+            "https = [\"127.0.0.1:0\"]\ntrusted_proxies = [\"127.0.0.1/32\"]\nplain = [\"192.0.2.7:0\"]",
+            "plain[0]",
+            "192.0.2.7:0",
+            "",
+        ),
+        (
+            "https = [\"127.0.0.1:0\"]\nops = \"192.0.2.7:0\"",
+            "ops",
+            "192.0.2.7:0",
+            "",
+        ),
+    ] {
+        let ops = if key == "ops" { "" } else { "ops = \"\"" };
+        let site = Site::new(&format!(
+            "public_url = \"https://localhost:8443\"\n[listen]\n{listen}\n{ops}\n[[route]]\nupstream = \"demo:\"\n"
+        ));
+        let report = check(&site);
+        let errors = report["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{listen}: {report}");
+        assert_eq!(errors[0]["key"], format!("listen.{key}"), "{report}");
+        let message = errors[0]["message"].as_str().unwrap();
+        assert!(message.contains(address) && message.contains(said), "{report}");
+        let refused = refusal(&site);
+        assert!(refused.contains(address), "{refused}");
+    }
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let site = Site::new(&format!(
+        "public_url = \"https://localhost:8443\"\n[listen]\nhttps = [\"{address}\"]\nops = \"\"\n[[route]]\nupstream = \"demo:\"\n"
+    ));
+    assert_eq!(check(&site)["errors"], serde_json::json!([]));
 }
 
 #[test]

@@ -114,6 +114,7 @@ macro_rules! conformance {
             }
             admin_queries {
                 an_account_is_found_by_the_beginning_of_what_it_is_called
+                an_account_is_found_by_all_of_a_long_name
                 what_an_account_is_found_by_follows_it
                 filters_are_combined_and_pages_are_whole
                 accounts_are_found_whose_owners_have_not_signed_in_for_long
@@ -171,7 +172,7 @@ macro_rules! conformance {
             }
             preconditions {
                 s76_a_change_is_made_while_its_precondition_holds
-                s76_upkeep_asks_for_no_precondition
+                s76_reads_and_upkeep_ask_for_no_precondition
                 s76_whoever_was_disabled_or_deleted_changes_nothing
                 s76_whoever_was_signed_out_changes_nothing
                 s76_whoever_left_the_group_changes_nothing

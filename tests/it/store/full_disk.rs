@@ -81,7 +81,7 @@ async fn on_the_small_disk() {
     };
     let path = disk.join("store");
     let store = SledStore::open(&path, Clock::system()).unwrap();
-    assert!(path.join("ballast").exists());
+    assert!(path.join("reserved-space").exists());
     let ann = account("ann", &Random::seeded(1));
     store.create_account(ann.clone(), None, noon()).await.unwrap();
 
@@ -102,7 +102,7 @@ async fn on_the_small_disk() {
         "reads go on"
     );
     assert!(
-        !path.join("ballast").exists(),
+        !path.join("reserved-space").exists(),
         "it made room for the engine to open"
     );
     fill(&disk);
@@ -115,7 +115,7 @@ async fn on_the_small_disk() {
     for n in 0..counted {
         assert_eq!(fail(&store, n).await.unwrap(), AttemptOutcome::Counted(2), "{n}");
     }
-    assert!(path.join("ballast").exists());
+    assert!(path.join("reserved-space").exists());
 
     // A start on a full disk.
     store.close();

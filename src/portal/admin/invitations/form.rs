@@ -11,7 +11,7 @@ use crate::portal::form_errors::{ErrorSummary, Errors};
 use crate::portal::forms::Fields;
 use crate::portal::request_context::RequestContext;
 use crate::request::parse_decimal;
-use crate::services::{Accounts, Invitees, NewInvitations};
+use crate::services::{Accounts, Invitees, LONGEST_INVITATION, NewInvitations};
 
 /// The most invitations of one form.
 const MOST: u16 = 100;
@@ -85,7 +85,8 @@ pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvita
         BTreeSet::new()
     });
     let days = parse_decimal::<u64>(&or(typed("days"), "7"));
-    let days = days.filter(|days| (1..=3660).contains(days));
+    let most = LONGEST_INVITATION.as_secs() / (24 * 60 * 60);
+    let days = days.filter(|days| (1..=most).contains(days));
     if days.is_none() {
         refuse("days", "admin.days-refused");
     }

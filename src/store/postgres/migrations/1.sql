@@ -21,6 +21,8 @@ CREATE TABLE account (
     email text COLLATE "C" NOT NULL UNIQUE,
     status text NOT NULL,
     groups text[] NOT NULL,
+    -- When its owner last signed in, or the account was made if they never did. No index has it, so that a sign-in writes none.
+    last_active_at bigint NOT NULL,
     version smallint NOT NULL,
     record json NOT NULL
 );

@@ -85,6 +85,22 @@ pub(crate) async fn an_account_is_found_by_the_beginning_of_what_it_is_called<H:
     assert_sound(&store).await;
 }
 
+pub(crate) async fn an_account_is_found_by_all_of_a_long_name<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let name = "Ann ".to_owned() + &"é".repeat(300);
+    let ann = Account {
+        name: Some(name.clone()),
+        ..account("ann", harness.random())
+    };
+    keep(&store, &[ann]).await;
+    for typed in [&name[..], &name[4..], &name[..name.len() - 2]] {
+        assert_eq!(found(&store, text(typed), 1).await, ["ann"], "{typed}");
+    }
+    assert!(found(&store, text(&"é".repeat(2)), 1).await == ["ann"]);
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
     let harness = H::new();
     let store = harness.store();

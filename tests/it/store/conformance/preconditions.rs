@@ -173,8 +173,9 @@ pub(crate) async fn s76_a_change_is_made_while_its_precondition_holds<H: Harness
     assert_sound(&scene.store()).await;
 }
 
-/// Maintenance has no precondition: claiming signatures, and purging what has expired.
-pub(crate) async fn s76_upkeep_asks_for_no_precondition<H: Harness>() {
+/// Reads have no precondition, an export among them, nor has maintenance: claiming signatures, and purging what has
+/// expired.
+pub(crate) async fn s76_reads_and_upkeep_ask_for_no_precondition<H: Harness>() {
     let scene = Scene::<H>::new().await;
     let ended = scene.store().end_sessions(SessionsToEnd::All).await;
     assert_eq!(ended.unwrap(), 2);
@@ -193,6 +194,8 @@ pub(crate) async fn s76_upkeep_asks_for_no_precondition<H: Harness>() {
     scene.store().create_invitation(invited.clone()).await.unwrap();
     store.sweep(invited.expires_at, noon()).await.unwrap();
     assert_eq!(store.invitations().await.unwrap().sound, []);
+    let mut export = store.export().await.unwrap();
+    assert!(!export.next().await.unwrap().is_empty());
 }
 
 pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harness>() {
