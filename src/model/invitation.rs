@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Email, TokenDigest};
-use crate::ids::InvitationId;
+use crate::ids::{AccountId, InvitationId};
 
 /// Permission to create one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Invitation {
     pub mailed: bool,
     /// Its creator, by the name in the audit log.
     pub created_by: Option<String>,
+    /// The administrator's account that created it. The invitation is valid as long as they are one.
+    pub maker: Option<AccountId>,
 }
 
 impl Invitation {
@@ -59,6 +61,7 @@ impl Invitation {
             approves: false,
             mailed: false,
             created_by: None,
+            maker: None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::ActiveSession;
+use crate::ids::AccountId;
 use crate::store::{Precondition, Store};
 
 /// The longest reason, in characters.
@@ -89,6 +90,12 @@ impl Actor {
         }
     }
 
+    /// Returns the administrator's account; `None` for the operator and for owners.
+    pub(super) fn administrator_account(&self) -> Option<AccountId> {
+        let precondition = self.precondition.as_ref()?;
+        precondition.group.as_ref().map(|_| precondition.account)
+    }
+
     /// The reason.
     pub fn reason(&self) -> Option<&str> {
         self.reason.as_deref()
@@ -96,10 +103,20 @@ impl Actor {
 }
 
 impl Precondition {
+    /// The right of an administrator who acted earlier, and whose session may have ended since.
+    pub(super) fn of_administrator(account: AccountId, group: &str) -> Self {
+        Self {
+            account,
+            session: None,
+            password_changed_at: None,
+            group: Some(group.to_owned()),
+        }
+    }
+
     fn of(session: &ActiveSession, password_changed_at: Option<Timestamp>) -> Self {
         Self {
             account: session.account(),
-            session: session.digest(),
+            session: Some(session.digest()),
             password_changed_at,
             group: None,
         }

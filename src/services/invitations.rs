@@ -14,8 +14,10 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ids::InvitationId;
-use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken};
+use crate::ids::{AccountId, InvitationId};
+use crate::model::{
+    AccountStatus, AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken,
+};
 use crate::random::Random;
 use crate::route::Page;
 use crate::store::{LoadedRows, Store, StoreError};
@@ -337,6 +339,7 @@ impl Invitations {
         let invitation = Invitation {
             groups,
             created_by: by.name().map(str::to_owned),
+            maker: by.administrator_account(),
             ..Invitation::new(id, token.digest(), kind, now, expires_at)
         };
         let base = self.public_url.as_str().trim_end_matches('/');
@@ -375,14 +378,39 @@ impl Invitations {
         {
             invitations.retain(|invitation| !is_first(invitation));
         }
+        let makers: BTreeSet<AccountId> = invitations
+            .iter()
+            .filter_map(|invitation| invitation.maker)
+            .collect();
+        for maker in makers {
+            if !self.is_administrator(maker).await? {
+                invitations.retain(|invitation| invitation.maker != Some(maker));
+            }
+        }
         Ok(loaded)
     }
 
     /// Returns whether an invitation is void before it expires: a first administrator's, once there is an
-    /// administrator.
+    /// administrator, and one whose maker is none any more.
     pub async fn is_spent(&self, invitation: &Invitation) -> Result<bool, StoreError> {
+        if let Some(maker) = invitation.maker
+            && !self.is_administrator(maker).await?
+        {
+            return Ok(true);
+        }
         Ok(invitation.kind == InvitationKind::FirstAdministrator
             && self.store.group_has_active_members(&self.administrators).await?)
+    }
+
+    /// Returns whether an account may administer; one that cannot be read may not.
+    async fn is_administrator(&self, account: AccountId) -> Result<bool, StoreError> {
+        match self.store.account(account).await {
+            Ok(account) => Ok(account.is_some_and(|account| {
+                account.status == AccountStatus::Active && account.is_in(&self.administrators)
+            })),
+            Err(StoreError::Corrupt(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Revokes an invitation and returns whether it existed.

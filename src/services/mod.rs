@@ -378,6 +378,7 @@ impl Services {
                 random,
                 metrics: metrics.clone(),
                 config: config.signup.clone(),
+                administrators: config.admin.group.clone(),
             }),
             mailer,
             sessions,

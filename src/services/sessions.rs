@@ -370,7 +370,7 @@ impl Sessions {
         let Some(precondition) = actor.precondition() else {
             return true;
         };
-        let session = self.peek(&precondition.session);
+        let session = precondition.session.and_then(|digest| self.peek(&digest));
         session.is_some_and(|session| {
             let group = precondition.group.as_ref();
             session.account() == precondition.account

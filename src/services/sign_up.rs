@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, Store, StoreError};
+use crate::store::{CreateAccount, Precondition, Store, StoreError};
 
 /// A submitted sign-up form.
 #[derive(Debug)]
@@ -135,6 +135,8 @@ pub struct SignUp {
     pub(super) mailer: Arc<Mailer>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: SignupConfig,
+    /// The administrators' group.
+    pub(super) administrators: String,
 }
 
 /// The result of a valid form.
@@ -278,6 +280,15 @@ impl SignUp {
         let used_at = invitation.as_ref().map_or(now, |invitation| {
             self.mailer.now_for(invitation).unwrap_or(invitation.expires_at)
         });
+        // Whoever may not administer any more lets nobody in either.
+        let maker = invitation.as_ref().and_then(|invitation| invitation.maker);
+        let store = maker.map_or_else(
+            || self.store.clone(),
+            |maker| {
+                let right = Precondition::of_administrator(maker, &self.administrators);
+                self.store.with_precondition(right)
+            },
+        );
         let (id, used) = invitation
             .map(|invitation| (invitation.id, invitation.digest))
             .unzip();
@@ -289,10 +300,12 @@ impl SignUp {
                 .mail_for_anybody(&account.email, MailKind::VerifyEmail, origin);
             mails.extend(verification);
         }
-        let created = self
-            .store
-            .create_account_and_mail(account.clone(), used, mails, used_at);
-        let error = match created.await? {
+        let created = store.create_account_and_mail(account.clone(), used, mails, used_at);
+        let created = match created.await {
+            Err(StoreError::Precondition(_)) => CreateAccount::InvitationVoid,
+            created => created?,
+        };
+        let error = match created {
             CreateAccount::Created => {
                 self.mailer.announce();
                 return Ok(SignUpResult::New(Box::new(account), id));

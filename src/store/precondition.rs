@@ -12,8 +12,8 @@ use crate::model::{Account, AccountStatus, Session, TokenDigest};
 pub struct Precondition {
     /// The acting account must exist and be active.
     pub account: AccountId,
-    /// The session in which it acts must not have ended.
-    pub session: TokenDigest,
+    /// The session in which it acts must not have ended. `None`: not required.
+    pub session: Option<TokenDigest>,
     /// The version of the password that was proved: it must still be the account's. `None`: not required.
     pub password_changed_at: Option<Timestamp>,
     /// A group that must have the account as a member. `None`: not required.
@@ -47,7 +47,7 @@ impl Precondition {
         let account = account
             .filter(|account| account.status == AccountStatus::Active)
             .ok_or(PreconditionError::AccountInactive)?;
-        if session.is_none_or(|session| session.account != self.account) {
+        if self.session.is_some() && session.is_none_or(|session| session.account != self.account) {
             return Err(PreconditionError::SessionEnded.into());
         }
         if self
@@ -67,6 +67,6 @@ impl Precondition {
     pub(super) fn spared_session(precondition: Option<&Self>, account: AccountId) -> Option<TokenDigest> {
         precondition
             .filter(|precondition| precondition.account == account)
-            .map(|precondition| precondition.session)
+            .and_then(|precondition| precondition.session)
     }
 }

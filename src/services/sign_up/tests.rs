@@ -4,10 +4,10 @@ use futures_util::future::join_all;
 use super::*;
 use crate::config::{AuditMode, Config};
 use crate::model::Agreement;
-use crate::services::AccountChange;
 use crate::services::test_support::{
     EMAIL, PASSWORD, TestEnv, client, form, group_set, tester, unwritable_audit_log,
 };
+use crate::services::{AccountChange, Actor};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -266,6 +266,52 @@ async fn a_revoked_invitation_is_void() {
     assert!(invitations.revoke(id, &tester(), &client()).await.unwrap());
     assert!(!invitations.revoke(id, &tester(), &client()).await.unwrap());
     world.errors(with_invitation(EMAIL, "ann", &token)).await;
+}
+
+/// Whose right to administer ended lets nobody in any more.
+#[tokio::test]
+async fn s76_an_invitation_is_void_once_its_maker_administers_no_more() {
+    for ends in ["disabled", "out of the group", "deleted"] {
+        let world = TestEnv::with(by_invitation).await;
+        world.add("root@example.com", &["gateway-admin"]).await;
+        let maker = "mallory@example.com";
+        world.add(maker, &["gateway-admin"]).await;
+        let session = world.sign_in(maker, PASSWORD).await.unwrap().session;
+        let by = Actor::administrator(&session, "gateway-admin");
+        let invitations = &world.services.invitations;
+        let (link, invitation) = invitations
+            .create(
+                InvitationKind::Signup,
+                None,
+                group_set(&["gateway-admin"]),
+                HOUR,
+                &by,
+                &client(),
+            )
+            .await
+            .unwrap();
+        let token = link.split_once("invitation=").unwrap().1;
+        assert!(!invitations.is_spent(&invitation).await.unwrap());
+        let accounts = &world.services.accounts;
+        let (by, origin) = (tester(), client());
+        match ends {
+            "disabled" => accounts.change(maker, AccountChange::Disable, &by, &origin).await,
+            "deleted" => accounts.delete(maker, &by, &origin).await,
+            _ => {
+                let leaves = AccountChange::SetGroups(BTreeSet::new());
+                accounts.change(maker, leaves, &by, &origin).await
+            }
+        }
+        .unwrap();
+        let errors = world.errors(with_invitation(EMAIL, "ann", token)).await;
+        assert_eq!(
+            errors,
+            [(SignUpField::Invitation, FieldError::InvitationVoid)],
+            "{ends}"
+        );
+        assert!(invitations.is_spent(&invitation).await.unwrap());
+        assert_eq!(invitations.list().await.unwrap().sound, [], "{ends}");
+    }
 }
 
 #[tokio::test]

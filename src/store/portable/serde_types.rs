@@ -101,6 +101,7 @@ pub(super) struct InvitationForm {
     approves: bool,
     mailed: bool,
     created_by: Option<String>,
+    maker: Option<AccountId>,
 }
 
 #[derive(Serialize, Deserialize)]

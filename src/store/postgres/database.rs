@@ -182,7 +182,10 @@ async fn attempt<A, T>(
 /// lock at once: two transactions that upgraded a shared one would deadlock.
 async fn require(tx: &Transaction<'_>, precondition: &Precondition) -> Result<(), OperationError> {
     let account = accounts::lock(tx, precondition.account).await?;
-    let session = sessions::share(tx, &precondition.session).await?;
+    let session = match &precondition.session {
+        Some(session) => sessions::share(tx, session).await?,
+        None => None,
+    };
     precondition.check(account.as_ref(), session.as_ref())?;
     Ok(())
 }

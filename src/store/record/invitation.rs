@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
-use crate::ids::InvitationId;
+use crate::ids::{AccountId, InvitationId};
 use crate::model::{Invitation, InvitationKind, TokenDigest};
 use crate::store::StoreError;
 
@@ -25,6 +25,7 @@ struct InvitationV1 {
     approves: bool,
     mailed: bool,
     created_by: Option<String>,
+    maker: Option<AccountId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,6 +60,7 @@ impl From<&Invitation> for InvitationV1 {
             approves: invitation.approves,
             mailed: invitation.mailed,
             created_by: invitation.created_by.clone(),
+            maker: invitation.maker,
         }
     }
 }
@@ -81,6 +83,7 @@ impl TryFrom<InvitationV1> for Invitation {
             approves: row.approves,
             mailed: row.mailed,
             created_by: row.created_by,
+            maker: row.maker,
         })
     }
 }
@@ -113,7 +116,7 @@ mod tests {
         "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","kind":"first-administrator",
         "email":"Ann@example.com","groups":["gateway-admin"],"created_at":"2026-01-02T03:04:05Z",
         "expires_at":"2026-01-02T04:04:05Z","name":"Ann","language":"ko","approves":true,"mailed":true,
-        "created_by":"root@example.com"}"#;
+        "created_by":"root@example.com","maker":"01890a5d-ac96-774b-bcce-b302099a8057"}"#;
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {

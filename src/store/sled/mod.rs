@@ -179,7 +179,10 @@ impl SledStore {
             .run(move |group| {
                 if let Some(precondition) = precondition {
                     let account: Option<Account> = group.read(&key::account(precondition.account))?;
-                    let session: Option<Session> = group.read(&key::session(&precondition.session))?;
+                    let session: Option<Session> = match &precondition.session {
+                        Some(session) => group.read(&key::session(session))?,
+                        None => None,
+                    };
                     precondition.check(account.as_ref(), session.as_ref())?;
                 }
                 operation(group)

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use vestibule::model::{Account, AccountStatus, LockoutSubject, Purpose, SignatureDigest};
 use vestibule::store::{
-    Precondition, PreconditionError, SessionsToEnd, SpendSignature, Store, StoreError, UpdateAccount,
+    CreateAccount, Precondition, PreconditionError, SessionsToEnd, SpendSignature, Store, StoreError,
+    UpdateAccount,
 };
 
 use super::super::samples::{
@@ -39,7 +40,7 @@ impl<H: Harness> Scene<H> {
         let (admin, target) = (read(admin).await, read(target).await);
         let precondition = Precondition {
             account: admin.id,
-            session: this.digest,
+            session: Some(this.digest),
             password_changed_at: Some(noon()),
             group: Some(ADMINS.to_owned()),
         };
@@ -215,15 +216,22 @@ pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harne
 }
 
 pub(crate) async fn s76_whoever_was_signed_out_changes_nothing<H: Harness>() {
-    let scene = Scene::<H>::new().await;
-    let this = SessionsToEnd::Token(scene.precondition.session);
+    let mut scene = Scene::<H>::new().await;
+    let this = SessionsToEnd::Token(scene.precondition.session.unwrap());
     scene.store().end_sessions(this).await.unwrap();
     scene.assert_refused(PreconditionError::SessionEnded).await;
+    // A right that was used earlier outlasts the session, and not the membership.
+    scene.precondition.session = None;
+    let store = scene.store().with_precondition(scene.precondition.clone());
+    let made = store.create_account(account("zoe", scene.harness.random()), None, noon());
+    assert_eq!(made.await.unwrap(), CreateAccount::Created);
+    scene.change_admin(|admin| admin.groups.clear()).await;
+    scene.assert_refused(PreconditionError::NotMember).await;
 
     let mut scene = Scene::<H>::new().await;
     let theirs = session(scene.target.id, 3, scene.harness.random());
     scene.store().put_session(theirs.clone(), None).await.unwrap();
-    scene.precondition.session = theirs.digest;
+    scene.precondition.session = Some(theirs.digest);
     scene.assert_refused(PreconditionError::SessionEnded).await;
 }
 
@@ -255,7 +263,7 @@ pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_
         .collect();
     assert_eq!(
         left,
-        [scene.precondition.session],
+        [scene.precondition.session.unwrap()],
         "the others ended in the same step"
     );
     let spared = sessions.iter().find(|session| session.account == scene.admin.id);
