@@ -164,7 +164,7 @@ impl Cli {
             Some(Command::Lock(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway, json).await),
-            Some(Command::Reload(why)) => ask(config, async |gateway| reload::run(gateway, why).await),
+            Some(Command::Reload(why)) => reload::run(config, why).map(Some),
         };
         match done {
             Ok(None) => ExitCode::SUCCESS,
