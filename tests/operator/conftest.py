@@ -121,6 +121,7 @@ preset = "wsgidav"
 
 [upstream.console]
 servers = ["http://127.0.0.1:{console}"]
+headers = {{ X-Name-Ascii = "{{name:ascii}}", X-Name-Percent = "{{name:percent}}" }}
 
 [[route]]
 host = "console.example.com"
@@ -161,7 +162,7 @@ class Gateway:
     """The program in a folder of its own."""
 
     def __init__(self, folder, authority, ports):
-        self.folder, self.authority, self.browsers = folder, authority, []
+        self.folder, self.authority = folder, authority
         self.port, self.ops = free_port(), free_port()
         for name in ("config", "certs", "log"):
             (folder / name).mkdir()
@@ -175,9 +176,6 @@ class Gateway:
         self.process.await_that(lambda: requests.get(f"http://127.0.0.1:{self.ops}/readyz", timeout=5).ok)
 
     def stop(self):
-        # A gateway waits for clients that do not read its GOAWAY.
-        for browser in self.browsers:
-            browser.close()
         self.process.stop()
 
     def url(self, path="/", host="console"):
@@ -213,7 +211,6 @@ class Gateway:
         session.verify = str(self.authority.file)
         session.trust_env = False
         session.headers["Accept"] = "text/html"
-        self.browsers.append(session)
         return session
 
     def sign_in(self, name, password=PASSWORD):

@@ -72,7 +72,7 @@ def test_500_people_come_from_htpasswd(office):
 
 def test_20_people_are_invited_by_csv(office):
     file = office.folder / "new.csv"
-    rows = "".join(f"new{number:02}@example.com,New {number:02},ops,en\n" for number in range(20))
+    rows = "".join(f"new{number:02}@example.com,Zoë 홍 {number:02},ops,en\n" for number in range(20))
     file.write_text("email,name,groups,language\n" + rows)
     invite = ("invite", "create", "--csv", str(file), "--send", "--group", "staff")
     assert len(office.document(*invite, "--dry-run")["planned"]) == 20
@@ -94,9 +94,11 @@ def test_20_people_are_invited_by_csv(office):
     # An invitation to an address is the approval, though `signup.approval` is on.
     browser = office.sign_in("new07")
     assert browser.get(office.url("/ops"), timeout=30).json()["groups"] == "ops,staff"
+    told = {"utf8": "Zoë 홍 07", "ascii": "Zoe ? 07", "percent": "Zoë 홍 07"}
+    assert browser.get(office.url("/ops/name"), timeout=30).json() == told
 
     # The file again, with one more: the others get no second mail.
-    file.write_text(file.read_text().replace("new07@example.com,New 07", "new20@example.com,New 20"))
+    file.write_text(file.read_text().replace("new07@example.com,Zoë 홍 07", "new20@example.com,Zoë 홍 20"))
     again = office.document(*invite)
     assert ([row["email"] for row in again["invitations"]], len(again["unchanged"])) == (["new20@example.com"], 19)
     until(lambda: office.mails_to("new20@example.com"))
