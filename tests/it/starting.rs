@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, Program, Site, soon};
 use crate::store::full_disk::{DISK, fill, run_on_a_small_disk};
@@ -35,6 +36,43 @@ async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out
     assert!(!said.contains("could not be created"), "{said}");
     assert!(site.path("data/first-administrator.link").exists());
     gateway.stop();
+}
+
+#[tokio::test]
+async fn the_link_for_the_first_administrator_is_printed_where_it_is_asked_for() {
+    let site = Site::new(CONFIG);
+    let file = site.path("data/first-administrator.link");
+    for (value, is_printed) in [("0", false), ("1", true), ("", false)] {
+        let printed = File::create(site.path("printed")).unwrap();
+        let child = site
+            .program(&["--config", "vestibule.toml"])
+            .env("VESTIBULE_PRINT_LINKS", value)
+            .stdin(Stdio::null())
+            .stdout(printed)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (gateway, said) = Program::started(child);
+        assert_eq!(file.exists(), !is_printed, "{value}");
+        assert!(!said.contains("invitation="), "{said}");
+        let printed = fs::read_to_string(site.path("printed")).unwrap();
+        let lines = printed
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let links: Vec<_> = lines.filter(|line| line["link"].is_string()).collect();
+        assert_eq!(links.len(), usize::from(is_printed), "{value}: {printed}");
+        if let [line] = links.as_slice() {
+            assert_eq!(
+                (&line["log"], &line["level"]),
+                (&json!("gateway"), &json!("warn"))
+            );
+            let link = line["link"].as_str().unwrap();
+            let path = &link[link.find("/.auth/signup?invitation=").unwrap()..];
+            let asked = gateway.client(&site).get(gateway.url(path)).send();
+            assert_eq!(soon(asked).await.unwrap().status(), 200);
+        }
+        gateway.stop();
+    }
 }
 
 #[test]
