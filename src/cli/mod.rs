@@ -21,6 +21,7 @@ mod progress;
 mod reload;
 pub mod schema;
 mod serve;
+mod service_manager;
 mod session;
 mod signals;
 mod standard_stream;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::config_file::{self, ConfigLocation};
 use super::logging;
 use super::output::{Failure, mention, print_line};
+use super::service_manager::{ServiceState, notify};
 use super::signals::{Requests, stop_on_signal};
 use super::table::roughly;
 use crate::app::{Application, ConfigSource, Environment};
@@ -99,6 +100,12 @@ async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Coun
         None
     });
     announce(&config, is_trial, &application, offer.as_ref());
+    notify(ServiceState::Ready);
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        stopped.cancelled().await;
+        notify(ServiceState::Stopping);
+    });
     tokio::spawn(requests.obey(application.serving().clone()));
     application
         .run(stop)

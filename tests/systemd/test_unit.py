@@ -49,6 +49,13 @@ systemctl is-active vestibule
 test "$(systemctl show --property=MainPID --value vestibule)" = "$pid"
 cat good.toml >/etc/vestibule/vestibule.toml
 systemctl reload vestibule
+# So does a start: the service manager waits until the gateway serves.
+printf '[sesion]\\n' >>/etc/vestibule/vestibule.toml
+! systemctl restart vestibule
+cat good.toml >/etc/vestibule/vestibule.toml
+systemctl restart vestibule
+curl --silent --fail http://127.0.0.1:9464/readyz
+pid=$(systemctl show --property=MainPID --value vestibule)
 # It comes back when it falls.
 kill -KILL "$pid"
 until [ "$(systemctl show --property=MainPID --value vestibule)" -gt 0 ] \
