@@ -21,6 +21,7 @@ mod progress;
 mod reload;
 pub mod schema;
 mod serve;
+mod service_manager;
 mod session;
 mod signals;
 mod standard_stream;
@@ -164,7 +165,7 @@ impl Cli {
             Some(Command::Lock(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway, json).await),
-            Some(Command::Reload(why)) => ask(config, async |gateway| reload::run(gateway, why).await),
+            Some(Command::Reload(why)) => reload::run(config, why).map(Some),
         };
         match done {
             Ok(None) => ExitCode::SUCCESS,

@@ -1,17 +1,20 @@
 //! `vestibule serve`: runs the gateway.
 
+use std::env;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
 
 use super::config_file::{self, ConfigLocation};
 use super::logging;
-use super::output::{Failure, mention};
+use super::output::{Failure, mention, print_line};
+use super::service_manager::{ServiceState, notify};
 use super::signals::{Requests, stop_on_signal};
 use super::table::roughly;
 use crate::app::{Application, ConfigSource, Environment};
@@ -19,9 +22,14 @@ use crate::clock::Clock;
 use crate::config::{Config, LoadedConfig};
 use crate::control::bootstrap::{self, BootstrapLink, LIFETIME, LinkFile};
 use crate::descriptors;
+use crate::log_line::{LineHead, LogLevel, LogName, LogTime};
 use crate::metrics::Counter;
 use crate::random::Random;
 use crate::store::StoreError;
+
+/// The environment variable that has the link for the first administrator printed where there is no terminal, as in a
+/// container whose files are out of reach.
+const PRINT_LINKS: &str = "VESTIBULE_PRINT_LINKS";
 
 /// How long blocking work may delay the exit once the gateway has stopped.
 const LONGEST_END: Duration = Duration::from_secs(5);
@@ -92,6 +100,12 @@ async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Coun
         None
     });
     announce(&config, is_trial, &application, offer.as_ref());
+    notify(ServiceState::Ready);
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        stopped.cancelled().await;
+        notify(ServiceState::Stopping);
+    });
     tokio::spawn(requests.obey(application.serving().clone()));
     application
         .run(stop)
@@ -99,8 +113,8 @@ async fn serve(location: ConfigLocation, config: Config, lost_messages: Arc<Coun
         .map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// Creates the link for the first administrator if there is none yet; without a terminal, writes it to a
-/// file.
+/// Creates the link for the first administrator if there is none yet; without a terminal, prints it to standard output
+/// or writes it to a file.
 async fn offer(
     application: &Application,
     config: &Config,
@@ -110,6 +124,11 @@ async fn offer(
     let offer = bootstrap::offer(&services, &config.admin.group).await?;
     let file = LinkFile::beside(&config.listen.admin_socket);
     match &offer {
+        Some(offer) if !io::stderr().is_terminal() && is_printed() => {
+            file.remove()
+                .map_err(|error| OfferError::File(file.path().to_owned(), error))?;
+            print_link(offer).map_err(OfferError::Print)?;
+        }
         Some(offer) if !io::stderr().is_terminal() => {
             let written = file.write(&offer.link);
             written.map_err(|error| OfferError::File(file.path().to_owned(), error))?;
@@ -125,6 +144,37 @@ async fn offer(
     Ok(offer)
 }
 
+fn is_printed() -> bool {
+    env::var_os(PRINT_LINKS).is_some_and(|value| value == "1")
+}
+
+/// Prints the link as a line of JSON, since the lines of logs go to standard output as well.
+fn print_link(offer: &BootstrapLink) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct LinkLine<'a> {
+        #[serde(flatten)]
+        head: LineHead<'a>,
+        message: String,
+        link: &'a str,
+    }
+    let line = serde_json::to_string(&LinkLine {
+        head: LineHead {
+            time: LogTime(Clock::system().now()),
+            log: LogName::Gateway,
+            level: LogLevel::Warn,
+            request_id: None,
+            client: None,
+            user: None,
+        },
+        message: format!(
+            "there is no administrator yet: this link makes the first one, once, within {}",
+            roughly(LIFETIME)
+        ),
+        link: offer.link.expose(),
+    })?;
+    print_line(&line)
+}
+
 /// Why the link could not be created.
 #[derive(Debug, thiserror::Error)]
 enum OfferError {
@@ -132,6 +182,8 @@ enum OfferError {
     Store(#[from] StoreError),
     #[error("{path}: {error}", path = .0.display(), error = .1)]
     File(PathBuf, io::Error),
+    #[error("standard output: {0}")]
+    Print(io::Error),
 }
 
 fn announce(config: &Config, trial: bool, application: &Application, offer: Option<&BootstrapLink>) {

@@ -21,8 +21,8 @@ pub struct HeaderTemplate {
 pub enum TemplatePiece {
     /// Literal text.
     Text(Secret<String>),
-    /// A placeholder.
-    Placeholder(Placeholder),
+    /// A placeholder, and how its value is written.
+    Placeholder(Placeholder, HeaderEncoding),
 }
 
 /// A property of the user or the request.
@@ -48,6 +48,19 @@ pub enum Placeholder {
     PublicUrl,
 }
 
+/// How a placeholder's value is written into a header, as which RFC 9110 (section 5.5) knows ASCII alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderEncoding {
+    /// UTF-8, as it is.
+    Utf8,
+    /// `{name:ascii}`: without accents, and with `?` for every other character outside ASCII; the username if no letter
+    /// or digit is left. Only of a display name: two accounts may have one, so nothing is decided by it.
+    Ascii,
+    /// `{name:percent}`, `{email:percent}`, `{groups:percent}`: all but the unreserved characters of RFC 3986 as the
+    /// percent-encoded bytes of UTF-8; the commas between groups stay.
+    Percent,
+}
+
 /// Why a template is invalid. Never contains its text.
 #[derive(Debug, thiserror::Error)]
 pub enum HeaderTemplateError {
@@ -59,6 +72,11 @@ pub enum HeaderTemplateError {
         /// "did you mean …?", if one is similar.
         suggestion: Option<String>,
     },
+    /// An unknown encoding, or one that the placeholder does not have.
+    #[error(
+        "an unknown encoding; known are {{name:ascii}} {{name:percent}} {{email:percent}} {{groups:percent}}"
+    )]
+    Encoding,
     /// `{` without `}`, or the reverse.
     #[error("a brace without its other half; `{{{{` and `}}}}` stand for the braces themselves")]
     Unbalanced,
@@ -95,7 +113,7 @@ impl HeaderTemplate {
     pub fn tells(&self, placeholder: Placeholder) -> bool {
         self.pieces
             .iter()
-            .any(|piece| matches!(piece, TemplatePiece::Placeholder(found) if *found == placeholder))
+            .any(|piece| matches!(piece, TemplatePiece::Placeholder(found, _) if *found == placeholder))
     }
 }
 
@@ -119,13 +137,23 @@ impl FromStr for HeaderTemplate {
                 return Err(HeaderTemplateError::Unbalanced);
             }
             let (name, after) = after.split_once('}').ok_or(HeaderTemplateError::Unbalanced)?;
+            let (name, encoding) = match name.split_once(':') {
+                Some((name, encoding)) => (name, Some(encoding)),
+                None => (name, None),
+            };
             let placeholder = Placeholder::named(name).ok_or_else(|| HeaderTemplateError::Unknown {
                 suggestion: did_you_mean(name, Placeholder::ALL.iter().map(|(name, _)| *name)),
             })?;
+            let encoding = match encoding {
+                None => HeaderEncoding::Utf8,
+                Some(encoding) => placeholder
+                    .encoding_named(encoding)
+                    .ok_or(HeaderTemplateError::Encoding)?,
+            };
             if !plain.is_empty() {
                 pieces.push(TemplatePiece::Text(Secret::new(std::mem::take(&mut plain))));
             }
-            pieces.push(TemplatePiece::Placeholder(placeholder));
+            pieces.push(TemplatePiece::Placeholder(placeholder, encoding));
             rest = after;
         }
         plain.push_str(rest);
@@ -154,6 +182,15 @@ impl Placeholder {
         !matches!(self, Self::Host | Self::PublicUrl)
     }
 
+    /// Addresses and groups have no `ascii`: applications decide by them, and without its accent one may be another.
+    fn encoding_named(self, name: &str) -> Option<HeaderEncoding> {
+        match (name, self) {
+            ("ascii", Self::Name) => Some(HeaderEncoding::Ascii),
+            ("percent", Self::Name | Self::Email | Self::Groups) => Some(HeaderEncoding::Percent),
+            _ => None,
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         Self::ALL
             .iter()
@@ -179,7 +216,12 @@ mod tests {
             .iter()
             .map(|piece| match piece {
                 TemplatePiece::Text(text) => format!("[{}]", text.expose()),
-                TemplatePiece::Placeholder(placeholder) => format!("<{placeholder:?}>"),
+                TemplatePiece::Placeholder(placeholder, HeaderEncoding::Utf8) => {
+                    format!("<{placeholder:?}>")
+                }
+                TemplatePiece::Placeholder(placeholder, encoding) => {
+                    format!("<{placeholder:?} {encoding:?}>")
+                }
             })
             .collect())
     }
@@ -191,6 +233,10 @@ mod tests {
         assert_eq!(shown("u={id}; {groups}!").unwrap(), "[u=]<Id>[; ]<Groups>[!]");
         assert_eq!(shown("{{id}} {name}").unwrap(), "[{id} ]<Name>");
         assert_eq!(shown("홍 {name}").unwrap(), "[홍 ]<Name>");
+        assert_eq!(
+            shown("{name:ascii}{name:percent}{email:percent} {groups:percent}").unwrap(),
+            "<Name Ascii><Name Percent><Email Percent>[ ]<Groups Percent>"
+        );
     }
 
     #[test]
@@ -204,6 +250,20 @@ mod tests {
         for text in ["{}", "{ID}", "{ id }", "{{{x}"] {
             assert!(
                 matches!(shown(text), Err(HeaderTemplateError::Unknown { .. })),
+                "{text}"
+            );
+        }
+        for text in [
+            "{name:}",
+            "{name:ASCII}",
+            "{name:ascii:percent}",
+            "{email:ascii}",
+            "{groups:ascii}",
+            "{username:percent}",
+            "{host:percent}",
+        ] {
+            assert!(
+                matches!(shown(text), Err(HeaderTemplateError::Encoding)),
                 "{text}"
             );
         }

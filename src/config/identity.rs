@@ -13,6 +13,8 @@ pub struct IdentityConfig {
     pub preset: IdentityPreset,
     /// Headers to add or replace, with the placeholders `{id} {username} {email} {name} {groups} {session} {method}`,
     /// `{host}` (host and port that were asked for) and `{public_url}`; `{{` and `}}` stand for the braces themselves. An empty value: no header.
+    /// Values are UTF-8; `{name:ascii}` is without accents, with `?` for other characters, and `{name:percent}`, `{email:percent}` and
+    /// `{groups:percent}` are percent-encoded.
     pub headers: BTreeMap<String, String>,
 }
 

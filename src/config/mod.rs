@@ -53,7 +53,7 @@ pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
 pub use checks::ChecksConfig;
 pub use diagnostic::{Diagnostic, TextPosition};
-pub use header_template::{HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
+pub use header_template::{HeaderEncoding, HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
 pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
 pub use limits::LimitsConfig;

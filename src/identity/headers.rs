@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::{HeaderTemplate, Placeholder, TemplatePiece};
+use super::header_encoding::{put_ascii, put_percent};
+use crate::config::{HeaderEncoding, HeaderTemplate, Placeholder, TemplatePiece};
 use crate::model::Principal;
 
 /// Initial capacity for the values of one request, in bytes.
@@ -75,7 +76,7 @@ impl HeaderSource {
         for piece in template.pieces() {
             match piece {
                 TemplatePiece::Text(text) => fixed.put_slice(text.expose().as_bytes()),
-                TemplatePiece::Placeholder(_) => return Self::Made(template.clone()),
+                TemplatePiece::Placeholder(..) => return Self::Made(template.clone()),
             }
         }
         if fixed.is_empty() {
@@ -103,10 +104,10 @@ fn render(
                 has_text = true;
                 buffer.put_slice(text.expose().as_bytes());
             }
-            TemplatePiece::Placeholder(placeholder) => {
+            TemplatePiece::Placeholder(placeholder, encoding) => {
                 tells_of_a_person |= placeholder.is_of_a_person();
                 let before = buffer.len();
-                put(*placeholder, context, buffer);
+                put(*placeholder, *encoding, context, buffer);
                 says_something |= placeholder.is_of_a_person() && buffer.len() > before;
             }
         }
@@ -121,7 +122,12 @@ fn render(
     Some(value)
 }
 
-fn put(placeholder: Placeholder, context: HeaderContext<'_>, buffer: &mut BytesMut) {
+fn put(
+    placeholder: Placeholder,
+    encoding: HeaderEncoding,
+    context: HeaderContext<'_>,
+    buffer: &mut BytesMut,
+) {
     let text = match (placeholder, context.principal) {
         (Placeholder::Host, _) => context.host.as_bytes(),
         (Placeholder::PublicUrl, _) => context.public_url.as_bytes(),
@@ -133,13 +139,29 @@ fn put(placeholder: Placeholder, context: HeaderContext<'_>, buffer: &mut BytesM
             }
             return;
         }
-        (Placeholder::Groups, Some(principal)) => return put_groups(principal, buffer),
+        (Placeholder::Groups, Some(principal)) => return put_groups(principal, encoding, buffer),
         (Placeholder::Username, Some(principal)) => principal.username.as_str().as_bytes(),
         (Placeholder::Email, Some(principal)) => principal.email.as_str().as_bytes(),
+        (Placeholder::Name, Some(principal)) if encoding == HeaderEncoding::Ascii => {
+            let before = buffer.len();
+            put_ascii(&principal.name, buffer);
+            if !buffer[before..].iter().any(u8::is_ascii_alphanumeric) {
+                buffer.truncate(before);
+                buffer.put_slice(principal.username.as_str().as_bytes());
+            }
+            return;
+        }
         (Placeholder::Name, Some(principal)) => principal.name.as_bytes(),
         (Placeholder::Method, Some(principal)) => principal.method.as_str().as_bytes(),
     };
-    buffer.put_slice(text);
+    put_encoded(text, encoding, buffer);
+}
+
+fn put_encoded(text: &[u8], encoding: HeaderEncoding, buffer: &mut BytesMut) {
+    match encoding {
+        HeaderEncoding::Percent => put_percent(text, buffer),
+        HeaderEncoding::Utf8 | HeaderEncoding::Ascii => buffer.put_slice(text),
+    }
 }
 
 fn put_shown(shown: impl std::fmt::Display, buffer: &mut BytesMut) {
@@ -147,11 +169,11 @@ fn put_shown(shown: impl std::fmt::Display, buffer: &mut BytesMut) {
     let _ = write!(buffer, "{shown}");
 }
 
-fn put_groups(principal: &Principal, buffer: &mut BytesMut) {
+fn put_groups(principal: &Principal, encoding: HeaderEncoding, buffer: &mut BytesMut) {
     for (index, group) in principal.groups.iter().enumerate() {
         if index > 0 {
             buffer.put_u8(b',');
         }
-        buffer.put_slice(group.as_bytes());
+        put_encoded(group.as_bytes(), encoding, buffer);
     }
 }

@@ -4,6 +4,7 @@
 //! configuration, never from the request.
 
 mod connection_header;
+mod header_encoding;
 mod headers;
 mod strip;
 

@@ -28,13 +28,17 @@ fn permit_for(credentials: Option<Credentials>) -> Permit {
 }
 
 fn ann() -> Permit {
+    permit_named("안나 Ånn")
+}
+
+fn permit_named(name: &str) -> Permit {
     permit_for(Some(Credentials {
         principal: Arc::new(Principal {
             account: AccountId::from_bytes([1; 16]),
             username: "ann".parse().unwrap(),
             email: "ann@example.com".parse().unwrap(),
             email_verified: true,
-            name: "안나 Ånn".to_owned(),
+            name: name.to_owned(),
             groups: ["dev".to_owned(), "ops".to_owned()].into(),
             method: SignInMethod::Password,
             session: Some(SessionId::from_bytes([2; 16])),
@@ -308,6 +312,35 @@ fn the_other_presets() {
     );
     config.identity.preset = IdentityPreset::None;
     assert_eq!(seen(&config, &ann(), &[]), []);
+}
+
+#[test]
+fn an_application_is_told_names_in_the_encoding_that_it_reads() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    config.identity.headers = BTreeMap::from([
+        ("X-Ascii".to_owned(), "<{name:ascii}>".to_owned()),
+        ("X-Percent".to_owned(), "{name:percent}".to_owned()),
+        ("X-Email".to_owned(), "{email:percent}".to_owned()),
+        ("X-Groups".to_owned(), "{groups:percent}".to_owned()),
+    ]);
+    let told = pairs(&[
+        ("x-ascii", "<?? Ann>"),
+        ("x-email", "ann%40example.com"),
+        ("x-groups", "dev,ops"),
+        ("x-percent", "%EC%95%88%EB%82%98%20%C3%85nn"),
+    ]);
+    assert_eq!(seen(&config, &ann(), &[("X-Ascii", "root")]), told);
+    assert_eq!(seen(&config, &permit_for(None), &[("X-Ascii", "root")]), []);
+}
+
+#[test]
+fn a_name_without_a_letter_of_ascii_is_the_username_there() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    config.identity.headers = BTreeMap::from([("X-Ascii".to_owned(), "{name:ascii}".to_owned())]);
+    let permit = permit_named("홍길동");
+    assert_eq!(seen(&config, &permit, &[]), pairs(&[("x-ascii", "ann")]));
 }
 
 #[test]

@@ -56,8 +56,8 @@ const LOCAL_RESET_STREAMS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long an HTTP/1 connection stays open after its last request once the gateway stops: a client that has
-/// not noticed may be sending another one.
+/// How long a connection stays open after its last request once the gateway stops: a client that has not noticed may be
+/// sending another one.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
 
 impl GatewayHandle {
@@ -188,7 +188,14 @@ impl GatewayHandle {
             () = idle(&state, timeouts.keep_alive) => {}
         }
         Pin::as_mut(&mut connection).graceful_shutdown();
-        report(connection.await);
+        // A client that is idle and does not read the GOAWAY would hold up the stop for all of the drain's time.
+        tokio::select! {
+            ended = connection.as_mut() => report(ended),
+            () = async {
+                stop.cancelled().await;
+                idle(&state, LAST_CALL).await;
+            } => {}
+        }
     }
 
     fn bounds(&self) -> ConnectionLimits {

@@ -219,6 +219,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("cli::logging", "metrics", "lost messages are counted"),
     ("cli::serve", "descriptors", "the program raises its limit"),
     ("cli::serve", "metrics", "it hands that count on"),
+    (
+        "cli::serve",
+        "log_line",
+        "the printed link is a line like those of logs",
+    ),
     ("cli", "model", "addresses and usernames are read once"),
     (
         "cli::trust",

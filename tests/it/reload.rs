@@ -156,6 +156,25 @@ async fn a_broken_file_changes_nothing_and_every_error_is_told() {
     }
     let refused = front.site.run(&["reload", "--json"]).document(1);
     assert_eq!(refused["errors"].as_array().unwrap().len(), 3, "{refused}");
+    // Grammar that is broken does not keep the command from the gateway.
+    front.site.configure(&format!("{broken}\n[[rout"));
+    let refused = front.site.run(&["reload", "--reason", "a new route", "--json"]);
+    assert!(
+        refused.document(1)["errors"][0]
+            .as_str()
+            .unwrap()
+            .contains("unclosed")
+    );
+    front.site.configure(&config(&[("/", &app.url())], ""));
+    let events = front.site.list(&["audit", "--event", "reload"]);
+    let told: Vec<_> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["reason"])
+        .collect();
+    assert_eq!(told, ["invalid-configuration"; 3], "{events}");
+    assert!(events.to_string().contains("a new route"), "{events}");
     assert_eq!(front.status("/", &cookie).await, 200);
 
     // A missing file is found before anything is replaced, too.

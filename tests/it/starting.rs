@@ -2,10 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::harness::{PASSWORD, Program, Site, soon};
 use crate::store::full_disk::{DISK, fill, run_on_a_small_disk};
@@ -35,6 +38,98 @@ async fn a_link_for_the_first_administrator_that_cannot_be_made_keeps_nobody_out
     assert!(!said.contains("could not be created"), "{said}");
     assert!(site.path("data/first-administrator.link").exists());
     gateway.stop();
+}
+
+#[tokio::test]
+async fn the_link_for_the_first_administrator_is_printed_where_it_is_asked_for() {
+    let site = Site::new(CONFIG);
+    let file = site.path("data/first-administrator.link");
+    for (value, is_printed) in [("0", false), ("1", true), ("", false)] {
+        let printed = File::create(site.path("printed")).unwrap();
+        let child = site
+            .program(&["--config", "vestibule.toml"])
+            .env("VESTIBULE_PRINT_LINKS", value)
+            .stdin(Stdio::null())
+            .stdout(printed)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (gateway, said) = Program::started(child);
+        assert_eq!(file.exists(), !is_printed, "{value}");
+        assert!(!said.contains("invitation="), "{said}");
+        let printed = fs::read_to_string(site.path("printed")).unwrap();
+        let lines = printed
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let links: Vec<_> = lines.filter(|line| line["link"].is_string()).collect();
+        assert_eq!(links.len(), usize::from(is_printed), "{value}: {printed}");
+        if let [line] = links.as_slice() {
+            assert_eq!(
+                (&line["log"], &line["level"]),
+                (&json!("gateway"), &json!("warn"))
+            );
+            let link = line["link"].as_str().unwrap();
+            let path = &link[link.find("/.auth/signup?invitation=").unwrap()..];
+            let asked = gateway.client(&site).get(gateway.url(path)).send();
+            assert_eq!(soon(asked).await.unwrap().status(), 200);
+        }
+        gateway.stop();
+    }
+}
+
+#[tokio::test]
+async fn the_service_manager_is_told_of_readiness_and_of_the_stop() {
+    for is_abstract in [false, true] {
+        let site = Site::new(CONFIG);
+        let path = site.path("notify");
+        let (address, variable) = if is_abstract {
+            let name = path.display().to_string();
+            let address = SocketAddr::from_abstract_name(name.as_bytes()).unwrap();
+            (address, format!("@{name}"))
+        } else {
+            (
+                SocketAddr::from_pathname(&path).unwrap(),
+                path.display().to_string(),
+            )
+        };
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        let told = || {
+            let mut message = [0; 64];
+            let length = manager.recv(&mut message).unwrap();
+            String::from_utf8(message[..length].to_vec()).unwrap()
+        };
+        let child = site
+            .program(&["--config", "vestibule.toml"])
+            .env("NOTIFY_SOCKET", variable)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (gateway, _) = Program::started(child);
+        assert_eq!(told(), "READY=1");
+        let asked = gateway.client(&site).get(gateway.url("/.auth/login")).send();
+        assert_eq!(soon(asked).await.unwrap().status(), 200);
+        assert_eq!(gateway.stop().0, 0);
+        assert_eq!(told(), "STOPPING=1");
+    }
+}
+
+#[test]
+fn a_service_manager_that_is_not_there_is_a_warning() {
+    let site = Site::new(CONFIG);
+    let child = site
+        .program(&["--config", "vestibule.toml"])
+        .env("NOTIFY_SOCKET", site.path("gone"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (gateway, _) = Program::started(child);
+    let (status, said) = gateway.stop();
+    assert_eq!(status, 0);
+    assert!(said.contains("service manager at NOTIFY_SOCKET"), "{said}");
 }
 
 #[test]

@@ -85,6 +85,19 @@ async fn a_client_of_http2_is_told_before_its_connection_ends() {
 }
 
 #[tokio::test]
+async fn a_client_of_http2_that_reads_nothing_does_not_hold_up_a_stop() {
+    let gateway = Running::before("public", "demo:").await;
+    let mut open = gateway.frames().await;
+    let head = head("GET", &gateway.authority(), "/");
+    open.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &head))
+        .await;
+    assert_eq!(open.answer(1).await.status, 0x88);
+    let stopped = tokio::time::timeout(Duration::from_secs(4), gateway.stop());
+    stopped.await.unwrap();
+    drop(open);
+}
+
+#[tokio::test]
 async fn connections_that_wait_to_be_accepted_are_served() {
     let gateway = Running::before("public", "demo:").await;
     let get = get(&gateway);
