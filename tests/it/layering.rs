@@ -328,6 +328,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("main", "cli", "the program is its command line"),
     ("portal", "secret", "form fields arrive as secrets"),
     ("portal", "text", "every sentence"),
+    ("proxy", "api", "a past request has one form wherever it is told"),
     ("proxy", "authenticate", "a stage"),
     ("proxy", "authorize", "a stage"),
     ("proxy", "clock", "the access log tells the time"),
