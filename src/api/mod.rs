@@ -27,4 +27,4 @@ pub use lock::{LockedAccessKey, LockedAccount, LocksView};
 pub use mail::{MailList, MailView, ResentMails};
 pub use request::{LoggedRequest, RecentRequest, RequestReport};
 pub use server::{ReloadReport, ServerInfo};
-pub use session::{EndedSessions, SessionList, SessionView};
+pub use session::{EndedSessions, LiveSessionList, SessionList, SessionView};

@@ -70,6 +70,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("templates/admin-overview.html"),
     ),
     (
+        "admin-sessions.html",
+        include_str!("templates/admin-sessions.html"),
+    ),
+    (
         "admin-accounts.html",
         include_str!("templates/admin-accounts.html"),
     ),

@@ -78,6 +78,8 @@ pub enum AdminPage {
     Accounts,
     /// `/.auth/admin/account`: one account.
     Account,
+    /// `/.auth/admin/sessions`: the live sessions.
+    Sessions,
     /// `/.auth/admin/invitations`
     Invitations,
     /// `/.auth/admin/audit`: the audit log.
@@ -153,6 +155,7 @@ paths! {
     "/.auth/admin" => Self::Admin(AdminPage::Overview),
     "/.auth/admin/accounts" => Self::Admin(AdminPage::Accounts),
     "/.auth/admin/account" => Self::Admin(AdminPage::Account),
+    "/.auth/admin/sessions" => Self::Admin(AdminPage::Sessions),
     "/.auth/admin/invitations" => Self::Admin(AdminPage::Invitations),
     "/.auth/admin/audit" => Self::Admin(AdminPage::Audit),
     "/.auth/admin/locks" => Self::Admin(AdminPage::Locks),

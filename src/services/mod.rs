@@ -96,7 +96,7 @@ pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};
 pub use secret_encryption::{SecretCipherError, check_master_key, require_master_key};
 pub use session_cookie::{PresentedCookie, SessionCookie};
-pub use sessions::{SessionInfo, Sessions};
+pub use sessions::{SessionCursor, SessionInfo, SessionPage, Sessions};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 

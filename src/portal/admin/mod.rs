@@ -8,6 +8,7 @@ pub(super) mod invitations;
 pub(super) mod locks;
 pub(super) mod mails;
 pub(super) mod overview;
+pub(super) mod sessions;
 pub(super) mod template_filters;
 
 use bytes::Bytes;
@@ -31,6 +32,7 @@ static NAV: NavSection = NavSection {
     pages: &[
         (Page::Admin(AdminPage::Overview), "admin.nav-overview"),
         (Page::Admin(AdminPage::Accounts), "admin.nav-accounts"),
+        (Page::Admin(AdminPage::Sessions), "admin.nav-sessions"),
         (Page::Admin(AdminPage::Invitations), "admin.nav-invitations"),
         (Page::Admin(AdminPage::Audit), "admin.nav-audit"),
         (Page::Admin(AdminPage::Locks), "admin.nav-locks"),
@@ -64,6 +66,7 @@ pub(super) async fn dispatch(
         AdminPage::Overview => overview::get(cx).await,
         AdminPage::Accounts => accounts::get(cx).await,
         AdminPage::Account => account::get(cx).await,
+        AdminPage::Sessions => sessions::get(cx).await,
         AdminPage::Invitations => invitations::get(cx).await,
         AdminPage::Audit => audit::get(cx).await,
         AdminPage::Locks => locks::get(cx).await,
@@ -77,6 +80,7 @@ async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> R
         Actor::administrator(cx.user.session, &cx.renderer.administrators).because(fields.text("reason"));
     let changed = match page {
         AdminPage::Account => change::post(cx, fields, &by).await,
+        AdminPage::Sessions => sessions::post(cx, fields, &by).await,
         AdminPage::Invitations => invitations::post(cx, fields, &by).await,
         AdminPage::Mails => mails::post(cx, fields, &by).await,
         // Their forms only carry the password.
@@ -107,7 +111,7 @@ async fn note_refused(
         return;
     }
     let who = match page {
-        AdminPage::Account => fields.text("account"),
+        AdminPage::Account | AdminPage::Sessions => fields.text("account"),
         AdminPage::Mails => fields.text("to"),
         _ => fields.text("email"),
     };
@@ -134,7 +138,7 @@ fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
         (AdminPage::Account, "unlock") => Kind::Unlock,
         (AdminPage::Account, "set-groups") => Kind::GroupsChange,
         (AdminPage::Account, "reset-link") => Kind::ResetLink,
-        (AdminPage::Account, "end-session" | "end-sessions") => Kind::SessionEnd,
+        (AdminPage::Account | AdminPage::Sessions, "end-session" | "end-sessions") => Kind::SessionEnd,
         (AdminPage::Account, "delete") => Kind::AccountDelete,
         (AdminPage::Invitations, "revoke") => Kind::InvitationRevoke,
         (AdminPage::Invitations, "" | "create") => Kind::InvitationCreate,
