@@ -112,7 +112,7 @@ async fn note_refused(
     }
     let who = match page {
         AdminPage::Account | AdminPage::Sessions => fields.text("account"),
-        AdminPage::Mails => fields.text("to"),
+        AdminPage::Mails if fields.text("which") == "all" => fields.text("to"),
         _ => fields.text("email"),
     };
     let who: String = who.trim().chars().take(Email::MAX_LENGTH).collect();
@@ -142,7 +142,8 @@ fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
         (AdminPage::Account, "delete") => Kind::AccountDelete,
         (AdminPage::Invitations, "revoke") => Kind::InvitationRevoke,
         (AdminPage::Invitations, "" | "create") => Kind::InvitationCreate,
-        (AdminPage::Mails, _) => Kind::MailAgain,
+        (AdminPage::Mails, "drop") => Kind::MailDrop,
+        (AdminPage::Mails, "" | "send") => Kind::MailAgain,
         _ => return None,
     })
 }
