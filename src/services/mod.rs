@@ -40,6 +40,7 @@ mod secret_encryption;
 mod session_cookie;
 mod sessions;
 mod settled_time;
+mod shown_once;
 mod sign_in;
 mod sign_in_policy;
 mod sign_up;
@@ -87,7 +88,8 @@ pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
 pub use invitations::{
-    InvitationError, InvitationOutcome, Invitations, Invitee, Invitees, IssuedInvitation, NewInvitations,
+    InvitationError, InvitationFilter, InvitationOutcome, InvitationPage, Invitations, Invitee, Invitees,
+    IssuedInvitation, NewInvitations,
 };
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
 pub use mail::{LETTER, LETTER_TEMPLATE, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
@@ -97,6 +99,7 @@ pub use replay_guard::{ReplayError, ReplayGuard};
 pub use secret_encryption::{SecretCipherError, check_master_key, require_master_key};
 pub use session_cookie::{PresentedCookie, SessionCookie};
 pub use sessions::{SessionCursor, SessionInfo, SessionPage, Sessions};
+pub use shown_once::ShownOnce;
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
@@ -117,6 +120,8 @@ pub struct Services {
     pub failed_mails: Arc<FailedMails>,
     /// Invitations.
     pub invitations: Arc<Invitations>,
+    /// Secrets that pages show once.
+    pub shown_once: Arc<ShownOnce>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Access keys.
@@ -160,6 +165,7 @@ struct SharedServices {
     revocations: Arc<DeferredRevocations>,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
+    shown_once: Arc<ShownOnce>,
     addresses: Arc<IpRateLimiter>,
     changes: Arc<ChangeRateLimiter>,
     gates: Gates,
@@ -253,6 +259,7 @@ impl Services {
                 access_keys,
                 revocations: shut_outs,
                 mailer,
+                shown_once: Arc::new(ShownOnce::new(clock.clone())),
                 hasher,
                 sessions,
                 audit,
@@ -293,6 +300,7 @@ impl Services {
             revocations: shut_outs,
             audit,
             mailer,
+            shown_once,
             addresses,
             changes: _,
             gates,
@@ -367,6 +375,7 @@ impl Services {
                 config: config.signup.clone(),
             }),
             mailer,
+            shown_once,
             sessions,
             audit,
             password_policy: policy,

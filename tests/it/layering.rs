@@ -200,6 +200,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the built-in templates are written out to start from",
     ),
     ("cli::pages", "text", "and so are the built-in texts"),
+    ("api", "csv", "a list has one form as a table, too"),
     ("cli", "csv", "lists go to spreadsheets and come from them"),
     ("cli", "app", "serve runs it"),
     ("cli", "clock", "a program begins with the machine's clock"),

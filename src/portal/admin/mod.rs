@@ -141,7 +141,7 @@ fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
         (AdminPage::Account | AdminPage::Sessions, "end-session" | "end-sessions") => Kind::SessionEnd,
         (AdminPage::Account, "delete") => Kind::AccountDelete,
         (AdminPage::Invitations, "revoke") => Kind::InvitationRevoke,
-        (AdminPage::Invitations, "" | "create") => Kind::InvitationCreate,
+        (AdminPage::Invitations, "" | "create" | "send") => Kind::InvitationCreate,
         (AdminPage::Mails, "drop") => Kind::MailDrop,
         (AdminPage::Mails, "" | "send") => Kind::MailAgain,
         _ => return None,

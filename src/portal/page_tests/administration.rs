@@ -20,7 +20,7 @@ use crate::portal::signed_in::{SignedInRequest, SignedInUser};
 use crate::route::AdminPage;
 use crate::secret::Secret;
 use crate::services::{
-    AccountPage, AuditPage, LoadedRows, LocksInForce, MailPage, SignInError, StoreError, UnreadableRow,
+    AccountPage, AuditPage, InvitationPage, LocksInForce, MailPage, SessionPage, SignInError,
 };
 
 fn at() -> Timestamp {
@@ -122,10 +122,17 @@ fn mails() -> MailPage {
     }
 }
 
-fn invitations() -> LoadedRows<Invitation> {
+fn invitations() -> InvitationPage {
     let invitation = |n: u8, kind, email: Option<&str>| Invitation {
         email: email.map(|email| email.parse().unwrap()),
         groups: ["ops".to_owned()].into(),
+        name: email.map(|_| "<Mina> 김".to_owned()),
+        mailed: email.is_some(),
+        created_by: Some(
+            email
+                .map_or("command (uid 0)", |_| "<root>@harbour.example")
+                .to_owned(),
+        ),
         ..Invitation::new(
             InvitationId::new(at(), &Random::seeded(n.into())),
             TokenDigest::from_bytes([n; 32]),
@@ -134,15 +141,13 @@ fn invitations() -> LoadedRows<Invitation> {
             at(),
         )
     };
-    LoadedRows {
-        sound: vec![
+    InvitationPage {
+        invitations: vec![
             invitation(1, InvitationKind::FirstAdministrator, None),
             invitation(2, InvitationKind::Signup, Some("mina@harbour.example")),
         ],
-        unreadable: vec![UnreadableRow {
-            account: None,
-            error: StoreError::Corrupt("invitation 0190: unknown version 9".to_owned()),
-        }],
+        unreadable: vec!["invitation 0190: unknown version 9".to_owned()],
+        next: Some(InvitationId::new(at(), &Random::seeded(3))),
     }
 }
 
@@ -266,7 +271,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ),
         (
             "admin-invitations-refused",
-            admin::invitations::page(cx, invalid.problem, LoadedRows::default(), &refused),
+            admin::invitations::page(cx, invalid.problem, InvitationPage::default(), &refused),
         ),
         (
             "admin-audit",

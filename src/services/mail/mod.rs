@@ -182,6 +182,17 @@ impl Mailer {
         (is_believed && now < invitation.expires_at).then_some(now)
     }
 
+    /// Returns the unused invitation with this id. One that cannot be read is void, and stands in no mail's way (S49).
+    pub(super) async fn invitation(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+        match self.store.invitation_by_id(id).await {
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "an invitation cannot be read: it serves nobody");
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
     /// Makes a mail to enqueue, caused by `origin`.
     pub(super) fn mail(&self, to: &Email, topic: MailKind, origin: &Origin) -> Mail {
         let now = self.clock.now();

@@ -346,11 +346,7 @@ impl Mailer {
                 })
             }
             MailKind::Invitation(id) => {
-                let invitations = self.store.invitations().await?;
-                let invitation = invitations
-                    .sound
-                    .into_iter()
-                    .find(|invitation| invitation.id == id);
+                let invitation = self.invitation(id).await?;
                 invitation
                     .and_then(|invitation| Some((self.now_for(&invitation)?, invitation)))
                     .map(|(now, invitation)| {

@@ -106,6 +106,28 @@ fn a_mail_that_is_not_wanted_is_dropped() {
     }
 }
 
+#[test]
+fn invitations_are_listed_as_a_table_for_spreadsheets() {
+    let site = site();
+    for email in ["ann@example.com", "bob@example.com"] {
+        site.ask(&[
+            "invite", "create", "--email", email, "--group", "ops", "--group", "dev",
+        ]);
+    }
+    let table = site.run(&["invite", "list", "--csv"]).stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(
+        lines[0].starts_with("email,name,groups,language,kind,created_at,created_by,"),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with("ann@example.com,,\"dev,ops\",,signup,"),
+        "{table}"
+    );
+    assert_eq!(site.run(&["invite", "list", "--csv", "--json"]).status, 2);
+}
+
 #[tokio::test]
 async fn a_lock_is_listed_until_it_is_lifted() {
     let site = site();
