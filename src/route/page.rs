@@ -84,6 +84,8 @@ pub enum AdminPage {
     Invitations,
     /// `/.auth/admin/audit`: the audit log.
     Audit,
+    /// `/.auth/admin/request`: what happened to a past request.
+    Request,
     /// `/.auth/admin/locks`
     Locks,
     /// `/.auth/admin/mails`: queued mails.
@@ -158,6 +160,7 @@ paths! {
     "/.auth/admin/sessions" => Self::Admin(AdminPage::Sessions),
     "/.auth/admin/invitations" => Self::Admin(AdminPage::Invitations),
     "/.auth/admin/audit" => Self::Admin(AdminPage::Audit),
+    "/.auth/admin/request" => Self::Admin(AdminPage::Request),
     "/.auth/admin/locks" => Self::Admin(AdminPage::Locks),
     "/.auth/admin/mails" => Self::Admin(AdminPage::Mails),
 }

@@ -8,6 +8,7 @@ pub(super) mod invitations;
 pub(super) mod locks;
 pub(super) mod mails;
 pub(super) mod overview;
+pub(super) mod request;
 pub(super) mod sessions;
 pub(super) mod template_filters;
 
@@ -69,6 +70,7 @@ pub(super) async fn dispatch(
         AdminPage::Sessions => sessions::get(cx).await,
         AdminPage::Invitations => invitations::get(cx).await,
         AdminPage::Audit => audit::get(cx).await,
+        AdminPage::Request => request::get(cx).await,
         AdminPage::Locks => locks::get(cx).await,
         AdminPage::Mails => mails::get(cx).await,
     }
@@ -84,7 +86,11 @@ async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> R
         AdminPage::Invitations => invitations::post(cx, fields, &by).await,
         AdminPage::Mails => mails::post(cx, fields, &by).await,
         // Their forms only carry the password.
-        AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
+        AdminPage::Overview
+        | AdminPage::Accounts
+        | AdminPage::Audit
+        | AdminPage::Request
+        | AdminPage::Locks => {
             let mut response = cx.refuse(&Refusal::new(Problem::MethodNotAllowed));
             let allow = HeaderValue::from_static("GET, HEAD");
             response.headers_mut().insert(ALLOW, allow);
@@ -164,6 +170,7 @@ impl From<AccountError> for PageError {
 pub(super) const fn place(page: AdminPage) -> NavItem {
     NAV.at(Page::Admin(match page {
         AdminPage::Account => AdminPage::Accounts,
+        AdminPage::Request => AdminPage::Audit,
         page => page,
     }))
 }
