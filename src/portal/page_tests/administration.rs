@@ -2,7 +2,7 @@
 
 use super::members::{account, live_session, sessions};
 use super::*;
-use crate::api::{AccountDetails, SessionList};
+use crate::api::{AccountDetails, LoggedRequest, RecentRequest, RequestReport, SessionList};
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
     Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
@@ -16,6 +16,7 @@ use crate::portal::admin::audit::AuditSearch;
 use crate::portal::admin::invitations::InvitationsView;
 use crate::portal::admin::mails::MailSearch;
 use crate::portal::admin::overview::Overview;
+use crate::portal::admin::sessions::SessionSearch;
 use crate::portal::signed_in::{SignedInRequest, SignedInUser};
 use crate::route::AdminPage;
 use crate::secret::Secret;
@@ -91,6 +92,42 @@ fn events() -> AuditPage {
         ],
         unreadable: vec!["event 7 of the audit log: unknown version 9".to_owned()],
         next: Some(AuditCursor::at(at())),
+    }
+}
+
+fn report() -> RequestReport {
+    let request_id = "0190-request".to_owned();
+    RequestReport {
+        recent: Some(RecentRequest {
+            request_id: request_id.clone(),
+            time: at(),
+            client: [192, 0, 2, 1].into(),
+            method: Some("GET".to_owned()),
+            host: "app.harbour.example".to_owned(),
+            path: "/<ops>".to_owned(),
+            user: Some("mina".to_owned()),
+            groups: vec!["staff".to_owned()],
+            route: Some("app.harbour.example/ops".to_owned()),
+            status: 403,
+            slug: Some("forbidden".to_owned()),
+            reason: Some("<groups> ops".to_owned()),
+        }),
+        logged: Some(LoggedRequest {
+            request_id,
+            time: at(),
+            client: [192, 0, 2, 1].into(),
+            method: None,
+            host: None,
+            path: None,
+            status: 403,
+            user: None,
+            route: None,
+            upstream: Some("10.0.0.1:80".to_owned()),
+            bytes: Some(1),
+            duration_us: Some(1234),
+        }),
+        log_error: Some("access.log cannot be read".to_owned()),
+        events: events().events.into_iter().map(|(_, event)| event).collect(),
     }
 }
 
@@ -204,6 +241,27 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         errors,
         ..InvitationsView::empty(true)
     };
+    let gone = InvitationsView {
+        done: Some("admin.links-gone"),
+        q: "<Mina>".to_owned(),
+        ..InvitationsView::empty(false)
+    };
+    let sessions_page = SessionPage {
+        sessions: sessions(),
+        count: 120,
+        previous: Some(SessionId::new(at(), &Random::seeded(4))),
+        next: Some(SessionId::new(at(), &Random::seeded(5))),
+    };
+    let of_mina = SessionSearch {
+        account: "mina".to_owned(),
+        found: Some(("0190-id".to_owned(), "mina@harbour.example".to_owned())),
+    };
+    let nothing = RequestReport {
+        recent: None,
+        logged: None,
+        log_error: None,
+        events: Vec::new(),
+    };
     let locks = LocksInForce {
         accounts: vec![(account(), Duration::from_secs(1199))],
         access_keys: Vec::new(),
@@ -268,6 +326,39 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         (
             "admin-invitations-sent",
             admin::invitations::page(cx, ok, invitations(), &mailed),
+        ),
+        (
+            "admin-invitations-gone",
+            admin::invitations::page(cx, ok, InvitationPage::default(), &gone),
+        ),
+        (
+            "admin-sessions",
+            admin::sessions::page(cx, &SessionSearch::default(), &sessions_page),
+        ),
+        (
+            "admin-sessions-of",
+            admin::sessions::page(cx, &of_mina, &sessions_page),
+        ),
+        (
+            "admin-sessions-none",
+            admin::sessions::page(cx, &of_mina, &SessionPage::default()),
+        ),
+        (
+            "admin-sessions-refused",
+            admin::sessions::refused(
+                cx,
+                "nobody".to_owned(),
+                cx.field_error("account", "admin.no-account"),
+            ),
+        ),
+        (
+            "admin-request",
+            admin::request::page(cx, "0190-request", Some(&report())),
+        ),
+        ("admin-request-none", admin::request::page(cx, "", None)),
+        (
+            "admin-request-unknown",
+            admin::request::page(cx, "0190-<request>", Some(&nothing)),
         ),
         (
             "admin-invitations-refused",
