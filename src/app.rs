@@ -30,7 +30,7 @@ use crate::services::{Actor, Services, ServicesError};
 use crate::upstream::ConnectionLimit;
 
 pub use check::{CheckFinding, CheckReport, check};
-pub use explain::{ExplainReport, RefusalReport, RefusedRequest, RequestReport, explain_offline};
+pub use explain::{ExplainReport, RefusalReport, RefusedRequest, explain_offline};
 pub use reload::{ConfigSource, ReloadError, RunningGateway};
 
 /// What the application takes from the process.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::csv;
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, InvitationKind};
-use crate::services::{InvitationOutcome, IssuedInvitation, LoadedRows};
+use crate::services::{InvitationOutcome, InvitationPage, IssuedInvitation, LoadedRows};
 
 /// An invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,59 @@ pub struct InvitationList {
     pub invitations: Vec<InvitationView>,
     /// Which could not be read, and why: they stand in no other's way.
     pub unreadable: Vec<String>,
+    /// The cursor of the next page; `None` at the end.
+    pub next: Option<InvitationId>,
+}
+
+impl InvitationList {
+    /// Formats the invitations as CSV: their titles, then a row each. No link is among them.
+    pub fn to_csv(&self) -> String {
+        let titles = [
+            "email",
+            "name",
+            "groups",
+            "language",
+            "kind",
+            "created_at",
+            "created_by",
+            "expires_at",
+            "mailed",
+            "approves",
+            "id",
+        ];
+        let yes = |is: bool| if is { "true" } else { "false" };
+        let mut text = csv::row(titles);
+        for invitation in &self.invitations {
+            let groups: Vec<&str> = invitation.groups.iter().map(String::as_str).collect();
+            text.push_str(&csv::row([
+                invitation.email.as_ref().map_or("", Email::as_str),
+                invitation.name.as_deref().unwrap_or_default(),
+                &groups.join(","),
+                invitation.language.as_deref().unwrap_or_default(),
+                match invitation.kind {
+                    InvitationKind::Signup => "signup",
+                    InvitationKind::FirstAdministrator => "first-administrator",
+                },
+                &invitation.created_at.to_string(),
+                invitation.created_by.as_deref().unwrap_or_default(),
+                &invitation.expires_at.to_string(),
+                yes(invitation.mailed),
+                yes(invitation.approves),
+                &invitation.id.to_string(),
+            ]));
+        }
+        text
+    }
+}
+
+impl From<InvitationPage> for InvitationList {
+    fn from(page: InvitationPage) -> Self {
+        Self {
+            invitations: page.invitations.into_iter().map(InvitationView::from).collect(),
+            unreadable: page.unreadable,
+            next: page.next,
+        }
+    }
 }
 
 impl From<LoadedRows<Invitation>> for InvitationList {
@@ -71,6 +125,7 @@ impl From<LoadedRows<Invitation>> for InvitationList {
         Self {
             unreadable: invitations.unreadable_names(),
             invitations: invitations.sound.into_iter().map(InvitationView::from).collect(),
+            next: None,
         }
     }
 }

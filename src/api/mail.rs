@@ -16,6 +16,8 @@ pub struct MailView {
     pub to: Email,
     /// The kind of mail.
     pub topic: String,
+    /// When it was caused.
+    pub created_at: Timestamp,
     /// The number of attempts to send it.
     pub attempt_count: u32,
     /// Whether it failed permanently.
@@ -36,6 +38,7 @@ impl From<QueuedMail> for MailView {
             id: queued.mail.id,
             to: queued.mail.to,
             topic: queued.mail.topic.as_str().to_owned(),
+            created_at: queued.mail.cause.at,
             attempt_count: queued.attempts,
             failed,
             at,

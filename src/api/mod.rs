@@ -11,6 +11,7 @@ mod group;
 mod invitation;
 mod lock;
 mod mail;
+mod request;
 mod server;
 mod session;
 
@@ -24,5 +25,6 @@ pub use group::{GroupList, GroupView};
 pub use invitation::{CreatedInvitations, InvitationList, InvitationView, PlannedInvitation};
 pub use lock::{LockedAccessKey, LockedAccount, LocksView};
 pub use mail::{MailList, MailView, ResentMails};
+pub use request::{LoggedRequest, RecentRequest, RequestReport};
 pub use server::{ReloadReport, ServerInfo};
-pub use session::{EndedSessions, SessionList, SessionView};
+pub use session::{EndedSessions, LiveSessionList, SessionList, SessionView};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, SessionId};
 use crate::model::{AccessKeyId, SignInMethod};
-use crate::services::SessionInfo;
+use crate::services::{SessionInfo, SessionPage};
 
 /// Sessions on a page, beside the current one.
 const A_PAGE: usize = 50;
@@ -99,6 +99,38 @@ impl SessionList {
         Self {
             sessions: shown.into_iter().chain(others).map(view).collect(),
             next,
+        }
+    }
+}
+
+/// A page of the live sessions of all accounts, or of one, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveSessionList {
+    /// The sessions.
+    pub sessions: Vec<SessionView>,
+    /// How many there are on all pages.
+    pub session_count: usize,
+    /// The cursor of the previous page.
+    pub previous: Option<SessionId>,
+    /// The cursor of the next page.
+    pub next: Option<SessionId>,
+}
+
+impl LiveSessionList {
+    /// Lists a page; `current` is the session of the request.
+    pub fn new(page: &SessionPage, current: SessionId) -> Self {
+        let view = |info| {
+            let view = SessionView::from(info);
+            SessionView {
+                current: view.id == current,
+                ..view
+            }
+        };
+        Self {
+            sessions: page.sessions.iter().map(view).collect(),
+            session_count: page.count,
+            previous: page.previous,
+            next: page.next,
         }
     }
 }

@@ -1,18 +1,17 @@
 //! Explains requests: what would happen to one, and what happened to a past one.
 
 use std::collections::HashSet;
-use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, to_value};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{BuildError, RunningGateway};
+use crate::api::{LoggedRequest, RecentRequest, RequestReport};
 use crate::clock::Clock;
 use crate::config::{Config, LogConfig};
 use crate::control::{Administration, Command, CommandError};
@@ -20,8 +19,8 @@ use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::{AuditEvent, AuditOutcome, Email};
 use crate::proxy::{
-    ExplainError, ExplainRequest, Explanation, Gateway, LoggedRequest, RecentRequest, RequestHistory,
-    SharedState, find_refusals, find_request,
+    ExplainError, ExplainRequest, Explanation, Gateway, RequestHistory, SharedState, find_past_request,
+    find_refusals, search_access_log,
 };
 use crate::random::Random;
 use crate::route::Routes;
@@ -29,9 +28,6 @@ use crate::services::{AuditFilter, AuditOrder, Services};
 
 /// The most reads of the audit log, each of which is bounded.
 const LOOKS: usize = 100;
-
-/// The most events of a request.
-const EVENTS: usize = 50;
 
 /// Refusals of one account that are told.
 const REFUSALS: usize = 200;
@@ -44,19 +40,6 @@ pub struct ExplainReport {
     /// What.
     #[serde(flatten)]
     pub explanation: Explanation,
-}
-
-/// What happened to a request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RequestReport {
-    /// From the running gateway's memory: refusals and its own responses.
-    pub recent: Option<RecentRequest>,
-    /// From the access log.
-    pub logged: Option<LoggedRequest>,
-    /// Why the access log could not be read.
-    pub log_error: Option<String>,
-    /// From the audit log.
-    pub events: Vec<AuditEvent>,
 }
 
 /// What an account was refused.
@@ -210,20 +193,19 @@ async fn refusals_of(
     let remembered = remembered.into_iter().flatten().map(RefusedRequest::from);
     let mut requests: Vec<RefusedRequest> = remembered.collect();
     let mut log_error = None;
-    if has_file(log) {
-        let (file, username) = (log.access_file.clone(), account.username.to_string());
-        let found = spawn_blocking(move || find_refusals(&file, &username, since, REFUSALS)).await;
-        match found.map_err(io::Error::from).flatten() {
-            Ok(logged) => {
-                let known: HashSet<String> = requests
-                    .iter()
-                    .map(|one| one.request.request_id.clone())
-                    .collect();
-                let others = logged.into_iter().filter(|one| !known.contains(&one.request_id));
-                requests.extend(others.map(RefusedRequest::from));
-            }
-            Err(error) => log_error = Some(unreadable(log, &error)),
+    let username = account.username.to_string();
+    let search = move |file: &Path| find_refusals(file, &username, since, REFUSALS);
+    match search_access_log(log, search).await {
+        Ok(logged) => {
+            let known: HashSet<String> = requests
+                .iter()
+                .map(|one| one.request.request_id.clone())
+                .collect();
+            let logged = logged.into_iter().flatten();
+            let others = logged.filter(|one| !known.contains(&one.request_id));
+            requests.extend(others.map(RefusedRequest::from));
         }
+        Err(error) => log_error = Some(error),
     }
     requests.sort_by_key(|refused| refused.request.time);
     requests.drain(..requests.len().saturating_sub(REFUSALS));
@@ -258,63 +240,18 @@ async fn refusals_of(
     })
 }
 
-fn has_file(log: &LogConfig) -> bool {
-    log.access && !log.access_file.as_os_str().is_empty()
-}
-
-fn unreadable(log: &LogConfig, error: &io::Error) -> String {
-    format!("{} cannot be read: {error}", log.access_file.display())
-}
-
 async fn recall(
     id: &str,
     services: &Services,
     log: &LogConfig,
     history: Option<&RequestHistory>,
 ) -> Result<RequestReport, CommandError> {
-    let remembered = history.and_then(|recent| recent.find(id));
-    let mut events = Vec::new();
-    let filter = AuditFilter {
-        request: Some(id.to_owned()),
-        // Events come after their request; their times are less precise.
-        from: remembered
-            .as_ref()
-            .and_then(|request| request.time.checked_sub(Duration::from_secs(1)).ok()),
-        ..AuditFilter::default()
-    };
-    let mut after = None;
-    for _ in 0..LOOKS {
-        let order = AuditOrder::NewestFirst;
-        let page = services.audit.read(filter.clone(), order, after, EVENTS).await?;
-        events.extend(page.events.into_iter().map(|(_, event)| event));
-        after = page.next;
-        // The events of one request are written together.
-        if after.is_none() || !events.is_empty() {
-            break;
-        }
-    }
-    events.reverse();
-    let (logged, log_error) = if has_file(log) {
-        let (file, id) = (log.access_file.clone(), id.to_owned());
-        let found = spawn_blocking(move || find_request(&file, &id)).await;
-        match found.map_err(io::Error::from).flatten() {
-            Ok(logged) => (logged, None),
-            Err(error) => (None, Some(unreadable(log, &error))),
-        }
-    } else {
-        (None, None)
-    };
-    let recalled = RequestReport {
-        recent: remembered,
-        logged,
-        log_error,
-        events,
-    };
-    if recalled.recent.is_none() && recalled.logged.is_none() && recalled.events.is_empty() {
-        let error = recalled.log_error.as_deref();
+    let report = find_past_request(id, &services.audit, log, history).await?;
+    if report.is_empty() {
+        let error = report.log_error.as_deref();
         return Err(CommandError::new(unknown(id, log, error, history)));
     }
-    Ok(recalled)
+    Ok(report)
 }
 
 /// The error for an unknown request: where it was looked for, and how far back.

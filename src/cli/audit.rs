@@ -1,10 +1,12 @@
 //! `vestibule audit`: prints the audit log.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::admin_client::AdminClient;
@@ -39,6 +41,9 @@ pub(super) struct Audit {
     /// Only events of the request with this X-Request-Id.
     #[arg(long, value_name = "ID")]
     request: Option<String>,
+    /// Only events of clients with this address, or in this network, such as "192.0.2.0/24".
+    #[arg(long, value_name = "ADDRESS", value_parser = network)]
+    client: Option<IpNet>,
     /// Only failures.
     #[arg(long)]
     failures: bool,
@@ -158,6 +163,7 @@ impl Audit {
                 from: self.since,
                 until: self.until,
                 request: self.request.clone(),
+                client: self.client,
             },
             order,
             after,
@@ -204,6 +210,14 @@ pub(super) fn line(event: &AuditEvent) -> String {
 fn kind_parser() -> impl TypedValueParser<Value = AuditKind> {
     let names = AuditKind::ALL.iter().map(|kind| kind.as_str());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<AuditKind>())
+}
+
+/// Parses an address, or a network.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address.or_else(|_| text.parse()).map_err(|_| {
+        "neither an address such as \"192.0.2.7\" nor a network such as \"192.0.2.0/24\"".to_owned()
+    })
 }
 
 /// Parses a time, or how long ago it was.

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::admin_client::AdminClient;
 use super::audit;
 use super::output::{CommandOutput, Failure};
-use crate::app::{ExplainReport, RefusalReport, RequestReport};
+use crate::api::RequestReport;
+use crate::app::{ExplainReport, RefusalReport};
 use crate::control::Command;
 
 #[derive(Debug, Args)]

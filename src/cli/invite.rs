@@ -24,7 +24,11 @@ pub(super) enum Invite {
     /// Create invitations and print their links, which are shown only once.
     Create(create::Create),
     /// List the invitations that can still be used.
-    List,
+    List {
+        /// Print CSV.
+        #[arg(long)]
+        csv: bool,
+    },
     /// Revoke an invitation.
     Revoke {
         /// The id of the invitation.
@@ -35,12 +39,20 @@ pub(super) enum Invite {
 }
 
 impl Invite {
-    pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
+    pub(super) async fn run(self, client: &AdminClient, json: bool) -> Result<CommandOutput, Failure> {
         match self {
             Self::Create(create) => create.run(client).await,
-            Self::List => {
+            Self::List { csv } => {
+                if csv && json {
+                    return Err(Failure::usage("a list is either --csv or --json"));
+                }
                 let list: InvitationList = client.send(Command::ListInvitations).await?;
                 mention_unreadable(&list.unreadable);
+                if csv {
+                    // What prints it adds the last line break.
+                    let table = list.to_csv();
+                    return CommandOutput::new(&list, table.trim_end_matches('\n').to_owned());
+                }
                 CommandOutput::new(&list, listed(&list.invitations))
             }
             Self::Revoke { id, reason: why } => {

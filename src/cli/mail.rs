@@ -1,6 +1,7 @@
-//! `vestibule mail …`: lists queued mails and sends failed ones again.
+//! `vestibule mail …`: lists queued mails, sends them now and drops them.
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::admin_client::{AdminClient, ReasonArg};
 use super::output::{CommandOutput, Failure, mention_unreadable};
@@ -8,16 +9,24 @@ use super::table::{moment, table};
 use crate::api::{MailList, MailView, ResentMails};
 use crate::clock::Clock;
 use crate::control::Command;
+use crate::ids::MailId;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mail {
     /// List mails that are waiting to be sent or have failed permanently.
     List,
-    /// Resend a failed mail, with a new link if it contains one.
+    /// Resend a failed mail, with a new link if it contains one, or send a waiting one now.
     SendAgain {
         /// The id of the mail, or an address: all failed mails to it.
         #[arg(value_name = "ID|ADDRESS")]
         mail: String,
+        #[command(flatten)]
+        reason: ReasonArg,
+    },
+    /// Drop a waiting or failed mail: it is not sent.
+    Drop {
+        /// The id of the mail.
+        id: String,
         #[command(flatten)]
         reason: ReasonArg,
     },
@@ -43,6 +52,13 @@ impl Mail {
                     " once the gateway runs"
                 };
                 CommandOutput::new(&sent, format!("{count}{when}"))
+            }
+            Self::Drop { id, reason: why } => {
+                let id: MailId = id.parse().map_err(|_| {
+                    Failure::failed(format!("{id} is not an id; `vestibule mail list` shows them"))
+                })?;
+                let dropped: MailId = client.send_with_reason(Command::DropMail(id), why).await?;
+                CommandOutput::new(&json!({ "dropped": dropped }), format!("{dropped} is dropped"))
             }
         }
     }

@@ -158,7 +158,7 @@ impl Cli {
             Some(Command::Explain(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::User(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Group(command)) => ask(config, async |gateway| command.run(gateway).await),
-            Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway).await),
+            Some(Command::Invite(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Key(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Session(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Mail(command)) => ask(config, async |gateway| command.run(gateway).await),

@@ -38,9 +38,11 @@ pub enum Command {
     /// Lists up to 1000 queued or failed mails in the order of the queue, after this one. Returns a
     /// [`MailList`](crate::api::MailList).
     ListMails(Option<MailId>),
-    /// Queues a failed mail again, by its id, or all failed mails to an address. Returns
+    /// Sends a failed or waiting mail now, by its id, or all failed mails to an address. Returns
     /// [`ResentMails`](crate::api::ResentMails).
     SendAgain(String),
+    /// Removes a waiting or failed mail. Returns its id.
+    DropMail(MailId),
     /// Lists the locks in force. Returns [`LocksView`](crate::api::LocksView).
     ListLocks,
     /// Shows the account with this address, username or id. Returns
@@ -162,6 +164,7 @@ impl Command {
             | Self::VerifyStore => true,
             Self::AddUser(_)
             | Self::SendAgain(_)
+            | Self::DropMail(_)
             | Self::ChangeUser { .. }
             | Self::DeleteUser(_)
             | Self::Invite { .. }
@@ -184,7 +187,7 @@ impl Command {
         Some(match self {
             Self::AddUser(_) | Self::ImportLines(_) | Self::DeleteUser(_) => "vestibule user list",
             Self::ChangeUser { .. } => "vestibule user show",
-            Self::SendAgain(_) => "vestibule mail list",
+            Self::SendAgain(_) | Self::DropMail(_) => "vestibule mail list",
             Self::Invite { .. } | Self::RevokeInvitation(_) => "vestibule invite list",
             Self::CreateResetLink(_) => "vestibule audit --event reset-link",
             Self::RevokeSessions(_) => "vestibule session list",

@@ -95,6 +95,7 @@ impl Administration {
                 ))?
             }
             Command::SendAgain(name) => to_value(self.send_again(&name, by).await?)?,
+            Command::DropMail(id) => to_value(self.drop_mail(id, by).await?)?,
             Command::ListLocks => to_value(LocksView::from(services.admin_queries.locks().await?))?,
             Command::ReadAudit(query) => to_value(self.read_audit(query, by).await?)?,
             Command::VerifyStore => self.verify_store().await?,
@@ -258,7 +259,7 @@ impl Administration {
     async fn send_again(&self, name: &str, by: &Actor) -> Result<ResentMails, CommandError> {
         let (failed, origin) = (&self.services.failed_mails, Origin::default());
         let again_count = match (name.parse::<MailId>(), name.parse::<Email>()) {
-            (Ok(id), _) => failed.send_again(id, by, &origin).await?.into(),
+            (Ok(id), _) => failed.send_now(id, by, &origin).await?.into(),
             (_, Ok(email)) => {
                 let is_to = |queued: &QueuedMail| queued.mail.to.key() == email.key();
                 failed.send_all_again(is_to, by, &origin).await?
@@ -267,10 +268,20 @@ impl Administration {
         };
         if again_count == 0 {
             return Err(CommandError::not_found(format!(
-                "no mail {name} failed for good: `vestibule mail list` shows those that did, by id and address"
+                "no mail {name} waits or failed for good: `vestibule mail list` shows those that do, by id and address"
             )));
         }
         Ok(ResentMails { again_count })
+    }
+
+    async fn drop_mail(&self, id: MailId, by: &Actor) -> Result<MailId, CommandError> {
+        let (mails, origin) = (&self.services.failed_mails, Origin::default());
+        if mails.drop_mail(id, by, &origin).await? {
+            return Ok(id);
+        }
+        Err(CommandError::not_found(format!(
+            "no mail {id} waits or failed for good: `vestibule mail list` shows those that do"
+        )))
     }
 
     async fn read_audit(&self, query: AuditQuery, by: &Actor) -> Result<AuditEventList, CommandError> {

@@ -28,6 +28,7 @@ impl AuditedCommand {
                 Self::on(Kind::InvitationRevoke, "").with(AuditDetail::of(DetailKey::Invitation, id))
             }
             Command::SendAgain(name) => Self::on(Kind::MailAgain, name),
+            Command::DropMail(id) => Self::on(Kind::MailDrop, "").with(AuditDetail::of(DetailKey::Mail, id)),
             Command::RevokeSessions(SessionSelector::Of(user)) => {
                 Self::on(Kind::SessionEnd, user).with(AuditDetail::bare(DetailKey::All))
             }

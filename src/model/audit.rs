@@ -90,8 +90,10 @@ named_enum! {
         AccessKeyRevoke = "access-key-revoke",
         /// The data key was wrapped with another master key.
         MasterKeyRotate = "master-key-rotate",
-        /// A mail that had failed for good was queued again.
+        /// A mail that had failed for good was queued again, or one that waited was made due.
         MailAgain = "mail-again",
+        /// A mail that waited or had failed was removed.
+        MailDrop = "mail-drop",
         /// The configuration was reloaded.
         Reload = "reload",
         /// The whole store was exported.

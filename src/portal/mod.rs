@@ -22,6 +22,7 @@ mod problem_pages;
 mod reauthenticate;
 mod renderer;
 mod request_context;
+mod request_lookup;
 mod reset;
 mod response;
 mod return_to;
@@ -41,10 +42,12 @@ mod www_authenticate;
 mod page_tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
+pub use self::request_lookup::RequestLookup;
 pub use self::template_check::TemplateWarning;
 pub use self::templates::built_in as built_in_templates;
 
@@ -65,6 +68,7 @@ use crate::text::TextError;
 pub struct Portal {
     renderer: PageRenderer,
     services: Services,
+    requests: Arc<dyn RequestLookup>,
 }
 
 /// The client of a page.
@@ -118,13 +122,22 @@ pub enum PortalError {
 
 impl Portal {
     /// Loads texts, templates and branding. `hosts` are the configured hosts, the only ones to which a `rd`
-    /// may lead.
-    pub fn new(config: &Config, services: Services, hosts: Vec<HostPattern>) -> Result<Self, PortalError> {
+    /// may lead; `requests` finds past requests.
+    pub fn new(
+        config: &Config,
+        services: Services,
+        hosts: Vec<HostPattern>,
+        requests: Arc<dyn RequestLookup>,
+    ) -> Result<Self, PortalError> {
         let renderer = PageRenderer::new(config, hosts)?;
         for warning in template_check::run(&renderer, config)? {
             tracing::warn!("branding.folder: {}", warning.message);
         }
-        Ok(Self { renderer, services })
+        Ok(Self {
+            renderer,
+            services,
+            requests,
+        })
     }
 
     /// Renders all pages and mails with the operator's templates and texts; returns warnings.
@@ -147,6 +160,7 @@ impl Portal {
         let cx = PageContext {
             request,
             services: &self.services,
+            requests: &*self.requests,
             visitor,
         };
         let response = match read_form(&request, &body) {

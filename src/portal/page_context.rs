@@ -7,6 +7,7 @@ use http::Response;
 
 use super::Visitor;
 use super::request_context::RequestContext;
+use super::request_lookup::RequestLookup;
 use super::signed_in::{SignedInRequest, SignedInUser};
 use crate::refusal::{Problem, Refusal};
 use crate::services::{AuditError, PreconditionError, Services, StoreError};
@@ -16,6 +17,7 @@ use crate::services::{AuditError, PreconditionError, Services, StoreError};
 pub(super) struct PageContext<'a, R = RequestContext<'a>> {
     pub(super) request: R,
     pub(super) services: &'a Services,
+    pub(super) requests: &'a dyn RequestLookup,
     pub(super) visitor: Visitor<'a>,
 }
 
@@ -48,6 +50,7 @@ impl<'a> PageContext<'a> {
                 user,
             },
             services: self.services,
+            requests: self.requests,
             visitor: self.visitor,
         })
     }

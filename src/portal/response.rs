@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE,
+    CONTENT_DISPOSITION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, Response, StatusCode};
 use minijinja::context;
@@ -114,6 +115,15 @@ impl RequestContext<'_> {
     /// JSON lines.
     pub(super) fn lines(&self, lines: String) -> Response<Bytes> {
         self.respond(StatusCode::OK.into(), "application/jsonl", lines)
+    }
+
+    /// A table to download, as CSV (RFC 4180).
+    pub(super) fn csv(&self, name: &'static str, table: String) -> Response<Bytes> {
+        let mut response = self.respond(StatusCode::OK.into(), "text/csv; charset=utf-8", table);
+        response
+            .headers_mut()
+            .insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
+        response
     }
 
     /// A problem document (RFC 9457).

@@ -76,17 +76,28 @@ impl PageRenderer {
         )
     }
 
-    /// The templates' `when(moment)`: an RFC 3339 timestamp as a `time` element in the client's language.
+    /// The templates' `when(moment)`: an RFC 3339 timestamp as a `time` element in the client's language, to the minute
+    /// or, with `seconds=true`, to the second.
     pub(super) fn dater(&self, lang: Lang) -> Value {
         let texts = self.texts.clone();
-        Value::from_function(move |at: &str| match at.parse::<Timestamp>() {
-            Ok(moment) => Value::from_safe_string(format!(
-                "<time datetime=\"{}\">{}</time>",
-                moment.strftime("%FT%TZ"),
-                HtmlEscape(&texts.moment(lang, moment))
-            )),
-            Err(_) => Value::from(at),
-        })
+        Value::from_function(
+            move |at: &str, options: Kwargs| -> Result<Value, minijinja::Error> {
+                let seconds = options.get::<Option<bool>>("seconds")?.unwrap_or(false);
+                let Ok(moment) = at.parse::<Timestamp>() else {
+                    return Ok(Value::from(at));
+                };
+                let (mark, text) = if seconds {
+                    (" data-seconds", texts.precise_moment(lang, moment))
+                } else {
+                    ("", texts.moment(lang, moment))
+                };
+                Ok(Value::from_safe_string(format!(
+                    "<time datetime=\"{}\"{mark}>{}</time>",
+                    moment.strftime("%FT%TZ"),
+                    HtmlEscape(&text)
+                )))
+            },
+        )
     }
 }
 

@@ -70,6 +70,10 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("templates/admin-overview.html"),
     ),
     (
+        "admin-sessions.html",
+        include_str!("templates/admin-sessions.html"),
+    ),
+    (
         "admin-accounts.html",
         include_str!("templates/admin-accounts.html"),
     ),
@@ -79,6 +83,7 @@ const BUILT_IN: &[(&str, &str)] = &[
         include_str!("templates/admin-invitations.html"),
     ),
     ("admin-audit.html", include_str!("templates/admin-audit.html")),
+    ("admin-request.html", include_str!("templates/admin-request.html")),
     ("admin-locks.html", include_str!("templates/admin-locks.html")),
     ("admin-mails.html", include_str!("templates/admin-mails.html")),
 ];

@@ -24,7 +24,8 @@ use crate::log_writer::LogWriter;
 use crate::metrics::{Counter, Metrics};
 use crate::request::{ClientAddress, RequestHead, RequestId};
 
-pub use search::{LoggedRequest, find_refusals, find_request};
+pub use search::find_refusals;
+pub(super) use search::find_request;
 
 /// Status of a request that the client aborted before the response. Never sent; nginx logs the same number.
 const CLIENT_LEFT: u16 = 499;

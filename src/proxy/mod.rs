@@ -26,6 +26,7 @@ mod library_errors;
 mod limited_io;
 mod method_override;
 mod pace;
+mod past_requests;
 mod portal_call;
 mod request_history;
 mod response_body;
@@ -60,16 +61,18 @@ use crate::upstream::{ConnectionLimit, UpstreamBuildError, Upstreams};
 use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
 use body_buffer::BodyBufferPool;
+use past_requests::PastRequests;
 use url_schemes::UrlSchemes;
 
-pub use access_log::{LoggedRequest, find_refusals, find_request};
+pub use access_log::find_refusals;
 pub use connection::HandshakeInfo;
 pub use explain::{
     Caller, ExplainError, ExplainRequest, ExplainedOutcome, Explanation, ForwardedRequest, ResponseSummary,
     RouteView, ShadowedRouteView,
 };
 pub use gateway_handle::GatewayHandle;
-pub use request_history::{RecentRequest, RequestHistory};
+pub use past_requests::{find_past_request, search_access_log};
+pub use request_history::RequestHistory;
 
 /// The stages and their shared state; one value per configuration, replaced by a reload.
 #[derive(Debug)]
@@ -173,6 +176,11 @@ impl Gateway {
             &shared.metrics,
             shared.reopening,
         );
+        let past_requests = Arc::new(PastRequests {
+            history: shared.history.clone(),
+            log: config.log.clone(),
+            audit: services.audit.clone(),
+        });
         let bytes = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
         let form_body = bytes(config.limits.form_body.0);
         // hyper's smallest read buffer is 8 KiB.
@@ -182,7 +190,12 @@ impl Gateway {
             identity: Identity::new(config, &routes)?,
             upstreams: Upstreams::new(config, &routes, &shared.upstream_connections)?,
             url_schemes: UrlSchemes::new(config, &routes),
-            portal: Portal::new(config, services.clone(), routes.host_patterns().to_vec())?,
+            portal: Portal::new(
+                config,
+                services.clone(),
+                routes.host_patterns().to_vec(),
+                past_requests,
+            )?,
             access_log: access_log
                 .map_err(|error| GatewayError::AccessLog(config.log.access_file.clone(), error))?,
             ids: RequestIds::new(&shared.random),

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Method, StatusCode};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::Gateway;
 use super::access_log::RequestTimer;
 use super::handle::PendingResponse;
 use super::response_body::BodySource;
+use crate::api::RecentRequest;
 use crate::ids::AccountId;
 use crate::model::Principal;
 use crate::refusal::Problem;
@@ -65,35 +65,6 @@ pub(super) struct HistoryEntry {
     route: Option<Arc<str>>,
     status: StatusCode,
     refused: Option<RefusalReason>,
-}
-
-/// A recent response, as the admin socket and `--json` give it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecentRequest {
-    /// The request id.
-    pub request_id: String,
-    /// When the request arrived.
-    pub time: Timestamp,
-    /// The client's address.
-    pub client: IpAddr,
-    /// The method; `None` if the head could not be parsed.
-    pub method: Option<String>,
-    /// The host.
-    pub host: String,
-    /// The path, without the query, cut at 256 bytes.
-    pub path: String,
-    /// The username, if the client was authenticated.
-    pub user: Option<String>,
-    /// The user's groups.
-    pub groups: Vec<String>,
-    /// The route, as host and path.
-    pub route: Option<String>,
-    /// The status of the response.
-    pub status: u16,
-    /// The slug of the refusal.
-    pub slug: Option<String>,
-    /// The cause, where the slug does not say all.
-    pub reason: Option<String>,
 }
 
 impl RequestHistory {

@@ -78,10 +78,14 @@ pub enum AdminPage {
     Accounts,
     /// `/.auth/admin/account`: one account.
     Account,
+    /// `/.auth/admin/sessions`: the live sessions.
+    Sessions,
     /// `/.auth/admin/invitations`
     Invitations,
     /// `/.auth/admin/audit`: the audit log.
     Audit,
+    /// `/.auth/admin/request`: what happened to a past request.
+    Request,
     /// `/.auth/admin/locks`
     Locks,
     /// `/.auth/admin/mails`: queued mails.
@@ -153,8 +157,10 @@ paths! {
     "/.auth/admin" => Self::Admin(AdminPage::Overview),
     "/.auth/admin/accounts" => Self::Admin(AdminPage::Accounts),
     "/.auth/admin/account" => Self::Admin(AdminPage::Account),
+    "/.auth/admin/sessions" => Self::Admin(AdminPage::Sessions),
     "/.auth/admin/invitations" => Self::Admin(AdminPage::Invitations),
     "/.auth/admin/audit" => Self::Admin(AdminPage::Audit),
+    "/.auth/admin/request" => Self::Admin(AdminPage::Request),
     "/.auth/admin/locks" => Self::Admin(AdminPage::Locks),
     "/.auth/admin/mails" => Self::Admin(AdminPage::Mails),
 }

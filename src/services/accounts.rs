@@ -454,8 +454,8 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Result<usize, AccountError> {
-        let mut listed = self.sessions.list(of).into_iter();
-        let Some(info) = listed.find(|info| info.session.id == session) else {
+        let info = self.sessions.info(session);
+        let Some(info) = info.filter(|info| of.is_none_or(|owner| owner == info.session.account)) else {
             return Ok(0);
         };
         let ended = self.sessions.end_by(by, SessionsToEnd::Id(session)).await?;

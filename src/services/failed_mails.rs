@@ -1,4 +1,4 @@
-//! Permanently failed mails: counts them and queues them again.
+//! Queued mails in an administrator's hands: counts those that failed, sends mails now, drops them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::store::{MailOutcome, Store, StoreError};
 /// Mails read at a time, and the most, the oldest, that [`FailedMails::count`] looks at.
 const COUNTED: usize = 1000;
 
-/// Counts failed mails and queues them again.
+/// Counts failed mails, sends failed and waiting ones now, and drops them.
 #[derive(Debug)]
 pub struct FailedMails {
     store: Arc<dyn Store>,
@@ -37,12 +37,45 @@ impl FailedMails {
         Ok(mails.iter().filter(failed).count())
     }
 
-    /// Queues a failed mail again, with a new link. Returns whether it had failed.
-    pub async fn send_again(&self, id: MailId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
-        match self.store.mail(id).await? {
-            Some(failed) => self.send_once_more(&failed, by, origin).await,
-            None => Ok(false),
+    /// Sends a failed mail again, with a new link, or a waiting one now instead of later. Returns whether it
+    /// failed or waited for another attempt: one that is gone, is being sent at this moment, or was never tried and
+    /// goes out next, is left alone.
+    pub async fn send_now(&self, id: MailId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
+        let Some(_held_back) = self.mailer.hold_back(id).await else {
+            return Ok(false);
+        };
+        let Some(queued) = self.store.mail(id).await? else {
+            return Ok(false);
+        };
+        let now = self.clock.now();
+        if queued.attempts == 0 && matches!(queued.state, MailState::Due(due) if due <= now) {
+            return Ok(false);
         }
+        // One that is due already waits for the mail server, which is tried at once.
+        if !self.send_once_more(&queued, by, origin).await? {
+            self.note(Kind::MailAgain, &queued, by, origin);
+        }
+        self.mailer.urge();
+        Ok(true)
+    }
+
+    /// Removes a failed or waiting mail, which is never sent then. Returns whether there was one that was not
+    /// being sent at this moment.
+    pub async fn drop_mail(&self, id: MailId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
+        let Some(_held_back) = self.mailer.hold_back(id).await else {
+            return Ok(false);
+        };
+        let Some(queued) = self.store.mail(id).await? else {
+            return Ok(false);
+        };
+        let dropped = by
+            .act_on(&self.store)
+            .complete_mail(id, MailOutcome::Done)
+            .await?;
+        if dropped {
+            self.note(Kind::MailDrop, &queued, by, origin);
+        }
+        Ok(dropped)
     }
 
     /// Queues all failed mails again that `wanted` accepts, and returns their number.
@@ -74,21 +107,27 @@ impl FailedMails {
         by: &Actor,
         origin: &Origin,
     ) -> Result<bool, StoreError> {
-        let id = failed.mail.id;
         let again = MailOutcome::Again { at: self.clock.now() };
-        if !by.act_on(&self.store).complete_mail(id, again).await? {
+        let store = by.act_on(&self.store);
+        if !store.complete_mail(failed.mail.id, again).await? {
             return Ok(false);
         }
         self.mailer.announce();
-        let event = Event::success(Kind::MailAgain, failed.mail.to.as_str()).by(by);
-        self.audit
-            .note(origin, &event.detail(AuditDetail::of(DetailKey::Mail, &id)));
+        self.note(Kind::MailAgain, failed, by, origin);
         Ok(true)
+    }
+
+    fn note(&self, kind: Kind, queued: &QueuedMail, by: &Actor, origin: &Origin) {
+        let event = Event::success(kind, queued.mail.to.as_str()).by(by);
+        let detail = AuditDetail::of(DetailKey::Mail, &queued.mail.id);
+        self.audit.note(origin, &event.detail(detail));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::services::MailFilter;
     use crate::services::test_support::{EMAIL, TestEnv, client, tester};
@@ -101,7 +140,7 @@ mod tests {
         let id = world.store.mails(None, 1).await.unwrap().mails[0].mail.id;
         let by = tester().because("the mail server is back");
         let origin = client();
-        let again = || services.failed_mails.send_again(id, &by, &origin);
+        let again = || services.failed_mails.send_now(id, &by, &origin);
         let count = || services.failed_mails.count();
         assert_eq!(count().await.unwrap(), 0, "it waits");
         assert!(!again().await.unwrap(), "it has not failed");
@@ -117,6 +156,34 @@ mod tests {
         assert_eq!((event.event, event.who.as_str()), (Kind::MailAgain, EMAIL));
         assert_eq!(event.detail, Some(format!("mail {id}")));
         assert_eq!(event.why.as_deref(), Some("the mail server is back"));
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_is_sent_now_or_dropped_unless_it_is_on_its_way() {
+        let world = TestEnv::with_ann(|_| {}).await;
+        let services = &world.services;
+        services.email_tokens.forgot(EMAIL, &client()).await.unwrap();
+        let id = world.store.mails(None, 1).await.unwrap().mails[0].mail.id;
+        let (by, origin) = (tester(), client());
+        let late = MailOutcome::Postponed {
+            until: world.clock.now() + Duration::from_hours(8),
+            reason: "450".to_owned(),
+        };
+        world.store.complete_mail(id, late).await.unwrap();
+        let state = async || world.store.mail(id).await.unwrap().map(|queued| queued.state);
+        *services.mailer.in_delivery.lock().await = Some(id);
+        assert!(!services.failed_mails.send_now(id, &by, &origin).await.unwrap());
+        assert!(!services.failed_mails.drop_mail(id, &by, &origin).await.unwrap());
+        assert_ne!(state().await, Some(MailState::Due(world.clock.now())));
+        *services.mailer.in_delivery.lock().await = None;
+        assert!(services.failed_mails.send_now(id, &by, &origin).await.unwrap());
+        assert_eq!(state().await, Some(MailState::Due(world.clock.now())));
+        assert!(services.failed_mails.drop_mail(id, &by, &origin).await.unwrap());
+        assert_eq!(state().await, None);
+        assert!(!services.failed_mails.drop_mail(id, &by, &origin).await.unwrap());
+        assert!(!services.failed_mails.send_now(id, &by, &origin).await.unwrap());
+        let events: Vec<Kind> = world.events().await.iter().map(|event| event.event).collect();
+        assert_eq!(events[..2], [Kind::MailDrop, Kind::MailAgain]);
     }
 
     #[tokio::test]

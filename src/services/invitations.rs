@@ -1,5 +1,7 @@
 //! Invitations to sign up: create, mail, list, revoke.
 
+mod pages;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use crate::random::Random;
 use crate::route::Page;
 use crate::store::{LoadedRows, Store, StoreError};
 use crate::text::is_language_tag;
+
+pub use pages::{InvitationFilter, InvitationPage};
 
 /// The longest lifetime of an invitation: ten years.
 pub const LONGEST_INVITATION: Duration = Duration::from_hours(24 * 3660);
@@ -413,10 +417,42 @@ impl Invitations {
         }
     }
 
+    /// Mails an invitation again, as one that takes its place: with another link, and good for as long again. `None` if it
+    /// is gone or expired, or bound to no address.
+    pub async fn send_again(
+        &self,
+        id: InvitationId,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<Option<InvitationOutcome>, InvitationError> {
+        let invitation = self.mailer.invitation(id).await?;
+        let Some(invitation) = invitation.filter(|invitation| {
+            invitation.kind == InvitationKind::Signup && self.mailer.now_for(invitation).is_some()
+        }) else {
+            return Ok(None);
+        };
+        let Some(email) = invitation.email else {
+            return Ok(None);
+        };
+        let ttl = invitation.expires_at.duration_since(invitation.created_at);
+        let again = NewInvitations {
+            invitees: Invitees::Mailed(vec![Invitee {
+                email,
+                name: invitation.name,
+                groups: invitation.groups,
+                language: invitation.language,
+            }]),
+            ttl: ttl.unsigned_abs(),
+            needs_approval: !invitation.approves,
+            resend: true,
+            ..NewInvitations::default()
+        };
+        self.invite(again, by, origin).await.map(Some)
+    }
+
     /// Revokes an invitation and returns whether it existed.
     pub async fn revoke(&self, id: InvitationId, by: &Actor, origin: &Origin) -> Result<bool, StoreError> {
-        let known = self.store.invitations().await?;
-        let Some(invitation) = known.sound.into_iter().find(|known| known.id == id) else {
+        let Some(invitation) = self.mailer.invitation(id).await? else {
             return Ok(false);
         };
         let revoked = by.act_on(&self.store).revoke_invitation(id).await?;

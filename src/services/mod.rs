@@ -43,6 +43,7 @@ mod session_cookie;
 mod session_expiry;
 mod sessions;
 mod settled_time;
+mod shown_once;
 mod sign_in;
 mod sign_in_policy;
 mod sign_up;
@@ -91,8 +92,8 @@ pub use failed_mails::FailedMails;
 pub use hasher::{Busy, HashPermit, Hasher, PasswordCheck};
 pub use input::{DisplayNameError, FieldError, LONGEST_NAME, SignUpField};
 pub use invitations::{
-    ImpossibleInvitation, InvitationError, InvitationOutcome, Invitations, Invitee, Invitees,
-    IssuedInvitation, LONGEST_INVITATION, NewInvitations,
+    ImpossibleInvitation, InvitationError, InvitationFilter, InvitationOutcome, InvitationPage, Invitations,
+    Invitee, Invitees, IssuedInvitation, LONGEST_INVITATION, NewInvitations,
 };
 pub use key_sign_in::{KeyCredential, KeySignIn, KeySignInError};
 pub use mail::{LETTER, LETTER_TEMPLATE, MailError, MailProbe, Mailer, ProbeError, WINDOW as MAIL_WINDOW};
@@ -101,7 +102,8 @@ pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};
 pub use secret_encryption::{SecretCipherError, check_master_key, require_master_key};
 pub use session_cookie::{PresentedCookie, SessionCookie};
-pub use sessions::{SessionInfo, Sessions};
+pub use sessions::{SessionCursor, SessionInfo, SessionPage, Sessions};
+pub use shown_once::ShownOnce;
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
@@ -122,6 +124,8 @@ pub struct Services {
     pub failed_mails: Arc<FailedMails>,
     /// Invitations.
     pub invitations: Arc<Invitations>,
+    /// Secrets that pages show once.
+    pub shown_once: Arc<ShownOnce>,
     /// Sessions.
     pub sessions: Arc<Sessions>,
     /// Access keys.
@@ -165,6 +169,7 @@ struct SharedServices {
     revocations: Arc<DeferredRevocations>,
     audit: Arc<Audit>,
     mailer: Arc<Mailer>,
+    shown_once: Arc<ShownOnce>,
     addresses: Arc<IpRateLimiter>,
     changes: Arc<ChangeRateLimiter>,
     gates: Gates,
@@ -266,6 +271,7 @@ impl Services {
                 access_keys,
                 revocations: shut_outs,
                 mailer,
+                shown_once: Arc::new(ShownOnce::new(clock.clone())),
                 hasher,
                 sessions,
                 audit,
@@ -306,6 +312,7 @@ impl Services {
             revocations: shut_outs,
             audit,
             mailer,
+            shown_once,
             addresses,
             changes: _,
             gates,
@@ -381,6 +388,7 @@ impl Services {
                 administrators: config.admin.group.clone(),
             }),
             mailer,
+            shown_once,
             sessions,
             audit,
             password_policy: policy,

@@ -1,5 +1,7 @@
 //! Sessions: held in memory for requests, persisted in the store.
 
+mod pages;
+
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -27,23 +29,13 @@ use crate::model::{AccessKey, Account, AccountStatus, PlainToken, Session, SignI
 use crate::random::Random;
 use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
+pub use pages::{SessionCursor, SessionInfo, SessionPage};
+
 /// How often expired sessions are ended: their streams must end within 5 s (S28).
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// Sweeps between two writes of last uses: every half minute.
 const SWEEPS_A_WRITE: u32 = 15;
-
-/// A session with what lists show beside the stored fields.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct SessionInfo {
-    /// The stored fields, with the current last use.
-    #[serde(flatten)]
-    pub session: Session,
-    /// The e-mail address of its owner.
-    pub email: String,
-    /// When it expires unless it is used.
-    pub expires_at: Timestamp,
-}
 
 /// The credential of a sign-in.
 #[derive(Clone, Copy, Debug)]
@@ -427,24 +419,6 @@ impl Sessions {
 
     fn unsettled(&self) -> MutexGuard<'_, HashSet<AccountId>> {
         self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lists the sessions of an account, or all, newest first.
-    pub fn list(&self, account: Option<AccountId>) -> Vec<SessionInfo> {
-        let now = self.moment();
-        let which = account.map_or(SessionsToEnd::All, |id| SessionsToEnd::Account(id, None));
-        let mut list: Vec<SessionInfo> = self
-            .matching(which)
-            .into_iter()
-            .filter(|session| !session.is_over(now))
-            .map(|session| SessionInfo {
-                session: session.session(),
-                email: session.principal().email.to_string(),
-                expires_at: session.expires_at(),
-            })
-            .collect();
-        list.sort_by_key(|info| std::cmp::Reverse((info.session.created_at, info.session.id)));
-        list
     }
 
     /// Writes last uses to the store, and ends expired sessions, until `stop`.

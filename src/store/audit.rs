@@ -1,6 +1,7 @@
 //! Operations on the audit log: appending, filtered reading, pruning.
 
 use async_trait::async_trait;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,9 @@ pub struct AuditFilter {
     /// The id of the request.
     #[serde(default)]
     pub request: Option<String>,
+    /// The client's address, or the network that it is in.
+    #[serde(default)]
+    pub client: Option<IpNet>,
 }
 
 impl AuditFilter {
@@ -65,6 +69,9 @@ impl AuditFilter {
             && self.from.is_none_or(|from| event.time >= from)
             && self.until.is_none_or(|until| event.time < until)
             && (self.request.is_none() || self.request == event.request_id)
+            && self
+                .client
+                .is_none_or(|network| event.address.is_some_and(|address| network.contains(&address)))
     }
 }
 

@@ -26,9 +26,31 @@ pub trait InvitationStore: Send + Sync + 'static {
     /// The unused invitation with this token, expired or not.
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError>;
 
+    /// The unused invitation with this id, expired or not.
+    async fn invitation_by_id(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError>;
+
+    /// Up to `limit` unused invitations in the order of their ids, which is that of their creation, starting after
+    /// `after`.
+    async fn invitations_after(
+        &self,
+        after: Option<InvitationId>,
+        limit: usize,
+    ) -> Result<InvitationBatch, StoreError>;
+
     /// All unused invitations, oldest first.
     async fn invitations(&self) -> Result<LoadedRows<Invitation>, StoreError>;
 
     /// Removes an invitation. Returns whether there was one.
     async fn revoke_invitation(&self, id: InvitationId) -> Result<bool, StoreError>;
+}
+
+/// Invitations that were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InvitationBatch {
+    /// The invitations, in the order of their ids.
+    pub invitations: Vec<Invitation>,
+    /// Which of the batch cannot be read, and why: they stand in no other's way (S49).
+    pub unreadable: Vec<(InvitationId, String)>,
+    /// After what there may be more; none at the end.
+    pub next: Option<InvitationId>,
 }

@@ -24,8 +24,8 @@ pub trait MailStore: Send + Sync + 'static {
     async fn claim_mail(&self, id: MailId, claim: MailClaim, now: Timestamp)
     -> Result<ClaimMail, StoreError>;
 
-    /// Records the outcome of a leased mail, or queues a failed one again. Returns whether that changed the
-    /// mail.
+    /// Records the outcome of a leased mail, or makes a failed or waiting one due. Returns whether that
+    /// changed the mail.
     async fn complete_mail(&self, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError>;
 
     /// Up to `limit` queued or failed mails, in order of enqueueing, starting after `after`.
@@ -91,7 +91,7 @@ pub enum ClaimMail {
 /// The outcome of a mail, for [`MailStore::complete_mail`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MailOutcome {
-    /// The mail was sent or is obsolete: it is removed.
+    /// The mail was sent, is obsolete or is not wanted: it is removed.
     Done,
     /// The mail is tried again.
     Postponed {
@@ -107,7 +107,7 @@ pub enum MailOutcome {
         /// What went wrong.
         reason: String,
     },
-    /// A failed mail is due once more. A mail in another state stays as it is.
+    /// A failed mail, or one that waits for a later time, is due. A mail that is due by then stays as it is.
     Again {
         /// From when.
         at: Timestamp,

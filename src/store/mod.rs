@@ -35,7 +35,7 @@ pub use admin_queries::{AccountFilter, AccountPage, AdminQueryStore, Locks};
 pub use attempts::{AttemptOutcome, AttemptStore};
 pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;
-pub use invitations::InvitationStore;
+pub use invitations::{InvitationBatch, InvitationStore};
 pub use loaded_rows::{LoadedRows, UnreadableRow};
 pub use mails::{ClaimMail, ClaimToken, MailAllowance, MailBatch, MailClaim, MailOutcome, MailStore};
 pub use portable::{

@@ -7,7 +7,16 @@ use super::{Lang, Texts, fill};
 impl Texts {
     /// Formats a time to the minute, in UTC: browsers do not send the reader's time zone.
     pub fn moment(&self, lang: Lang, at: Timestamp) -> String {
-        let part = |format| at.strftime(format).to_string();
+        self.moment_with(lang, at, "%H:%M")
+    }
+
+    /// Like [`Self::moment`], to the second.
+    pub fn precise_moment(&self, lang: Lang, at: Timestamp) -> String {
+        self.moment_with(lang, at, "%H:%M:%S")
+    }
+
+    fn moment_with(&self, lang: Lang, at: Timestamp, time: &str) -> String {
+        let part = |format: &str| at.strftime(format).to_string();
         let number = part("%-m");
         let mut months = self.get(lang, "date.months").split(", ");
         let place = number.parse::<usize>().unwrap_or(1).saturating_sub(1);
@@ -17,7 +26,7 @@ impl Texts {
                 ("day", &part("%-d")),
                 ("month", months.nth(place).unwrap_or(&number)),
                 ("year", &part("%Y")),
-                ("time", &part("%H:%M")),
+                ("time", &part(time)),
             ],
         )
     }

@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 
+import { violations } from "./axe.mjs";
 import { WAYS } from "./browser.mjs";
 import { HASH, newcomer } from "./gateway.mjs";
 import { linkIn } from "./mails.mjs";
-import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp } from "./pages.mjs";
+import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp, tabTo } from "./pages.mjs";
 import { Site } from "./site.mjs";
 
 const NEW = "other-Harbour_43";
@@ -233,7 +234,7 @@ for (const { lang, script, how } of WAYS) {
     it("search forms are one line on a wide screen, and one column on a narrow one", () =>
       visit(async (page) => {
         await enter(page, administrator, "/.auth/admin");
-        for (const where of ["accounts", "audit", "mails"]) {
+        for (const where of ["accounts", "sessions", "audit", "request", "mails"]) {
           await page.goto(`/.auth/admin/${where}`);
           const controls = page.locator("main form.filters :is(input, select, button)");
           const ends = async () => {
@@ -241,7 +242,7 @@ for (const { lang, script, how } of WAYS) {
             return new Set(boxes.map(Math.round)).size;
           };
           await page.setViewportSize({ width: 1280, height: 800 });
-          assert.equal(await ends(), 1, where);
+          assert.equal(await ends(), where === "audit" ? 2 : 1, where);
           await page.setViewportSize({ width: 320, height: 800 });
           assert.equal(await ends(), await controls.count(), where);
         }
@@ -262,6 +263,55 @@ for (const { lang, script, how } of WAYS) {
             .map((cell) => getComputedStyle(cell, "::before").content.slice(1, -1)),
         );
         assert.ok(shown.length > 2 && shown.every((heading) => headings.includes(heading)), String(shown));
+      }));
+
+    it("a row of the audit log leads to its request and to its account, and times have seconds", () =>
+      visit(async (page) => {
+        const who = await join("traced");
+        assert.equal(await tries(who, "wrong-1!"), 401);
+        await enter(page, administrator, "/.auth/admin/audit");
+        await field(page, "who").fill(who.email);
+        await field(page, "outcome").selectOption("failure");
+        assert.equal(await click(page, "form button"), 200);
+        const row = page.locator("main table > tbody > tr").first();
+        assert.match(await row.locator("time").first().innerText(), /\d\d:\d\d:\d\d/);
+        const id = new URL(await row.locator('a[href*="/request?id="]').getAttribute("href"), gateway.origin).searchParams.get("id");
+        assert.equal(await click(page, 'table a[href*="/request?id="]'), 200);
+        assertLanguage(await page.locator("h1").innerText(), lang);
+        assert.equal(await field(page, "id").inputValue(), id);
+        assert.ok((await page.locator("main dl").innerText()).includes("POST"), "what was asked");
+        assert.deepEqual(await violations(page), []);
+        assert.equal(await click(page, `table a[href*="/admin/account?id="]`), 200);
+        assert.ok((await page.locator("h1").innerText()).includes(who.email));
+        await page.goto("/.auth/admin/audit");
+        await field(page, "request").fill(id);
+        assert.equal(await click(page, "form button"), 200);
+        assert.equal(await page.locator("main table > tbody > tr").count(), 1);
+      }));
+
+    it("sessions are found by their account and ended by the keyboard", () =>
+      visit(async (page) => {
+        const who = await join("roaming");
+        const cookie = await gateway.session(who);
+        await gateway.session(who);
+        const isIn = async () =>
+          (await gateway.send("GET", "/.auth/me", undefined, { cookie: `${cookie.name}=${cookie.value}` })).status === 200;
+        assert.ok(await isIn());
+        await enter(page, administrator, "/.auth/admin/sessions");
+        await field(page, "account").fill("nobody-at-all");
+        await field(page, "account").press("Enter");
+        await page.waitForURL(/account=nobody/);
+        assertLanguage(await complaint(page, "account"), lang);
+        await field(page, "account").fill(who.username);
+        assert.equal(await click(page, "form button"), 200);
+        assert.equal(await page.locator("main ul.rows > li").count(), 2);
+        await tabTo(page, "main ul.rows button");
+        assert.equal(await arrive(page, () => page.keyboard.press("Enter")), 200);
+        await notice(page, lang);
+        assert.equal(await page.locator("main ul.rows > li").count(), 1);
+        assert.equal(await arrive(page, () => page.locator('form:has([value="end-sessions"]) button').click()), 200);
+        assert.equal(await page.locator("main ul.rows > li").count(), 0);
+        assert.ok(!(await isIn()));
       }));
 
     it("the audit log is filtered and exported", () =>

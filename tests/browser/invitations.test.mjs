@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { WAYS } from "./browser.mjs";
 import { newcomer } from "./gateway.mjs";
 import { linkIn } from "./mails.mjs";
-import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp, submit } from "./pages.mjs";
+import { arrive, assertLanguage, complaint, enter, field, notice, post, signIn, signUp, submit, tabTo } from "./pages.mjs";
 import { Site } from "./site.mjs";
 
 const PAGE = "/.auth/admin/invitations";
@@ -87,6 +87,37 @@ for (const { lang, script, how } of WAYS) {
         for (const link of links) await visit((guest) => join(guest, link, newcomer("open")));
       }));
 
+    it("a page that is loaded again makes no more, and a row sends one again", () =>
+      visit(async (page) => {
+        const who = newcomer("again");
+        await enter(page, administrator, PAGE);
+        assert.equal(await post(page, { email: who.email, send: true }), 200);
+        await notice(page, lang);
+        await mails.mailTo(who.email);
+        assert.equal(await arrive(page, () => page.reload()), 200);
+        assert.equal(await post(page, { email: who.email, send: true }), 200);
+        await notice(page, lang);
+        await field(page, "q").fill(who.email);
+        assert.equal(await arrive(page, () => field(page, "q").press("Enter")), 200);
+        assert.equal(await page.locator("main ul.rows > li").count(), 1);
+        const send = page.locator('main ul.rows button[value="send"]');
+        await tabTo(page, 'main ul.rows button[value="send"]');
+        assert.equal(await arrive(page, () => page.keyboard.press("Enter")), 200);
+        await notice(page, lang);
+        await mails.mailTo(who.email, 2);
+        assert.equal(await send.count(), 1, "it took the place of the first");
+
+        const made = await page.locator("main ul.rows > li").count();
+        await page.goto(PAGE);
+        const before = await page.locator("main ul.rows > li").count();
+        assert.ok(before >= made);
+        assert.equal(await post(page, { count: "2" }), 200);
+        assert.equal((await shown(page)).length, 2);
+        assert.equal(await arrive(page, () => page.reload()), 200);
+        assert.deepEqual(await shown(page), [], "once");
+        assert.equal(await page.locator("main ul.rows > li").count(), before + 2);
+      }));
+
     it("one that was revoked lets nobody in", () =>
       visit(async (page) => {
         await enter(page, administrator, PAGE);
@@ -94,7 +125,7 @@ for (const { lang, script, how } of WAYS) {
         assert.equal(await post(page, { email: newcomer("revoked").email }), 200);
         const [link] = await shown(page);
         const own = page.locator("main ul.rows > li").last();
-        assert.equal(await arrive(page, () => own.locator("button").click()), 200);
+        assert.equal(await arrive(page, () => own.locator('button[value="revoke"]').click()), 200);
         await notice(page, lang);
         assert.equal(await page.locator("main ul.rows > li").count(), before);
         await visit(async (guest) => {

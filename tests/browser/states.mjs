@@ -192,6 +192,12 @@ export const STATES = {
     "staffed",
     admin(then("/.auth/admin/account?id=person2", (page) => press(page, 'main button[value="reset-link"]'))),
   ],
+  "admin-sessions": ["staffed", admin(go("/.auth/admin/sessions"))],
+  "admin-sessions-next": ["staffed", admin(then("/.auth/admin/sessions", (page) => press(page, 'main a[href*="after="]')))],
+  "admin-sessions-of": ["staffed", admin((page, houses) => go(`/.auth/admin/sessions?account=${houses.administrator.username}`)(page))],
+  "admin-sessions-none": ["staffed", admin(go("/.auth/admin/sessions?account=person2"))],
+  "admin-sessions-refused": ["staffed", admin(go("/.auth/admin/sessions?account=nobody")), 422],
+  "admin-sessions-ended": ["staffed", admin(go("/.auth/admin/sessions?done=ended&count=3"))],
   "admin-invitations": ["staffed", admin(go("/.auth/admin/invitations"))],
   "admin-invitations-none": ["proving", as("proving", "steward", go("/.auth/admin/invitations"))],
   "admin-invitations-made": [
@@ -207,6 +213,8 @@ export const STATES = {
     "staffed",
     admin(then("/.auth/admin/invitations", (page) => post(page, { email: newcomer("invited").email, send: true }))),
   ],
+  "admin-invitations-again": ["staffed", admin(go("/.auth/admin/invitations?q=gone.away&done=unchanged"))],
+  "admin-invitations-gone": ["staffed", admin(go("/.auth/admin/invitations?q=nobody&done=create"))],
   "admin-invitations-failed": [
     "staffed",
     admin(
@@ -220,11 +228,18 @@ export const STATES = {
   ],
   "admin-audit": ["staffed", admin(go("/.auth/admin/audit"))],
   "admin-audit-failures": ["staffed", admin(go("/.auth/admin/audit?outcome=failure"))],
-  "admin-audit-refused": ["staffed", admin(go("/.auth/admin/audit?event=bogus&outcome=bogus&from=soon&until=soon")), 422],
+  "admin-audit-refused": ["staffed", admin(go("/.auth/admin/audit?event=bogus&outcome=bogus&from=soon&until=soon&client=here")), 422],
+  "admin-request": [
+    "staffed",
+    admin(then("/.auth/admin/audit?outcome=failure", (page) => press(page, 'main a[href*="/.auth/admin/request?id="]'))),
+  ],
+  "admin-request-none": ["staffed", admin(go("/.auth/admin/request"))],
+  "admin-request-unknown": ["staffed", admin(go("/.auth/admin/request?id=0123456789")), 404],
   "admin-audit-none": ["staffed", admin(go("/.auth/admin/audit?who=nobody"))],
   "admin-locks": ["staffed", admin(go("/.auth/admin/locks"))],
   "admin-locks-none": ["invited", as("invited", "warden", go("/.auth/admin/locks"))],
   "admin-mails": ["staffed", admin(go("/.auth/admin/mails"))],
+  "admin-mails-dropped": ["staffed", admin(go("/.auth/admin/mails?state=failed&done=drop"))],
   "admin-mails-none": ["invited", as("invited", "warden", go("/.auth/admin/mails"))],
 
   demo: ["open", member(go("/"))],

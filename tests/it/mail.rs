@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use vestibule::config::{RouteConfig, SecretSource};
+use vestibule::control::Command;
 use vestibule::secret::Secret;
 
 use crate::harness::{PASSWORD, Running, form, route, soon};
@@ -289,8 +290,8 @@ async fn a_link_works_with_what_a_mail_program_takes_for_a_part_of_it() {
     }
 }
 
-/// A mail server that accepts no recipient.
-async fn refuses_all(listener: TcpListener) {
+/// A mail server that says this to every recipient.
+async fn refuses_all(listener: TcpListener, says: &'static [u8]) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(async move {
             let mut stream = BufReader::new(stream);
@@ -301,7 +302,7 @@ async fn refuses_all(listener: TcpListener) {
                     return;
                 }
                 answer = if line.starts_with("RCPT") {
-                    b"550 nobody is called so\r\n"
+                    says
                 } else {
                     b"250 ok\r\n"
                 };
@@ -314,7 +315,7 @@ async fn refuses_all(listener: TcpListener) {
 async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
-    tokio::spawn(refuses_all(listener));
+    tokio::spawn(refuses_all(listener, b"550 nobody is called so\r\n"));
     let gateway = Running::start(|config| config.mail.url = SecretSource::Text(Secret::new(url))).await;
     let admin = gateway.administrator("root1").await;
     for name in ["ann", "bea", "bob"] {
@@ -374,4 +375,101 @@ async fn all_mails_that_failed_and_that_are_meant_are_sent_again_at_once() {
         .post_json(page, json!({ "which": "all", "topic": "letters" }))
         .await;
     assert_eq!((told.status, told.problem()), (422, "invalid-input"));
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_is_tried_now_or_dropped() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    tokio::spawn(refuses_all(listener, b"450 come back later\r\n"));
+    let gateway = Running::start(|config| config.mail.url = SecretSource::Text(Secret::new(url))).await;
+    let admin = gateway.administrator("root1").await;
+    gateway.sign_up("ann@example.com", "ann", PASSWORD).await;
+    let forgot = json!({ "email": "ann@example.com" });
+    assert_eq!(
+        gateway.visitor().post_json("/.auth/forgot", forgot).await.status,
+        202
+    );
+    let page = "/.auth/admin/mails";
+    let tried = async |times: u64| {
+        soon(async {
+            loop {
+                let mail = admin.get_json(page).await.document["mails"][0].take();
+                let waits = mail["reason"]
+                    .as_str()
+                    .is_some_and(|reason| reason.contains("450"));
+                if waits && mail["attempt_count"] == times {
+                    return mail;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        })
+        .await
+    };
+    let mail = tried(1).await;
+    let id = mail["id"].as_str().unwrap();
+    let time = |name: &str| mail[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert!(time("at") > time("created_at"), "it waits for later: {mail}");
+    let shown = admin.open(page).await.page;
+    for words in ["Next attempt <time", "Requested <time", "Last error: ", "450"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let now = [
+        ("mail", id),
+        ("action", "send"),
+        ("state", "waiting"),
+        ("reason", "now"),
+    ];
+    let now = admin.submit(page, &now).await;
+    assert_eq!(
+        (now.status, now.location.as_str()),
+        (303, "/.auth/admin/mails?state=waiting&done=again")
+    );
+    tried(2).await;
+    // What is on its way at that moment is left alone.
+    soon(async {
+        while gateway
+            .try_command(Command::SendAgain(id.to_owned()))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    tried(3).await;
+
+    let drop = [("mail", id), ("action", "drop"), ("reason", "left")];
+    soon(async {
+        while admin.submit(page, &drop).await.location != "/.auth/admin/mails?done=drop" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(admin.get_json(page).await.document["mails"], json!([]));
+    let gone = admin.submit(page, &drop).await;
+    assert_eq!(gone.location, "/.auth/admin/mails?done=gone");
+    for action in ["drop", "send"] {
+        let told = admin
+            .post_json(page, json!({ "mail": id, "action": action }))
+            .await;
+        assert_eq!(told.status, 404, "{action}");
+    }
+    let unknown = admin
+        .post_json(page, json!({ "mail": id, "action": "burn" }))
+        .await;
+    assert_eq!(unknown.status, 422);
+    let path = "/.auth/admin/audit?event=mail-drop&outcome=success";
+    let events = admin.get_json(path).await.document["events"].take();
+    assert_eq!(events.as_array().unwrap().len(), 1, "{events}");
+    assert_eq!(
+        (&events[0]["user"], &events[0]["why"], &events[0]["detail"]),
+        (
+            &json!("ann@example.com"),
+            &json!("left"),
+            &json!(format!("mail {id}"))
+        )
+    );
+    let id = id.parse().unwrap();
+    assert!(gateway.try_command(Command::DropMail(id)).await.is_err());
 }

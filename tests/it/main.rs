@@ -35,6 +35,7 @@ mod page_activity;
 mod page_admin;
 mod page_admin_account;
 mod page_admin_invitations;
+mod page_admin_sessions;
 mod page_audit;
 mod page_email;
 mod page_export;

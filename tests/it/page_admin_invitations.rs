@@ -23,8 +23,10 @@ async fn invitations_are_made_listed_and_revoked() {
         ("days", "1"),
         ("count", "1"),
     ];
-    let shown = admin.submit(INVITATIONS, &fields).await;
-    assert_eq!(shown.status, 200, "{}", shown.page);
+    let made = admin.submit(INVITATIONS, &fields).await;
+    let done = format!("{INVITATIONS}?done=create");
+    assert_eq!((made.status, &made.location), (303, &done), "{}", made.page);
+    let shown = admin.open(&done).await;
     assert!(shown.page.contains("signup?invitation="), "the link, once");
     assert!(!admin.open(INVITATIONS).await.page.contains("?invitation="));
     let made = admin
@@ -221,4 +223,182 @@ async fn the_box_is_there_where_mails_reach_people() {
     };
     assert!(offers(Some("smtp://127.0.0.1:1")).await);
     assert!(!offers(None).await, "nobody reads what is written into a folder");
+}
+
+#[tokio::test]
+async fn a_page_that_is_loaded_again_makes_no_more_and_shows_no_link_again() {
+    let gateway = Running::start(|_| {}).await;
+    let admin = gateway.administrator("root1").await;
+    let other = gateway.administrator("root2").await;
+    let made = admin.submit(INVITATIONS, &[("count", "2")]).await;
+    assert_eq!(made.status, 303, "{}", made.page);
+    assert!(!made.location.contains("invitation="), "{}", made.location);
+    let elsewhere = other.open(&made.location).await;
+    assert!(!elsewhere.page.contains("?invitation="), "another session");
+    let program = admin.get_json(&made.location).await.document.to_string();
+    assert!(!program.contains("?invitation="), "{program}");
+    let links = |page: &str| page.matches("signup?invitation=").count();
+    assert_eq!(links(&admin.open(&made.location).await.page), 2);
+    let again = admin.open(&made.location).await.page;
+    assert_eq!(links(&again), 0, "{again}");
+    assert!(again.contains("shown once"), "{again}");
+    let listed = admin.get_json(INVITATIONS).await.document["invitations"].take();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_is_there_already_is_mailed_again_by_its_row_alone() {
+    let gateway = Running::start(|_| {}).await;
+    let admin = gateway.administrator("root1").await;
+    let fields = [
+        ("email", "guest@example.com"),
+        ("groups", "ops"),
+        ("send", "true"),
+        ("days", "30"),
+    ];
+    let sent = admin.submit(INVITATIONS, &fields).await;
+    assert_eq!(
+        (sent.status, sent.location.as_str()),
+        (303, "/.auth/admin/invitations?done=send")
+    );
+    let first = gateway.mails_to("guest@example.com", 1).await.remove(0);
+    let unsent = admin.submit(INVITATIONS, &fields).await;
+    assert_eq!(
+        (unsent.status, unsent.location.as_str()),
+        (303, "/.auth/admin/invitations?done=unchanged")
+    );
+    let page = admin.open(&unsent.location).await.page;
+    assert!(page.contains("nothing was sent"), "{page}");
+    let told = admin
+        .post_json(
+            INVITATIONS,
+            json!({ "email": "guest@example.com", "groups": "ops", "send": true }),
+        )
+        .await;
+    assert_eq!(told.status, 200, "{}", told.document);
+    assert_eq!(told.document["unchanged"].as_array().unwrap().len(), 1);
+    gateway.mails_are_out("fence").await;
+    assert_eq!(gateway.outbox().len(), 2, "one mail, and the fence's");
+
+    let listed = async || admin.get_json(INVITATIONS).await.document["invitations"].take();
+    let id = listed().await[0]["id"].as_str().unwrap().to_owned();
+    let again = [
+        ("action", "send"),
+        ("invitation", id.as_str()),
+        ("reason", "lost"),
+    ];
+    let again = admin.submit(INVITATIONS, &again).await;
+    assert_eq!(again.status, 303, "{}", again.page);
+    let second = gateway.mails_to("guest@example.com", 2).await.remove(1);
+    assert_ne!(first.link("/.auth/signup"), second.link("/.auth/signup"));
+    let rows = listed().await;
+    assert_eq!(
+        rows.as_array().unwrap().len(),
+        1,
+        "it took the place of the first: {rows}"
+    );
+    assert_eq!(
+        (&rows[0]["groups"], &rows[0]["mailed"]),
+        (&json!(["ops"]), &json!(true))
+    );
+    let time = |name: &str| {
+        rows[0][name]
+            .as_str()
+            .unwrap()
+            .parse::<jiff::Timestamp>()
+            .unwrap()
+    };
+    assert_eq!(
+        time("expires_at").duration_since(time("created_at")).as_hours(),
+        30 * 24
+    );
+    let events = admin
+        .get_json("/.auth/admin/audit?event=invitation-create&who=guest@example.com")
+        .await
+        .document["events"]
+        .take();
+    assert_eq!(
+        (&events[0]["why"], &events[0]["by"]),
+        (&json!("lost"), &json!("root1@example.com"))
+    );
+
+    // Gone, or bound to nobody.
+    let gone = admin
+        .post_json(INVITATIONS, json!({ "action": "send", "invitation": id }))
+        .await;
+    assert_eq!(gone.status, 404);
+    let gone = admin
+        .submit(INVITATIONS, &[("action", "send"), ("invitation", id.as_str())])
+        .await;
+    assert_eq!(gone.location, "/.auth/admin/invitations?done=gone");
+    let open = admin.post_json(INVITATIONS, json!({ "count": 1 })).await.document["invitations"][0].take();
+    let open = json!({ "action": "send", "invitation": open["id"] });
+    assert_eq!(admin.post_json(INVITATIONS, open).await.status, 404);
+}
+
+#[tokio::test]
+async fn invitations_are_found_by_a_part_and_downloaded_as_a_table() {
+    let gateway = Running::start(|_| {}).await;
+    let admin = gateway.administrator("root1").await;
+    for (email, groups) in [
+        ("ann@example.com", "ops"),
+        ("bob@example.com", "dev"),
+        ("cid@other.example", "ops"),
+    ] {
+        let fields = json!({ "email": email, "groups": groups });
+        assert_eq!(admin.post_json(INVITATIONS, fields).await.status, 201);
+    }
+    let found = async |q: &str| -> Vec<String> {
+        let document = admin.get_json(&format!("{INVITATIONS}?q={q}")).await.document;
+        assert_eq!(document["next"], Value::Null);
+        let invitations = document["invitations"].as_array().unwrap().iter();
+        invitations
+            .map(|one| {
+                one["email"]
+                    .as_str()
+                    .unwrap()
+                    .split('@')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(found("OTHER.example").await, ["cid"]);
+    assert_eq!(found("b%40ex").await, ["bob"]);
+    assert_eq!(found("ops").await, ["ann", "cid"]);
+    assert_eq!(found("root1").await, ["ann", "bob", "cid"]);
+    assert!(found("nobody").await.is_empty());
+    let page = admin.open(&format!("{INVITATIONS}?q=ann")).await.page;
+    assert!(
+        page.contains("by root1@example.com") && !page.contains("bob@"),
+        "{page}"
+    );
+    let table = admin.open(&format!("{INVITATIONS}?q=ops&export=csv")).await;
+    assert_eq!(table.status, 200);
+    let lines: Vec<&str> = table.page.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", table.page);
+    assert_eq!(
+        lines[0],
+        "email,name,groups,language,kind,created_at,created_by,expires_at,mailed,approves,id"
+    );
+    assert!(lines[1].starts_with("ann@example.com,,ops,"), "{}", lines[1]);
+    assert!(!table.page.contains("invitation="), "no link");
+
+    // More than a page.
+    assert_eq!(
+        admin.post_json(INVITATIONS, json!({ "count": 60 })).await.status,
+        201
+    );
+    let first = admin.get_json(INVITATIONS).await.document;
+    assert_eq!(first["invitations"].as_array().unwrap().len(), 50);
+    let next = format!("{INVITATIONS}?after={}", first["next"].as_str().unwrap());
+    let second = admin.get_json(&next).await.document;
+    assert_eq!(second["invitations"].as_array().unwrap().len(), 13);
+    assert_eq!(second["next"], Value::Null);
+    assert!(admin.open(INVITATIONS).await.page.contains("after="));
+    assert_eq!(
+        admin.get_json(&format!("{INVITATIONS}?after=x")).await.status,
+        422
+    );
 }

@@ -141,6 +141,7 @@ async fn a_filter_that_means_nothing_is_refused() {
         ("audit?from=garbage", "from", "2026-01-31"),
         ("audit?until=2026-02-30", "until", "2026-01-31"),
         ("audit?until=soon&export=lines", "until", "2026-01-31"),
+        ("audit?client=nowhere", "client", "192.0.2.0/24"),
         ("audit?who=a&account=b", "who", "not by both"),
         (
             "accounts?status=bogus",
@@ -262,4 +263,101 @@ async fn the_page_says_in_the_readers_language_what_the_record_says_in_its_own()
         .await
         .document;
     assert_eq!(told["events"][0]["detail"], "groups dev,gateway-admin");
+}
+
+#[tokio::test]
+async fn events_are_found_by_request_by_client_and_to_the_second_and_lead_on() {
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    gateway.person("mina").await;
+    let all = admin.get_json(&format!("{AUDIT}?who=mina")).await.document["events"].take();
+    let [sign_in, sign_up] = [&all[0], &all[1]];
+    let text = |event: &serde_json::Value, name: &str| event[name].as_str().unwrap().to_owned();
+    let found = async |query: &str| {
+        let path = format!("{AUDIT}?{query}");
+        let events = admin.get_json(&path).await.document["events"].take();
+        events.as_array().unwrap().clone()
+    };
+    let request = text(sign_in, "request_id");
+    assert_eq!(found(&format!("request={request}")).await, [sign_in.clone()]);
+    assert!(found(&format!("request={request}&who=root1")).await.is_empty());
+    for (client, count) in [
+        ("127.0.0.1", 2),
+        ("127.0.0.0%2F8", 2),
+        ("127.0.0.2", 0),
+        ("%3A%3A1", 0),
+    ] {
+        assert_eq!(
+            found(&format!("who=mina&client={client}")).await.len(),
+            count,
+            "{client}"
+        );
+    }
+    // By the second, as the page's fields send it, in UTC.
+    let at = |event| text(event, "time")[..19].replace(':', "%3A");
+    let second = at(sign_up);
+    let since = found(&format!("who=mina&from={second}")).await;
+    assert!(since.contains(sign_up), "{since:?}");
+    let before = found(&format!("who=mina&until={second}")).await;
+    assert!(!before.contains(sign_up), "{before:?}");
+
+    let page = admin
+        .open(&format!("{AUDIT}?who=mina&from={second}&client=127.0.0.1"))
+        .await
+        .page;
+    let value = text(sign_up, "time")[..19].to_owned();
+    for part in [
+        format!("href=\"/.auth/admin/account?id={}\"", text(sign_in, "account")),
+        "href=\"/.auth/admin/audit?client=127.0.0.1\"".to_owned(),
+        format!("href=\"/.auth/admin/request?id={request}\""),
+        "data-seconds>".to_owned(),
+        format!("value=\"{value}\""),
+    ] {
+        assert!(page.contains(&part), "{part}: {page}");
+    }
+    let clock = &text(sign_in, "time")[11..19];
+    assert!(page.contains(&format!("{clock} UTC</time>")), "{clock}: {page}");
+    let lines = admin
+        .open(&format!("{AUDIT}?request={request}&export=lines"))
+        .await
+        .page;
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+}
+
+#[tokio::test]
+async fn the_page_of_a_request_tells_what_the_command_tells() {
+    const REQUEST: &str = "/.auth/admin/request";
+    let gateway = gateway().await;
+    let admin = gateway.administrator("root1").await;
+    let mina = gateway.person("mina").await;
+    assert_eq!(mina.open("/.auth/admin").await.status, 403);
+    let denied = admin
+        .get_json(&format!("{AUDIT}?event=admin-denied"))
+        .await
+        .document["events"][0]
+        .take();
+    let id = denied["request_id"].as_str().unwrap();
+    let path = format!("{REQUEST}?id={id}");
+    let told = admin.get_json(&path).await;
+    assert_eq!(told.status, 200, "{}", told.document);
+    let command = gateway.command(Command::ExplainRequest(id.to_owned())).await;
+    assert_eq!(told.document, command);
+    assert_eq!(told.document["recent"]["status"], 403);
+    assert_eq!(told.document["events"][0]["event"], "admin-denied");
+    let page = admin.open(&path).await.page;
+    for part in [
+        "<code>forbidden</code>",
+        "GET localhost&#x2f;.auth&#x2f;admin",
+        ">mina</a>",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let unknown = admin.open(&format!("{REQUEST}?id=nothing")).await;
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.page.contains("Nothing is known"), "{}", unknown.page);
+    assert_eq!(admin.get_json(&format!("{REQUEST}?id=nothing")).await.status, 404);
+    assert_eq!(admin.open(REQUEST).await.status, 200);
+    assert_eq!(mina.open(REQUEST).await.status, 403);
+    let post = admin.submit(REQUEST, &[("id", id)]).await;
+    assert_eq!(post.status, 405);
 }

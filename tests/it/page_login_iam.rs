@@ -331,6 +331,7 @@ async fn who_signed_in_with_a_key_sees_no_page_of_administrators_without_the_pas
         "/.auth/admin",
         "/.auth/admin/accounts?q=root1",
         "/.auth/admin/account?id=root1",
+        "/.auth/admin/sessions",
         "/.auth/admin/invitations",
         "/.auth/admin/audit",
         "/.auth/admin/audit?export=lines",

@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::app::{ExplainReport, RefusalReport, RefusedRequest, RequestReport};
+use crate::api::{LoggedRequest, RecentRequest, RequestReport};
+use crate::app::{ExplainReport, RefusalReport, RefusedRequest};
 use crate::cli::audit;
 use crate::cli::table::{moment, printable};
 use crate::clock::Clock;
 use crate::config::{Allow, Replay};
 use crate::model::AccountStatus;
-use crate::proxy::{
-    Caller, ExplainedOutcome, Explanation, LoggedRequest, RecentRequest, ResponseSummary, RouteView,
-};
+use crate::proxy::{Caller, ExplainedOutcome, Explanation, ResponseSummary, RouteView};
 use crate::text::Texts;
 
 /// Labelled lines.

@@ -1,9 +1,12 @@
 //! `/.auth/admin/audit`: searches and exports the audit log.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response, StatusCode};
-use jiff::civil::Date;
+use ipnet::{AddrParseError, IpNet};
+use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
@@ -20,7 +23,7 @@ use crate::route::AdminPage;
 use crate::services::{Actor, AuditFilter, AuditOrder, AuditPage, Event, Kind};
 
 /// The fields of the form, in their order.
-const ORDER: &[&str] = &["who", "event", "outcome", "from", "until"];
+const ORDER: &[&str] = &["who", "event", "outcome", "from", "until", "request", "client"];
 
 const OUTCOMES: &[&str] = &["success", "failure"];
 
@@ -42,11 +45,18 @@ pub(in crate::portal) struct AuditSearch {
     pub(in crate::portal) outcome: String,
     pub(in crate::portal) from: String,
     pub(in crate::portal) until: String,
+    /// The id of a request.
+    pub(in crate::portal) request: String,
+    /// An address, or a network.
+    pub(in crate::portal) client: String,
 }
 
 #[derive(Serialize)]
 struct AuditView<'a> {
     wanted: &'a AuditSearch,
+    /// The bounds as fields for times have them, in UTC.
+    from: String,
+    until: String,
     kinds: &'static [AuditKind],
     found: AuditEventList,
     next: Option<String>,
@@ -56,7 +66,7 @@ struct AuditView<'a> {
     alert: Option<ErrorSummary>,
 }
 
-/// Parameters: `who`, `account`, `event`, `outcome`, `from`, `until`, `after`; `export` "lines".
+/// Parameters: `who`, `account`, `event`, `outcome`, `from`, `until`, `request`, `client`, `after`; `export` "lines".
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let text = |name: &str| cx.parameter(name).trim().to_owned();
     let search = AuditSearch {
@@ -66,6 +76,8 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         outcome: text("outcome"),
         from: text("from"),
         until: text("until"),
+        request: text("request"),
+        client: text("client"),
     };
     let mut filter = match filter(cx, &search) {
         Ok(filter) => filter,
@@ -131,6 +143,8 @@ impl AuditSearch {
             ("outcome", &*self.outcome),
             ("from", &*self.from),
             ("until", &*self.until),
+            ("request", &*self.request),
+            ("client", &*self.client),
             (name, value),
         ];
         with_query(AdminPage::Audit.path(), &parameters)
@@ -166,14 +180,19 @@ fn filter(cx: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, 
     for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
         errors.extend(cx.field_error(field, "admin.no-moment"));
     }
-    match (kind, from, until) {
-        (Ok(kind), Ok(from), Ok(until)) if errors.is_empty() => Ok(AuditFilter {
+    let client = asked(&search.client).map(|client| network(&client)).transpose();
+    if client.is_err() {
+        errors.extend(cx.field_error("client", "admin.no-address"));
+    }
+    match (kind, from, until, client) {
+        (Ok(kind), Ok(from), Ok(until), Ok(client)) if errors.is_empty() => Ok(AuditFilter {
             about: Vec::new(),
             kinds: kind.into_iter().collect(),
             outcome,
             from,
             until,
-            request: None,
+            request: asked(&search.request),
+            client,
         }),
         _ => Err(errors),
     }
@@ -221,6 +240,8 @@ impl<'a> AuditView<'a> {
     fn empty(search: &'a AuditSearch) -> Self {
         Self {
             wanted: search,
+            from: field(moment(&search.from, false)),
+            until: field(moment(&search.until, true)),
             kinds: AuditKind::ALL,
             found: AuditEventList::default(),
             next: None,
@@ -231,14 +252,30 @@ impl<'a> AuditView<'a> {
     }
 }
 
-/// Parses a time, or a day in UTC, whose start or `end` it returns.
+/// Parses a time, which is in UTC unless it says otherwise, or a day in UTC, whose start or `end` it returns.
 fn moment(typed: &str, end: bool) -> Option<Timestamp> {
     if let Ok(moment) = typed.parse() {
         return Some(moment);
     }
-    let day: Date = typed.parse().ok()?;
-    let day = if end { day.checked_add(1.day()).ok()? } else { day };
-    format!("{day}T00:00:00Z").parse().ok()
+    let at = if typed.contains(['T', ' ']) {
+        typed.parse::<DateTime>().ok()?
+    } else {
+        let day: Date = typed.parse().ok()?;
+        let day = if end { day.checked_add(1.day()).ok()? } else { day };
+        day.at(0, 0, 0, 0)
+    };
+    format!("{at}Z").parse().ok()
+}
+
+/// Formats a bound for a field of times; empty if there is none.
+fn field(moment: Option<Timestamp>) -> String {
+    moment.map_or_else(String::new, |at| at.strftime("%FT%T").to_string())
+}
+
+/// Parses an address, or a network.
+fn network(typed: &str) -> Result<IpNet, AddrParseError> {
+    let address = typed.parse::<IpAddr>().map(IpNet::from);
+    address.or_else(|_| typed.parse())
 }
 
 #[cfg(test)]
@@ -254,6 +291,14 @@ mod tests {
             at("2026-01-31T12:00:00Z", true).as_deref(),
             Some("2026-01-31T12:00:00Z")
         );
+        for (typed, read) in [
+            ("2026-01-31T12:30", "2026-01-31T12:30:00Z"),
+            ("2026-01-31T12:30:05", "2026-01-31T12:30:05Z"),
+            ("2026-01-31 12:30:05", "2026-01-31T12:30:05Z"),
+            ("2026-01-31T12:30+09:00", "2026-01-31T03:30:00Z"),
+        ] {
+            assert_eq!(at(typed, true).as_deref(), Some(read), "{typed}");
+        }
         assert_eq!(at("", false), None);
         assert_eq!(at("soon", false), None);
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Response, StatusCode};
 
 use super::account::{self, PageMessage};
 use super::{ActDone, unknown_action};
@@ -16,7 +17,9 @@ use crate::portal::request_context::RequestContext;
 use crate::portal::response::with_query;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
-use crate::services::{AccountChange, AccountError, AccountPart, AccountVersion, Actor, LinkError};
+use crate::services::{
+    AccountChange, AccountError, AccountPart, AccountVersion, Actor, AuditError, LinkError,
+};
 use crate::text::fill;
 
 /// Fields: `account`, an id, an address or a username; `action`; `reason`; `version` of the account as it was
@@ -125,14 +128,17 @@ async fn refused_change(cx: &SignedInContext<'_>, name: &str, error: AccountErro
             };
             return refused(cx, name, refusal).await;
         }
-        AccountError::Unrecorded(error) => {
-            let mut response = cx.refuse(&unavailable(format!("the sessions are ended, but {error}")));
-            response.extensions_mut().insert(ActDone);
-            return Ok(response);
-        }
+        AccountError::Unrecorded(error) => return Ok(unrecorded(cx, error)),
         error => return Err(error.into()),
     };
     refused(cx, name, cx.field_error(field, text).into()).await
+}
+
+/// The refusal when sessions are ended, and this could not be recorded.
+pub(super) fn unrecorded(cx: &RequestContext<'_>, error: AuditError) -> Response<Bytes> {
+    let mut response = cx.refuse(&unavailable(format!("the sessions are ended, but {error}")));
+    response.extensions_mut().insert(ActDone);
+    response
 }
 
 async fn refused(cx: &SignedInContext<'_>, name: &str, refusal: FormRefusal) -> PageResult {

@@ -1,4 +1,4 @@
-//! `/.auth/admin/mails`: queued and failed mails; sends failed ones again.
+//! `/.auth/admin/mails`: queued and failed mails; sends them now, and drops them.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -59,7 +59,8 @@ impl MailSearch {
 struct MailsView<'a> {
     search: &'a MailSearch,
     topics: &'static [&'static str],
-    again: bool,
+    /// The key of the text for what was done.
+    done: Option<&'static str>,
     /// The message after sending all again.
     all_again: Option<String>,
     /// Whether one of the listed mails failed.
@@ -81,29 +82,35 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, &search, found))
 }
 
-/// Fields: `mail`, the id of a failed mail; or `which` "all", for the failed mails that match `to`, `topic`
-/// and `state`; `reason`.
+/// Fields: `mail`, the id of a failed or waiting mail, with `action` none or "send", or "drop"; or `which`
+/// "all", for the failed mails that match `to`, `topic` and `state`; `reason`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
-    let (failed, origin) = (&cx.services.failed_mails, cx.origin());
+    let (mails, origin) = (&cx.services.failed_mails, cx.origin());
+    let search = MailSearch {
+        to: fields.text("to").trim().to_owned(),
+        topic: fields.text("topic").to_owned(),
+        state: fields.text("state").to_owned(),
+    };
     if fields.text("which") == "all" {
-        let search = MailSearch {
-            to: fields.text("to").trim().to_owned(),
-            topic: fields.text("topic").to_owned(),
-            state: fields.text("state").to_owned(),
-        };
         let filter = search.filter()?;
         let wanted = |mail: &QueuedMail| filter.passes(mail);
-        let again_count = failed.send_all_again(wanted, by, &origin).await?;
+        let again_count = mails.send_all_again(wanted, by, &origin).await?;
         let to = search.query(&[("done", "all"), ("count", &again_count.to_string())]);
         return Ok(cx.json_or_see_other(StatusCode::OK, &ResentMails { again_count }, &to));
     }
     let id = fields.text("mail").parse::<MailId>();
     let id = id.map_err(|_| Problem::NotFound)?;
-    if !failed.send_again(id, by, &origin).await? {
+    let (acted, done) = match fields.text("action") {
+        "" | "send" => (mails.send_now(id, by, &origin).await?, "again"),
+        "drop" => (mails.drop_mail(id, by, &origin).await?, "drop"),
+        _ => return Err(Problem::InvalidInput.into()),
+    };
+    // In a browser, which shows the list, a mail that was sent meanwhile is told of.
+    if !acted && cx.wants_json() {
         return Err(Problem::NotFound.into());
     }
-    let to = with_query(AdminPage::Mails.path(), &[("done", "again")]);
-    Ok(cx.nothing_or_see_other(&to))
+    let done = if acted { done } else { "gone" };
+    Ok(cx.nothing_or_see_other(&search.query(&[("done", done)])))
 }
 
 fn not_understood() -> Refusal {
@@ -128,7 +135,12 @@ pub(in crate::portal) fn page(
     let view = MailsView {
         search,
         topics: MailKind::NAMES,
-        again: done == "again",
+        done: match done.as_str() {
+            "again" => Some("admin.done-again"),
+            "drop" => Some("admin.done-drop"),
+            "gone" => Some("admin.done-gone"),
+            _ => None,
+        },
         all_again: count.map(|count| texts.count(cx.lang, "admin.done-all-again", count)),
         failed: found.mails.iter().any(|mail| mail.failed),
         next: found

@@ -8,6 +8,8 @@ pub(super) mod invitations;
 pub(super) mod locks;
 pub(super) mod mails;
 pub(super) mod overview;
+pub(super) mod request;
+pub(super) mod sessions;
 pub(super) mod template_filters;
 
 use bytes::Bytes;
@@ -31,6 +33,7 @@ static NAV: NavSection = NavSection {
     pages: &[
         (Page::Admin(AdminPage::Overview), "admin.nav-overview"),
         (Page::Admin(AdminPage::Accounts), "admin.nav-accounts"),
+        (Page::Admin(AdminPage::Sessions), "admin.nav-sessions"),
         (Page::Admin(AdminPage::Invitations), "admin.nav-invitations"),
         (Page::Admin(AdminPage::Audit), "admin.nav-audit"),
         (Page::Admin(AdminPage::Locks), "admin.nav-locks"),
@@ -64,8 +67,10 @@ pub(super) async fn dispatch(
         AdminPage::Overview => overview::get(cx).await,
         AdminPage::Accounts => accounts::get(cx).await,
         AdminPage::Account => account::get(cx).await,
+        AdminPage::Sessions => sessions::get(cx).await,
         AdminPage::Invitations => invitations::get(cx).await,
         AdminPage::Audit => audit::get(cx).await,
+        AdminPage::Request => request::get(cx).await,
         AdminPage::Locks => locks::get(cx).await,
         AdminPage::Mails => mails::get(cx).await,
     }
@@ -77,10 +82,15 @@ async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> R
         Actor::administrator(cx.user.session, &cx.renderer.administrators).because(fields.text("reason"));
     let changed = match page {
         AdminPage::Account => change::post(cx, fields, &by).await,
+        AdminPage::Sessions => sessions::post(cx, fields, &by).await,
         AdminPage::Invitations => invitations::post(cx, fields, &by).await,
         AdminPage::Mails => mails::post(cx, fields, &by).await,
         // Their forms only carry the password.
-        AdminPage::Overview | AdminPage::Accounts | AdminPage::Audit | AdminPage::Locks => {
+        AdminPage::Overview
+        | AdminPage::Accounts
+        | AdminPage::Audit
+        | AdminPage::Request
+        | AdminPage::Locks => {
             let mut response = cx.refuse(&Refusal::new(Problem::MethodNotAllowed));
             let allow = HeaderValue::from_static("GET, HEAD");
             response.headers_mut().insert(ALLOW, allow);
@@ -107,8 +117,8 @@ async fn note_refused(
         return;
     }
     let who = match page {
-        AdminPage::Account => fields.text("account"),
-        AdminPage::Mails => fields.text("to"),
+        AdminPage::Account | AdminPage::Sessions => fields.text("account"),
+        AdminPage::Mails if fields.text("which") == "all" => fields.text("to"),
         _ => fields.text("email"),
     };
     let who: String = who.trim().chars().take(Email::MAX_LENGTH).collect();
@@ -134,11 +144,12 @@ fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
         (AdminPage::Account, "unlock") => Kind::Unlock,
         (AdminPage::Account, "set-groups") => Kind::GroupsChange,
         (AdminPage::Account, "reset-link") => Kind::ResetLink,
-        (AdminPage::Account, "end-session" | "end-sessions") => Kind::SessionEnd,
+        (AdminPage::Account | AdminPage::Sessions, "end-session" | "end-sessions") => Kind::SessionEnd,
         (AdminPage::Account, "delete") => Kind::AccountDelete,
         (AdminPage::Invitations, "revoke") => Kind::InvitationRevoke,
-        (AdminPage::Invitations, "" | "create") => Kind::InvitationCreate,
-        (AdminPage::Mails, _) => Kind::MailAgain,
+        (AdminPage::Invitations, "" | "create" | "send") => Kind::InvitationCreate,
+        (AdminPage::Mails, "drop") => Kind::MailDrop,
+        (AdminPage::Mails, "" | "send") => Kind::MailAgain,
         _ => return None,
     })
 }
@@ -159,6 +170,7 @@ impl From<AccountError> for PageError {
 pub(super) const fn place(page: AdminPage) -> NavItem {
     NAV.at(Page::Admin(match page {
         AdminPage::Account => AdminPage::Accounts,
+        AdminPage::Request => AdminPage::Audit,
         page => page,
     }))
 }

@@ -25,7 +25,7 @@ pub(in crate::portal) struct Overview {
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let (queries, services) = (&cx.services.admin_queries, cx.services);
     let overview = Overview {
-        session_count: services.sessions.list(None).len(),
+        session_count: services.sessions.count(),
         waiting_count: queries.waiting().await?,
         locked_count: queries.locks().await?.accounts.len(),
         failed_mail_count: services.failed_mails.count().await?,

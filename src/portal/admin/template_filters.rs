@@ -4,6 +4,8 @@ use minijinja::Environment;
 use minijinja::value::Value;
 
 use crate::model::{AuditDetail, DetailKey, legible};
+use crate::portal::response::with_query;
+use crate::route::AdminPage;
 
 /// The keys of the texts for reasons.
 const REASONS: &[&str] = &[
@@ -37,6 +39,9 @@ pub(in crate::portal) fn register(templates: &mut Environment<'_>) {
     templates.add_filter("facts", facts);
     templates.add_filter("uid", uid);
     templates.add_filter("legible", shown);
+    templates.add_filter("events_of", events_of);
+    templates.add_filter("request_page", request_page);
+    templates.add_filter("account_page", account_page);
 }
 
 /// The facts of an event's detail, each with the key of its text; empty if the detail is free text.
@@ -60,6 +65,26 @@ fn facts(detail: &str) -> Vec<Value> {
 /// Makes invisible characters in input of other users visible.
 fn shown(text: &str) -> String {
     legible(text).into_owned()
+}
+
+/// The URL of the events that this filter finds by a value.
+fn events_of(value: &str, filter: &str) -> Value {
+    link(AdminPage::Audit, filter, value)
+}
+
+/// The URL of the page about a request.
+fn request_page(id: &str) -> Value {
+    link(AdminPage::Request, "id", id)
+}
+
+/// The URL of the page of the account with this name.
+fn account_page(name: &str) -> Value {
+    link(AdminPage::Account, "id", name)
+}
+
+/// A URL with one parameter, whose value is percent-encoded: it has nothing to escape.
+fn link(page: AdminPage, name: &str, value: &str) -> Value {
+    Value::from_safe_string(with_query(page.path(), &[(name, value)]))
 }
 
 /// The system user whose command did it; `None` if the actor is no command.

@@ -2,7 +2,7 @@
 
 use super::members::{account, live_session, sessions};
 use super::*;
-use crate::api::{AccountDetails, SessionList};
+use crate::api::{AccountDetails, LoggedRequest, RecentRequest, RequestReport, SessionList};
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
     Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
@@ -16,11 +16,12 @@ use crate::portal::admin::audit::AuditSearch;
 use crate::portal::admin::invitations::InvitationsView;
 use crate::portal::admin::mails::MailSearch;
 use crate::portal::admin::overview::Overview;
+use crate::portal::admin::sessions::SessionSearch;
 use crate::portal::signed_in::{SignedInRequest, SignedInUser};
 use crate::route::AdminPage;
 use crate::secret::Secret;
 use crate::services::{
-    AccountPage, AuditPage, LoadedRows, LocksInForce, MailPage, SignInError, StoreError, UnreadableRow,
+    AccountPage, AuditPage, InvitationPage, LocksInForce, MailPage, SessionPage, SignInError,
 };
 
 fn at() -> Timestamp {
@@ -94,6 +95,42 @@ fn events() -> AuditPage {
     }
 }
 
+fn report() -> RequestReport {
+    let request_id = "0190-request".to_owned();
+    RequestReport {
+        recent: Some(RecentRequest {
+            request_id: request_id.clone(),
+            time: at(),
+            client: [192, 0, 2, 1].into(),
+            method: Some("GET".to_owned()),
+            host: "app.harbour.example".to_owned(),
+            path: "/<ops>".to_owned(),
+            user: Some("mina".to_owned()),
+            groups: vec!["staff".to_owned()],
+            route: Some("app.harbour.example/ops".to_owned()),
+            status: 403,
+            slug: Some("forbidden".to_owned()),
+            reason: Some("<groups> ops".to_owned()),
+        }),
+        logged: Some(LoggedRequest {
+            request_id,
+            time: at(),
+            client: [192, 0, 2, 1].into(),
+            method: None,
+            host: None,
+            path: None,
+            status: 403,
+            user: None,
+            route: None,
+            upstream: Some("10.0.0.1:80".to_owned()),
+            bytes: Some(1),
+            duration_us: Some(1234),
+        }),
+        log_error: Some("access.log cannot be read".to_owned()),
+        events: events().events.into_iter().map(|(_, event)| event).collect(),
+    }
+}
+
 fn mails() -> MailPage {
     let random = Random::seeded(3);
     let mail = |topic, state| QueuedMail {
@@ -122,10 +159,17 @@ fn mails() -> MailPage {
     }
 }
 
-fn invitations() -> LoadedRows<Invitation> {
+fn invitations() -> InvitationPage {
     let invitation = |n: u8, kind, email: Option<&str>| Invitation {
         email: email.map(|email| email.parse().unwrap()),
         groups: ["ops".to_owned()].into(),
+        name: email.map(|_| "<Mina> 김".to_owned()),
+        mailed: email.is_some(),
+        created_by: Some(
+            email
+                .map_or("command (uid 0)", |_| "<root>@harbour.example")
+                .to_owned(),
+        ),
         ..Invitation::new(
             InvitationId::new(at(), &Random::seeded(n.into())),
             TokenDigest::from_bytes([n; 32]),
@@ -134,15 +178,13 @@ fn invitations() -> LoadedRows<Invitation> {
             at(),
         )
     };
-    LoadedRows {
-        sound: vec![
+    InvitationPage {
+        invitations: vec![
             invitation(1, InvitationKind::FirstAdministrator, None),
             invitation(2, InvitationKind::Signup, Some("mina@harbour.example")),
         ],
-        unreadable: vec![UnreadableRow {
-            account: None,
-            error: StoreError::Corrupt("invitation 0190: unknown version 9".to_owned()),
-        }],
+        unreadable: vec!["invitation 0190: unknown version 9".to_owned()],
+        next: Some(InvitationId::new(at(), &Random::seeded(3))),
     }
 }
 
@@ -198,6 +240,27 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         alert: Some(cx.form_alert(&invalid, &errors, &["count"])),
         errors,
         ..InvitationsView::empty(true)
+    };
+    let gone = InvitationsView {
+        done: Some("admin.links-gone"),
+        q: "<Mina>".to_owned(),
+        ..InvitationsView::empty(false)
+    };
+    let sessions_page = SessionPage {
+        sessions: sessions(),
+        count: 120,
+        previous: Some(SessionId::new(at(), &Random::seeded(4))),
+        next: Some(SessionId::new(at(), &Random::seeded(5))),
+    };
+    let of_mina = SessionSearch {
+        account: "mina".to_owned(),
+        found: Some(("0190-id".to_owned(), "mina@harbour.example".to_owned())),
+    };
+    let nothing = RequestReport {
+        recent: None,
+        logged: None,
+        log_error: None,
+        events: Vec::new(),
     };
     let locks = LocksInForce {
         accounts: vec![(account(), Duration::from_secs(1199))],
@@ -265,8 +328,41 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
             admin::invitations::page(cx, ok, invitations(), &mailed),
         ),
         (
+            "admin-invitations-gone",
+            admin::invitations::page(cx, ok, InvitationPage::default(), &gone),
+        ),
+        (
+            "admin-sessions",
+            admin::sessions::page(cx, &SessionSearch::default(), &sessions_page),
+        ),
+        (
+            "admin-sessions-of",
+            admin::sessions::page(cx, &of_mina, &sessions_page),
+        ),
+        (
+            "admin-sessions-none",
+            admin::sessions::page(cx, &of_mina, &SessionPage::default()),
+        ),
+        (
+            "admin-sessions-refused",
+            admin::sessions::refused(
+                cx,
+                "nobody".to_owned(),
+                cx.field_error("account", "admin.no-account"),
+            ),
+        ),
+        (
+            "admin-request",
+            admin::request::page(cx, "0190-request", Some(&report())),
+        ),
+        ("admin-request-none", admin::request::page(cx, "", None)),
+        (
+            "admin-request-unknown",
+            admin::request::page(cx, "0190-<request>", Some(&nothing)),
+        ),
+        (
             "admin-invitations-refused",
-            admin::invitations::page(cx, invalid.problem, LoadedRows::default(), &refused),
+            admin::invitations::page(cx, invalid.problem, InvitationPage::default(), &refused),
         ),
         (
             "admin-audit",

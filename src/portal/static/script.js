@@ -37,7 +37,7 @@ for (const button of document.querySelectorAll("[data-download]")) {
 // Times in the reader's zone, UTC on hover. Without this they stay as they were sent, in UTC.
 const { lang } = document.documentElement;
 const regional = navigator.languages.find((tag) => tag.startsWith(`${lang}-`));
-const local = new Intl.DateTimeFormat(regional ?? lang, {
+const parts = {
   year: "numeric",
   month: "short",
   day: "numeric",
@@ -45,8 +45,11 @@ const local = new Intl.DateTimeFormat(regional ?? lang, {
   minute: "2-digit",
   hourCycle: "h23",
   timeZoneName: "short",
-});
+};
+const local = new Intl.DateTimeFormat(regional ?? lang, parts);
+const precise = new Intl.DateTimeFormat(regional ?? lang, { ...parts, second: "2-digit" });
 for (const time of document.querySelectorAll("time")) {
   time.title = time.textContent;
-  time.textContent = local.format(new Date(time.dateTime));
+  const format = "seconds" in time.dataset ? precise : local;
+  time.textContent = format.format(new Date(time.dateTime));
 }

@@ -2,46 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::net::IpAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+
+use crate::api::LoggedRequest;
 
 /// Bytes searched, from the end of the file: about 200,000 requests.
 const LOOKS: u64 = 64 << 20;
 
-/// A line of the access log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoggedRequest {
-    /// The request id.
-    pub request_id: String,
-    /// When the request arrived.
-    pub time: Timestamp,
-    /// The client's address.
-    pub client: IpAddr,
-    /// The method; `None` if the head could not be parsed.
-    pub method: Option<String>,
-    /// The host.
-    pub host: Option<String>,
-    /// The path, without the query.
-    pub path: Option<String>,
-    /// The status of the response.
-    pub status: u16,
-    /// The username, if the client was authenticated.
-    pub user: Option<String>,
-    /// The route, as host and path.
-    pub route: Option<String>,
-    /// The server that the upstream chose.
-    pub upstream: Option<String>,
-    /// Bytes of response content.
-    pub bytes: Option<u64>,
-    /// Duration, in microseconds.
-    pub duration_us: Option<u64>,
-}
-
 /// Returns the newest line with this request id in the last 64 MiB of `file`. Blocks.
-pub fn find_request(file: &Path, id: &str) -> io::Result<Option<LoggedRequest>> {
+pub(in crate::proxy) fn find_request(file: &Path, id: &str) -> io::Result<Option<LoggedRequest>> {
     let text = end_of(file)?;
     let needle = format!("\"request_id\":\"{id}\"");
     // A client may have sent a path that looks like it: what is read counts.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 pub use self::probe::{MailProbe, ProbeError};
 use self::templates::MailTemplates;
@@ -104,6 +104,11 @@ pub struct Mailer {
     metrics: Arc<Metrics>,
     /// Notified when mails were enqueued.
     news: Notify,
+    /// Notified when an administrator wants a mail sent now: it ends a pause.
+    urged: Notify,
+    /// The mail that the worker has leased. Locked while it takes one, so that an administrator never sends
+    /// or drops a mail that is on its way.
+    pub(super) in_delivery: Mutex<Option<MailId>>,
     /// Notified when the transport was replaced.
     replaced: Notify,
 }
@@ -129,6 +134,8 @@ impl Mailer {
             random,
             metrics,
             news: Notify::new(),
+            urged: Notify::new(),
+            in_delivery: Mutex::default(),
             replaced: Notify::new(),
         })
     }
@@ -173,6 +180,17 @@ impl Mailer {
         let now = own.unwrap_or_else(|| self.clock.now());
         let is_believed = own.is_some() || !clock::is_ahead(invitation.created_at, now);
         (is_believed && now < invitation.expires_at).then_some(now)
+    }
+
+    /// Returns the unused invitation with this id. One that cannot be read is void, and stands in no mail's way (S49).
+    pub(super) async fn invitation(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+        match self.store.invitation_by_id(id).await {
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(%error, "an invitation cannot be read: it serves nobody");
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     /// Makes a mail to enqueue, caused by `origin`.
@@ -236,6 +254,18 @@ impl Mailer {
     /// Wakes the worker, for mails that were enqueued in the transaction of the change that they report.
     pub(super) fn announce(&self) {
         self.news.notify_one();
+    }
+
+    /// Wakes the worker, also from a pause after the mail server could not be reached.
+    pub(super) fn urge(&self) {
+        self.news.notify_one();
+        self.urged.notify_one();
+    }
+
+    /// Keeps the worker from taking this mail until the guard is dropped; `None` if it is being sent.
+    pub(super) async fn hold_back(&self, id: MailId) -> Option<MutexGuard<'_, Option<MailId>>> {
+        let in_delivery = self.in_delivery.lock().await;
+        (*in_delivery != Some(id)).then_some(in_delivery)
     }
 }
 

@@ -133,7 +133,13 @@ impl Mailer {
                     memory.lengthen_pause()
                 }
             };
-            let pause = tokio::time::timeout(wait, self.replaced.notified());
+            let pause = async {
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = self.replaced.notified() => {}
+                    () = self.urged.notified() => {}
+                }
+            };
             stop.run_until_cancelled(pause).await;
         }
     }
@@ -145,9 +151,28 @@ impl Mailer {
         memory: &mut Backoff,
         stop: &CancellationToken,
     ) -> Result<DeliveryStep, StoreError> {
-        let Some(QueuedMail { mail, .. }) = self.store.take_due_mail(self.clock.now(), LEASE).await? else {
+        let Some(QueuedMail { mail, .. }) = self.take_due().await? else {
             return Ok(DeliveryStep::Idle);
         };
+        let delivered = self.deliver_mail(mail, way, memory, stop).await;
+        *self.in_delivery.lock().await = None;
+        delivered
+    }
+
+    async fn take_due(&self) -> Result<Option<QueuedMail>, StoreError> {
+        let mut in_delivery = self.in_delivery.lock().await;
+        let taken = self.store.take_due_mail(self.clock.now(), LEASE).await?;
+        *in_delivery = taken.as_ref().map(|queued| queued.mail.id);
+        Ok(taken)
+    }
+
+    async fn deliver_mail(
+        &self,
+        mail: Mail,
+        way: &MailConnection,
+        memory: &mut Backoff,
+        stop: &CancellationToken,
+    ) -> Result<DeliveryStep, StoreError> {
         let stationery = self.templates.load_full();
         let Some(draft) = self.draft(&stationery, &mail).await? else {
             self.complete(&mail, MailOutcome::Done, memory).await?;
@@ -321,11 +346,7 @@ impl Mailer {
                 })
             }
             MailKind::Invitation(id) => {
-                let invitations = self.store.invitations().await?;
-                let invitation = invitations
-                    .sound
-                    .into_iter()
-                    .find(|invitation| invitation.id == id);
+                let invitation = self.invitation(id).await?;
                 invitation
                     .and_then(|invitation| Some((self.now_for(&invitation)?, invitation)))
                     .map(|(now, invitation)| {

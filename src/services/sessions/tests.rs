@@ -355,3 +355,44 @@ async fn s77_a_password_set_while_the_clock_was_ahead_ends_no_later_session_at_a
     assert!(sessions.peek(&after).is_some());
     assert!(sessions.peek(&before).is_none());
 }
+
+#[tokio::test]
+async fn pages_of_sessions_lead_both_ways_and_have_each_once() {
+    let world = world().await;
+    let account = world.sign_in(EMAIL, PASSWORD).await.unwrap().account;
+    let sessions = &world.services.sessions;
+    for _ in 0..7 {
+        world.hand.advance(Duration::from_secs(1));
+        let address = [192, 0, 2, 1].into();
+        let begun = sessions.begin(&account, SignInCredential::Password, address, "", None);
+        begun.await.unwrap().unwrap();
+    }
+    let all: Vec<SessionId> = sessions.list(None).iter().map(|info| info.session.id).collect();
+    assert_eq!((all.len(), sessions.count()), (8, 8));
+    let ids =
+        |page: &SessionPage| -> Vec<SessionId> { page.sessions.iter().map(|info| info.session.id).collect() };
+    let mut pages = vec![sessions.page(None, None, 3)];
+    while let Some(next) = pages.last().unwrap().next {
+        pages.push(sessions.page(Some(account.id), Some(SessionCursor::After(next)), 3));
+    }
+    assert_eq!(
+        pages.iter().flat_map(ids).collect::<Vec<_>>(),
+        all,
+        "the newest first"
+    );
+    assert!(pages.len() == 3 && pages.iter().all(|page| page.count == 8));
+    assert_eq!(pages[0].previous, None);
+    let back = sessions.page(None, pages[2].previous.map(SessionCursor::Before), 3);
+    assert_eq!(ids(&back), ids(&pages[1]));
+    let first = sessions.page(None, back.previous.map(SessionCursor::Before), 3);
+    assert_eq!((ids(&first), first.previous), (ids(&pages[0]), None));
+    // Nothing comes before the newest: the first page is shown.
+    let whole = sessions.page(None, Some(SessionCursor::Before(all[0])), 3);
+    assert_eq!(ids(&whole), ids(&pages[0]));
+    let beyond = sessions.page(None, Some(SessionCursor::After(all[7])), 3);
+    assert_eq!((ids(&beyond), beyond.count), (Vec::new(), 8));
+    let nobody = AccountId::new(world.clock.now(), &Random::seeded(9));
+    assert_eq!(sessions.page(Some(nobody), None, 3).count, 0);
+    world.hand.advance(11 * MINUTE);
+    assert_eq!((sessions.count(), sessions.page(None, None, 3).count), (0, 0));
+}

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::error::OperationError;
-use super::row::{bytes, decode, encode, execute, load, micros, query, query_opt, uuid};
+use super::row::{bytes, decode, encode, execute, load, micros, query, query_opt, readable, uuid};
 use super::{PostgresStore, accounts, mails};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, Mail, TokenDigest};
-use crate::store::{InvitationStore, LoadedRows, StoreError, rules};
+use crate::store::{InvitationBatch, InvitationStore, LoadedRows, StoreError, rules};
 
 #[async_trait]
 impl InvitationStore for PostgresStore {
@@ -29,6 +29,20 @@ impl InvitationStore for PostgresStore {
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
         self.database
             .with(async |client| by_digest(client, &digest).await)
+            .await
+    }
+
+    async fn invitation_by_id(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+        self.database.with(async |client| by_id(client, id).await).await
+    }
+
+    async fn invitations_after(
+        &self,
+        after: Option<InvitationId>,
+        limit: usize,
+    ) -> Result<InvitationBatch, StoreError> {
+        self.database
+            .with(async |client| list(client, after, limit).await)
             .await
     }
 
@@ -117,6 +131,35 @@ async fn by_digest(
     let sql = "SELECT id, version, record FROM invitation WHERE digest = $1";
     let row = query_opt(client, sql, &[&bytes(digest)]).await?;
     row.map(|row| read(&row)).transpose()
+}
+
+async fn by_id(client: &impl GenericClient, id: InvitationId) -> Result<Option<Invitation>, OperationError> {
+    let sql = "SELECT id, version, record FROM invitation WHERE id = $1";
+    let row = query_opt(client, sql, &[&uuid(id.as_bytes())]).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// Up to `limit` invitations ordered by id, starting after `after`.
+async fn list(
+    client: &impl GenericClient,
+    after: Option<InvitationId>,
+    limit: usize,
+) -> Result<InvitationBatch, OperationError> {
+    let sql =
+        "SELECT id, version, record FROM invitation WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2";
+    let after = after.map(|id| uuid(id.as_bytes()));
+    let rows = query(client, sql, &[&after, &i64::try_from(limit).unwrap_or(i64::MAX)]).await?;
+    let mut batch = InvitationBatch::default();
+    for row in &rows {
+        let id: uuid::Uuid = row.try_get("id")?;
+        let id = InvitationId::from_bytes(id.into_bytes());
+        match readable(read(row))? {
+            Ok(invitation) => batch.invitations.push(invitation),
+            Err(error) => batch.unreadable.push((id, error.reason())),
+        }
+        batch.next = Some(id).filter(|_| rows.len() == limit);
+    }
+    Ok(batch)
 }
 
 /// Returns whether the invitation is valid for a new account with this address; locks it until the

@@ -51,10 +51,10 @@ pub(in crate::store) fn complete(queued: QueuedMail, outcome: MailOutcome) -> Co
         MailOutcome::Done => return CompletedMail::Removed,
         MailOutcome::Postponed { until, reason } => (MailState::Due(until), Some(reason)),
         MailOutcome::Failed { at, reason } => (MailState::Failed(at), Some(reason)),
-        MailOutcome::Again { at } if matches!(queued.state, MailState::Failed(_)) => {
-            (MailState::Due(at), queued.reason)
-        }
-        MailOutcome::Again { .. } => return CompletedMail::Unchanged,
+        MailOutcome::Again { at } => match queued.state {
+            MailState::Due(due) if due <= at => return CompletedMail::Unchanged,
+            MailState::Due(_) | MailState::Failed(_) => (MailState::Due(at), queued.reason),
+        },
     };
     CompletedMail::Kept(Box::new(QueuedMail {
         state,
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failed_mail_is_sent_again() {
+    fn a_mail_that_failed_or_waits_for_later_is_sent_again() {
         assert_eq!(complete(waiting(), MailOutcome::Done), CompletedMail::Removed);
         let again = || MailOutcome::Again { at: NOW };
         assert_eq!(complete(waiting(), again()), CompletedMail::Unchanged);
@@ -172,6 +172,20 @@ mod tests {
         assert_eq!(
             complete(failed(), again()),
             CompletedMail::Kept(Box::new(sent_again))
+        );
+        let postponed = QueuedMail {
+            attempts: 1,
+            state: MailState::Due(NOW + Duration::from_hours(8)),
+            reason: Some("450".to_owned()),
+            ..waiting()
+        };
+        let hastened = QueuedMail {
+            state: MailState::Due(NOW),
+            ..postponed.clone()
+        };
+        assert_eq!(
+            complete(postponed, again()),
+            CompletedMail::Kept(Box::new(hastened))
         );
         let fails = MailOutcome::Failed {
             at: NOW,

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use ::sled::IVec;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -12,7 +13,7 @@ use super::rows::{Rows, WriteBatch};
 use super::{SledStore, accounts, mails};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, Mail, TokenDigest};
-use crate::store::{InvitationStore, LoadedRows, StoreError, UnreadableRow, rules};
+use crate::store::{InvitationBatch, InvitationStore, LoadedRows, StoreError, UnreadableRow, rules};
 
 #[async_trait]
 impl InvitationStore for SledStore {
@@ -27,6 +28,19 @@ impl InvitationStore for SledStore {
 
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
         self.open.engine.with(|tree| tree.read(&key::invitation(&digest)))
+    }
+
+    async fn invitation_by_id(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+        self.open.engine.with(|tree| by_id(tree, id))
+    }
+
+    async fn invitations_after(
+        &self,
+        after: Option<InvitationId>,
+        limit: usize,
+    ) -> Result<InvitationBatch, StoreError> {
+        let after = after.map(|id| key::invitation_id(id).into());
+        self.read_all(move |engine| list(engine, after, limit)).await
     }
 
     async fn invitations(&self) -> Result<LoadedRows<Invitation>, StoreError> {
@@ -91,6 +105,46 @@ pub(super) fn serves(
         }
     }
     Ok(rules::serves_address(&invitation, email, now))
+}
+
+fn by_id(rows: &impl Rows, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
+    let index = key::invitation_id(id);
+    match rows.read::<TokenDigest>(&index)? {
+        Some(digest) => match rows.indexed(&index, &key::invitation(&digest)) {
+            // It was used, or got another token, between the two reads.
+            Err(StoreError::Corrupt(_)) if rows.read::<TokenDigest>(&index)? != Some(digest) => {
+                by_id(rows, id)
+            }
+            read => read.map(Some),
+        },
+        None => Ok(None),
+    }
+}
+
+/// Up to `limit` invitations along the index of their ids, starting after the key `after`.
+fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<InvitationBatch, StoreError> {
+    let (mut batch, mut read) = (InvitationBatch::default(), 0);
+    engine.pieces(&RowKind::InvitationId.prefix(), after, |tree, rows| {
+        for (index, _) in rows.iter().take(limit - read) {
+            read += 1;
+            let id = key::trailing_invitation(index);
+            match id.map(|id| by_id(tree, id)) {
+                Some(Ok(invitation)) => batch.invitations.extend(invitation),
+                Some(Err(error @ StoreError::Corrupt(_))) => {
+                    batch.unreadable.extend(id.map(|id| (id, error.reason())));
+                }
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
+            batch.next = id.filter(|_| read == limit);
+        }
+        Ok(if read < limit {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        })
+    })?;
+    Ok(batch)
 }
 
 /// All invitations, oldest first.

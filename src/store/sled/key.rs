@@ -199,6 +199,11 @@ pub(super) fn invitation_id(id: InvitationId) -> Vec<u8> {
     RowKind::InvitationId.key(&[id.as_bytes()])
 }
 
+/// Parses the invitation id at the end of a key.
+pub(super) fn trailing_invitation(key: &[u8]) -> Option<InvitationId> {
+    key.last_chunk().copied().map(InvitationId::from_bytes)
+}
+
 pub(super) fn signature(digest: &SignatureDigest) -> Vec<u8> {
     RowKind::Signature.key(&[digest.as_bytes()])
 }

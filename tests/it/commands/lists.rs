@@ -86,6 +86,48 @@ async fn mails_that_wait_or_failed_are_listed_and_sent_again() {
     }
 }
 
+#[test]
+fn a_mail_that_is_not_wanted_is_dropped() {
+    let site = Site::new(&format!("{CONFIG}\n[mail]\nurl = \"smtp://127.0.0.1:1\"\n"));
+    site.ask(&["invite", "create", "--email", "ann@example.com", "--send"]);
+    let waiting = site.list(&["mail", "list"]);
+    let id = waiting[0]["id"].as_str().unwrap();
+    let done = site.run(&["mail", "drop", id, "--reason", "left", "--json"]);
+    assert_eq!(done.document(0), json!({ "dropped": id }));
+    let event: Value = serde_json::from_str(&done.stderr).unwrap();
+    assert_eq!(
+        (&event["event"], &event["why"]),
+        (&json!("mail-drop"), &json!("left"))
+    );
+    assert_eq!(site.list(&["mail", "list"]), json!([]));
+    for name in [id, "ann@example.com"] {
+        let error = site.run(&["mail", "drop", name, "--json"]).error(1);
+        assert!(error.contains("`vestibule mail list`"), "{error}");
+    }
+}
+
+#[test]
+fn invitations_are_listed_as_a_table_for_spreadsheets() {
+    let site = site();
+    for email in ["ann@example.com", "bob@example.com"] {
+        site.ask(&[
+            "invite", "create", "--email", email, "--group", "ops", "--group", "dev",
+        ]);
+    }
+    let table = site.run(&["invite", "list", "--csv"]).stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(
+        lines[0].starts_with("email,name,groups,language,kind,created_at,created_by,"),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with("ann@example.com,,\"dev,ops\",,signup,"),
+        "{table}"
+    );
+    assert_eq!(site.run(&["invite", "list", "--csv", "--json"]).status, 2);
+}
+
 #[tokio::test]
 async fn a_lock_is_listed_until_it_is_lifted() {
     let site = site();

@@ -169,6 +169,7 @@ macro_rules! conformance {
                 mails_come_with_what_brings_them_about
                 mails_survive_a_restart_and_failed_ones_a_month
                 one_that_failed_is_sent_again_once
+                one_that_waits_for_later_is_due_when_it_is_wanted_now
             }
             preconditions {
                 s76_a_change_is_made_while_its_precondition_holds

@@ -172,6 +172,9 @@ async fn other_damaged_rows_are_errors() {
         assert_corrupt(&store.invitation(invitation.digest).await);
         let listed = store.invitations().await.unwrap();
         assert_eq!((listed.sound.len(), listed.unreadable.len()), (0, 1));
+        let batch = store.invitations_after(None, 9).await.unwrap();
+        assert_eq!((batch.invitations.len(), batch.unreadable.len()), (0, 1));
+        assert_corrupt(&store.invitation_by_id(invitation.id).await);
         let bob = account("bob", harness.random());
         assert_corrupt(
             &store

@@ -39,6 +39,8 @@ pub(in crate::portal) struct InvitationsView {
     pub(in crate::portal) done: Option<&'static str>,
     /// The links of new invitations, shown once.
     pub(in crate::portal) links: Vec<String>,
+    /// What is searched for.
+    pub(in crate::portal) q: String,
     pub(in crate::portal) errors: Errors,
     pub(in crate::portal) alert: Option<ErrorSummary>,
 }
@@ -56,6 +58,7 @@ impl InvitationsView {
             send: false,
             done: None,
             links: Vec::new(),
+            q: String::new(),
             errors: Errors::new(),
             alert: None,
         }
@@ -106,8 +109,8 @@ pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvita
             },
             groups,
             ttl: Duration::from_hours(24 * days),
-            // A form that is sent twice on purpose is a mail that is wanted twice.
-            resend: true,
+            // A row of the list sends one again.
+            resend: fields.is_ticked("resend"),
             ..NewInvitations::default()
         }),
         _ => Err(errors),

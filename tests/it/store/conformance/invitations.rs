@@ -145,9 +145,28 @@ pub(crate) async fn invitations_are_listed_and_revoked<H: Harness>() {
         store.create_invitation(made[n].clone()).await.unwrap();
     }
     assert_eq!(store.invitations().await.unwrap().sound, made, "oldest first");
+    let (mut paged, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let batch = store.invitations_after(after, 2).await.unwrap();
+        assert!(batch.invitations.len() <= 2 && batch.unreadable.is_empty());
+        paged.extend(batch.invitations);
+        (after, pages) = (batch.next, pages + 1);
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, 3);
+    let mut by_id = made.clone();
+    by_id.sort_by_key(|invitation| invitation.id);
+    assert_eq!(paged, by_id, "in the order of their ids");
+    assert_eq!(
+        store.invitation_by_id(made[2].id).await.unwrap(),
+        Some(made[2].clone())
+    );
     let revoked = made.remove(2);
     assert!(store.revoke_invitation(revoked.id).await.unwrap());
     assert!(!store.revoke_invitation(revoked.id).await.unwrap());
+    assert_eq!(store.invitation_by_id(revoked.id).await.unwrap(), None);
     assert_eq!(store.invitations().await.unwrap().sound, made);
     let ann = account("ann", harness.random());
     assert_eq!(

@@ -406,6 +406,27 @@ pub(crate) async fn one_that_failed_is_sent_again_once<H: Harness>() {
     assert_sound(&store).await;
 }
 
+pub(crate) async fn one_that_waits_for_later_is_due_when_it_is_wanted_now<H: Harness>() {
+    let (harness, _, mails) = with_mails::<H>(1).await;
+    let store = harness.store();
+    let id = mails[0].id;
+    let late = MailOutcome::Postponed {
+        until: minutes(60),
+        reason: "450 later".to_owned(),
+    };
+    store.complete_mail(id, late).await.unwrap();
+    assert_eq!(take(&store, minutes(5)).await, None);
+    let again = || MailOutcome::Again { at: minutes(5) };
+    assert!(store.complete_mail(id, again()).await.unwrap());
+    assert!(
+        !store.complete_mail(id, again()).await.unwrap(),
+        "it is due already"
+    );
+    assert_sound(&store).await;
+    assert_eq!(take(&store, minutes(5)).await, Some(mails[0].clone()));
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn s77_a_mail_that_waited_for_another_password_takes_no_link_along<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
