@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{SessionList, SessionView};
+use crate::csv;
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, AccountStatus, Agreement, Decision, Email, Username};
 use crate::services::{AccountPage, AccountVersion, SessionInfo};
@@ -99,6 +100,46 @@ pub struct AccountList {
     pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
+    /// The cursor of the previous page; `None` at the beginning.
+    pub previous: Option<String>,
+    /// How many accounts match in all; `None` where they would have to be read to be counted.
+    pub total_count: Option<usize>,
+}
+
+/// The columns of [`AccountList::csv`].
+const COLUMNS: [&str; 9] = [
+    "email",
+    "username",
+    "name",
+    "groups",
+    "status",
+    "email_verified",
+    "created_at",
+    "last_sign_in_at",
+    "id",
+];
+
+impl AccountList {
+    /// The accounts as comma-separated values with a header, each row with its line break.
+    pub fn csv(&self) -> String {
+        let mut text = csv::row(COLUMNS);
+        for account in &self.accounts {
+            let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+            let last = account.last_sign_in_at;
+            text.push_str(&csv::row([
+                account.email.as_str(),
+                account.username.as_str(),
+                account.name.as_deref().unwrap_or_default(),
+                &groups.join(","),
+                account.status.as_str(),
+                if account.email_verified { "true" } else { "false" },
+                &account.created_at.to_string(),
+                &last.map(|at| at.to_string()).unwrap_or_default(),
+                &account.id.to_string(),
+            ]));
+        }
+        text
+    }
 }
 
 impl From<AccountPage> for AccountList {
@@ -107,6 +148,8 @@ impl From<AccountPage> for AccountList {
             accounts: page.accounts.into_iter().map(AccountView::from).collect(),
             unreadable: page.unreadable,
             next: page.next,
+            previous: page.previous,
+            total_count: page.total,
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{InvitationId, MailId, SessionId};
 use crate::model::{AccessKeyId, AuditCursor};
 use crate::services::{
-    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, HtpasswdDefaults,
+    AccessKeyChange, AccountChange, AccountQuery, Actor, AuditFilter, AuditOrder, HtpasswdDefaults,
     NewAccessKey, NewAccount, NewInvitations,
 };
 
@@ -204,17 +204,6 @@ pub enum ExportPurpose {
     Export,
     /// To be kept as a backup.
     Backup,
-}
-
-/// Parameters of [`Command::FindUsers`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AccountQuery {
-    /// Only those that this lets through.
-    pub filter: AccountFilter,
-    /// The cursor of the previous page.
-    pub after: Option<String>,
-    /// The most accounts, at most [`USERS_A_PAGE`].
-    pub limit: usize,
 }
 
 /// Parameters of [`Command::ReadAudit`].

@@ -3,8 +3,8 @@
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, ImportStep, MAILS_A_PAGE,
-    SessionSelector, USERS_A_PAGE,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, HtpasswdLines, ImportStep, MAILS_A_PAGE, SessionSelector,
+    USERS_A_PAGE,
 };
 use super::refusal_audit::AuditedCommand;
 use super::{Administration, CommandError};
@@ -15,7 +15,9 @@ use crate::api::{
 };
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
-use crate::services::{AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, Origin};
+use crate::services::{
+    AccessKeyChange, AccountError, AccountQuery, Actor, Event, Kind, MailFilter, NewAccessKey, Origin,
+};
 
 impl Administration {
     /// Executes a command. `by` is the actor in the audit log, which also gets refusals. The result is the
@@ -165,12 +167,11 @@ impl Administration {
     }
 
     async fn find_accounts(&self, query: AccountQuery) -> Result<AccountList, CommandError> {
-        let AccountQuery { filter, after, limit } = query;
-        let found = self
-            .services
-            .admin_queries
-            .find_accounts(filter, after, limit.min(USERS_A_PAGE));
-        Ok(found.await?.into())
+        let query = AccountQuery {
+            limit: query.limit.min(USERS_A_PAGE),
+            ..query
+        };
+        Ok(self.services.admin_queries.find_accounts(query).await?.into())
     }
 
     async fn show_account(&self, user: &str) -> Result<AccountDetails, CommandError> {

@@ -102,8 +102,8 @@ pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
 /// Filters and results of queries, which pages share with the store.
 pub use crate::store::{
-    AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject, LoadedRows,
-    PreconditionError, StoreError, UnreadableRow,
+    AccountFilter, AccountOrder, AccountPage, AccountQuery, AccountSort, AuditFilter, AuditOrder, AuditPage,
+    AuditSubject, LoadedRows, PreconditionError, StoreError, UnreadableRow,
 };
 
 /// All services, built from the configuration and shared.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use vestibule::control::{AccountQuery, AuditQuery, Command};
+use vestibule::control::{AuditQuery, Command};
 use vestibule::model::Email;
-use vestibule::services::{AccountFilter, AuditFilter, AuditOrder, Invitees, NewInvitations};
+use vestibule::services::{AccountQuery, AuditFilter, AuditOrder, Invitees, NewInvitations};
 
 use crate::harness::{PASSWORD, Person, Running, form, inviting, soon};
 
@@ -72,9 +72,8 @@ async fn programs_read_on_a_page_what_a_command_prints() {
     gateway.command(inviting(invitations)).await;
     let accounts = || {
         Command::FindUsers(AccountQuery {
-            filter: AccountFilter::default(),
-            after: None,
             limit: 50,
+            ..AccountQuery::default()
         })
     };
     let events = AuditQuery {

@@ -54,7 +54,14 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     };
     let after = Some(cx.parameter("after")).filter(|after| !after.is_empty());
     let queries = &cx.services.admin_queries;
-    let found = queries.find_accounts(filter, after, A_PAGE).await?;
+    let found = queries
+        .find_accounts(crate::services::AccountQuery {
+            filter,
+            after,
+            limit: A_PAGE,
+            ..Default::default()
+        })
+        .await?;
     Ok(page(cx, &search, found))
 }
 

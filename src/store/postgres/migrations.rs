@@ -11,7 +11,11 @@ use crate::store::StoreError;
 use crate::store::record::Meta;
 
 /// Each migrates the tables from one version to the next. A released one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql"), include_str!("migrations/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/1.sql"),
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+];
 
 /// The table of completed migrations.
 const VERSIONS: &str =
