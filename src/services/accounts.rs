@@ -3,9 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
-
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
 use super::account_settings::MOST_FORMER_USERNAMES;
@@ -21,20 +18,22 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password, Username, is_blank,
-    turns_text,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, Password, Username, is_blank, turns_text,
 };
 use crate::random::Random;
-use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError};
 use crate::text::is_language_tag;
 
+mod change;
+mod edit;
 mod error;
 mod htpasswd;
 mod outage;
 mod status;
 mod version;
 
+pub use change::{AccountChange, NewAccount, NewPassword};
+use edit::{Edit, PendingChange};
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
 use outage::not_held;
@@ -46,86 +45,6 @@ const MOST_GROUPS: usize = 1000;
 
 /// The longest name of a group, in characters.
 const LONGEST_GROUP: usize = 256;
-
-/// An account to create, verified and approved.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NewAccount {
-    /// The address.
-    pub email: Email,
-    /// `None`: made from the local part of the address.
-    pub username: Option<Username>,
-    /// The name.
-    pub name: Option<String>,
-    /// The groups.
-    pub groups: BTreeSet<String>,
-    /// The password.
-    pub password: NewPassword,
-}
-
-impl NewAccount {
-    /// The username that it gets: the one that is asked for, or what can be made of the address, if anything.
-    pub fn effective_username(&self) -> Option<Username> {
-        self.username.clone().or_else(|| default_username(&self.email))
-    }
-}
-
-/// The source of a new password.
-///
-/// Serialised in the clear, only for the admin socket.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NewPassword {
-    /// In the clear; must satisfy the password policy.
-    Plain(#[serde(serialize_with = "expose")] Secret<String>),
-    /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), stored as it is.
-    Hash(String),
-}
-
-/// A change of an account by an administrator.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccountChange {
-    /// Approves an account that is pending or was declined.
-    Approve,
-    /// Declines an account that is pending.
-    Decline,
-    /// Disables an active account and ends its sessions.
-    Disable,
-    /// Enables a disabled account.
-    Enable,
-    /// Clears its failed attempts, and so its lock.
-    Unlock,
-    /// Replaces its groups.
-    SetGroups(BTreeSet<String>),
-    /// Adds it to groups and removes it from others, whatever else it is in.
-    EditGroups {
-        /// The groups that it joins.
-        add: BTreeSet<String>,
-        /// The groups that it leaves. One that it is not in changes nothing.
-        remove: BTreeSet<String>,
-    },
-    /// Replaces its password and ends its sessions.
-    SetPassword(NewPassword),
-}
-
-fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose())
-}
-
-impl AccountChange {
-    /// Returns the kind of the event that records the change.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Approve => Kind::Approve,
-            Self::Decline => Kind::Decline,
-            Self::Disable => Kind::Disable,
-            Self::Enable => Kind::Enable,
-            Self::Unlock => Kind::Unlock,
-            Self::SetGroups(_) | Self::EditGroups { .. } => Kind::GroupsChange,
-            Self::SetPassword(_) => Kind::PasswordChange,
-        }
-    }
-}
 
 /// Creates, changes and deletes accounts for administrators.
 #[derive(Debug)]
@@ -583,104 +502,6 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
             Err(AccountError::UsernameTaken(account.username.to_string()))
         }
     }
-}
-
-/// What a change does to the stored account.
-enum Edit {
-    Status(StatusChange),
-    Groups(BTreeSet<String>),
-    Membership {
-        add: BTreeSet<String>,
-        remove: BTreeSet<String>,
-    },
-    Password(String, Timestamp),
-}
-
-impl Edit {
-    fn keeps_sessions(&self) -> bool {
-        match self {
-            Self::Status(ruling) => ruling.lets_in(),
-            Self::Groups(_) | Self::Membership { .. } => true,
-            Self::Password(..) => false,
-        }
-    }
-}
-
-/// A change with all that applying it inside the transaction takes.
-struct PendingChange {
-    edit: Edit,
-    /// The version that it was decided from, and the parts of it that must be unchanged.
-    seen: Option<(AccountVersion, &'static [AccountPart])>,
-    approval: Approval,
-    mailer: Arc<Mailer>,
-    by: Actor,
-    origin: Origin,
-}
-
-impl PendingChange {
-    /// Applies the change. One that already holds is no conflict, whatever version was seen.
-    fn apply(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
-        let before = account.clone();
-        let mails = self.change(account);
-        if let Some((seen, depends_on)) = &self.seen
-            && !(mails.is_ok() && *account == before)
-        {
-            let parts = seen.differs(&before, depends_on);
-            if !parts.is_empty() {
-                return Err(EditError::Stale(parts, Box::new(before)));
-            }
-        }
-        mails
-    }
-
-    fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
-        match &self.edit {
-            Edit::Status(ruling) => {
-                return self.approval.decide(*ruling, account, &self.by, &self.origin);
-            }
-            Edit::Groups(groups) => account.groups.clone_from(groups),
-            Edit::Membership { add, remove } => {
-                account.groups.retain(|group| !remove.contains(group));
-                account.groups.extend(add.iter().cloned());
-                if account.groups.len() > MOST_GROUPS {
-                    return Err(EditError::TooManyGroups);
-                }
-            }
-            Edit::Password(hash, at) => {
-                account.password_hash.clone_from(hash);
-                account.password_changed_at = *at;
-                // No mail to an address that is unverified where it must be verified.
-                if !self.approval.awaits_proof(account) {
-                    return Ok(vec![self.mailer.mail_by_administrator(
-                        &account.email,
-                        MailKind::PasswordChanged,
-                        &self.origin,
-                    )]);
-                }
-            }
-        }
-        Ok(Vec::new())
-    }
-}
-
-/// Makes a username from the local part; `-` replaces characters that a username cannot have.
-fn default_username(email: &Email) -> Option<Username> {
-    let name: String = email
-        .local()
-        .to_lowercase()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "._-".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    name.trim_start_matches(['.', '_', '-'])
-        .trim_end_matches('-')
-        .parse()
-        .ok()
 }
 
 #[cfg(test)]
