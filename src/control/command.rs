@@ -25,7 +25,7 @@ pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Adds an account, verified and approved. Returns an [`AccountView`](crate::api::AccountView).
+    /// Adds an account, verified and approved. Returns an [`AddedAccount`](crate::api::AddedAccount).
     AddUser(NewAccount),
     /// Adds the accounts of some lines of an htpasswd file. Returns an
     /// [`ImportReport`](crate::api::ImportReport).

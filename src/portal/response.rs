@@ -116,6 +116,11 @@ impl RequestContext<'_> {
         self.respond(StatusCode::OK.into(), "application/jsonl", lines)
     }
 
+    /// Comma-separated values (RFC 4180).
+    pub(super) fn csv(&self, rows: String) -> Response<Bytes> {
+        self.respond(StatusCode::OK.into(), "text/csv; charset=utf-8", rows)
+    }
+
     /// A problem document (RFC 9457).
     pub(super) fn problem(&self, problem: Problem, document: &impl Serialize) -> Response<Bytes> {
         self.document(problem.into(), "application/problem+json", document)

@@ -76,8 +76,12 @@ pub enum AdminPage {
     Overview,
     /// `/.auth/admin/accounts`: the list of accounts.
     Accounts,
+    /// `/.auth/admin/accounts/new`: adds an account.
+    AddAccount,
     /// `/.auth/admin/account`: one account.
     Account,
+    /// `/.auth/admin/groups`: the groups, with what they open.
+    Groups,
     /// `/.auth/admin/invitations`
     Invitations,
     /// `/.auth/admin/audit`: the audit log.
@@ -152,7 +156,9 @@ paths! {
     "/.auth/account/delete" => Self::Account(AccountPage::Delete),
     "/.auth/admin" => Self::Admin(AdminPage::Overview),
     "/.auth/admin/accounts" => Self::Admin(AdminPage::Accounts),
+    "/.auth/admin/accounts/new" => Self::Admin(AdminPage::AddAccount),
     "/.auth/admin/account" => Self::Admin(AdminPage::Account),
+    "/.auth/admin/groups" => Self::Admin(AdminPage::Groups),
     "/.auth/admin/invitations" => Self::Admin(AdminPage::Invitations),
     "/.auth/admin/audit" => Self::Admin(AdminPage::Audit),
     "/.auth/admin/locks" => Self::Admin(AdminPage::Locks),

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
 use super::account_settings::MOST_FORMER_USERNAMES;
@@ -18,9 +21,11 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AuditDetail, DetailKey, Email, LockoutSubject, Password, Username, is_blank, turns_text,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, MailKind, Password, Username, is_blank,
+    turns_text,
 };
 use crate::random::Random;
+use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError};
 use crate::text::is_language_tag;
 
@@ -32,7 +37,7 @@ mod outage;
 mod status;
 mod version;
 
-pub use change::{AccountChange, NewAccount, NewPassword};
+pub use change::{AccountChange, ChosenAccount, NewAccount, NewPassword, PasswordLink};
 use edit::{Edit, PendingChange};
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
@@ -89,14 +94,26 @@ impl Accounts {
         }
     }
 
-    /// Creates an account. `by` is the actor in the audit log.
+    /// Creates an account, and mails its owner the link that sets the password if `new` says so. `by` is the
+    /// actor in the audit log.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
+        let is_mailed = matches!(new.password, NewPassword::ByLink(PasswordLink::Mailed));
         let account = self.prepare(new).await?;
+        let mail = is_mailed.then(|| {
+            self.mailer
+                .mail_by_administrator(&account.email, MailKind::AccountAdded, origin)
+        });
         let created = by
             .act_on(&self.store)
-            .create_account(account.clone(), None, account.created_at)
+            .create_account_and_mail(
+                account.clone(),
+                None,
+                mail.into_iter().collect(),
+                account.created_at,
+            )
             .await?;
         let account = made(account, created)?;
+        self.mailer.announce();
         self.note(Kind::AccountAdd, &account, by, origin);
         Ok(account)
     }
@@ -254,6 +271,9 @@ impl Accounts {
                 add: Self::group_names(&add)?,
                 remove: Self::group_names(&remove)?,
             },
+            AccountChange::SetName(name) => Edit::Name(parse_display_name(&name)?),
+            AccountChange::SetEmail(email) => Edit::Email(email),
+            AccountChange::SetPassword(NewPassword::ByLink(_)) => return Err(AccountError::NotNew),
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
                 Edit::Password(hash, self.clock.now())
@@ -262,6 +282,7 @@ impl Accounts {
         let decides = matches!(edit, Edit::Status(_));
         let disables = matches!(edit, Edit::Status(StatusChange::Disable));
         let edits_groups = matches!(edit, Edit::Membership { .. });
+        let renames = matches!(edit, Edit::Name(_) | Edit::Email(_));
         let keeps_sessions = edit.keeps_sessions();
         let act = PendingChange {
             edit,
@@ -292,8 +313,9 @@ impl Accounts {
             after: changed,
         } = edited;
         drop(turn);
-        let held =
-            (decides && changed.status == before.status) || (edits_groups && changed.groups == before.groups);
+        let held = (decides && changed.status == before.status)
+            || (edits_groups && changed.groups == before.groups)
+            || (renames && changed == before);
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         let ended = if keeps_sessions {
@@ -305,10 +327,29 @@ impl Accounts {
         };
         // It is stored even if ending the sessions has to be retried: audited before the error is returned.
         if !held {
-            self.note(kind, &changed, by, origin);
+            self.note_change(kind, &before, &changed, by, origin);
         }
         ended?;
         Ok(changed)
+    }
+
+    /// Changes several accounts, one after another: each as [`Self::change_version`] would, whatever becomes of the
+    /// others. Returns a result for each, in their order.
+    pub async fn change_all(
+        &self,
+        chosen: &[ChosenAccount],
+        change: impl Fn() -> AccountChange,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Vec<Result<Account, AccountError>> {
+        let mut results = Vec::with_capacity(chosen.len());
+        for ChosenAccount { name, seen } in chosen {
+            results.push(
+                self.change_version(name, seen.clone(), change(), by, origin)
+                    .await,
+            );
+        }
+        results
     }
 
     /// Deletes an account; its username stays reserved.
@@ -452,7 +493,7 @@ impl Accounts {
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
-            // Administrators do not rename accounts.
+            // Administrators do not change usernames.
             EditError::TooManyUsernames => AccountError::FormerUsernames,
             EditError::TooManyGroups => AccountError::TooManyGroups,
             EditError::Store(error) => AccountError::Store(error),
@@ -468,6 +509,11 @@ impl Accounts {
         match password {
             NewPassword::Hash(hash) if PasswordHash::parse(&hash).is_some() => Ok(hash),
             NewPassword::Hash(_) => Err(AccountError::NotAHash),
+            NewPassword::ByLink(_) => {
+                let nobodys = URL_SAFE_NO_PAD.encode(self.random.bytes::<32>());
+                let password = Password::parse(&Secret::new(nobodys))?;
+                Ok(self.hasher.place()?.hash(password).await?)
+            }
             NewPassword::Plain(typed) => {
                 let password = Password::parse(&typed)?;
                 let broken = self.policy.validate(&password, Some(email), Some(username));
@@ -480,12 +526,21 @@ impl Accounts {
     }
 
     fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
+        self.note_change(kind, account, account, by, origin);
+    }
+
+    fn note_change(&self, kind: Kind, before: &Account, account: &Account, by: &Actor, origin: &Origin) {
         let mut event = Event::about(kind, account).by(by);
         let username = AuditDetail::of(DetailKey::Username, &account.username);
         match kind {
             Kind::AccountAdd => event = event.detail(username.and_groups(&account.groups)),
             Kind::AccountDelete => event = event.detail(username),
             Kind::GroupsChange => event = event.detail(AuditDetail::groups(&account.groups)),
+            Kind::NameChange => event = event.detail(AuditDetail::names(before, account)),
+            Kind::EmailChange => {
+                let change = format!("{} to {}", before.email, account.email);
+                event = event.detail(AuditDetail::of(DetailKey::From, &change));
+            }
             _ => {}
         }
         self.audit.note(origin, &event);

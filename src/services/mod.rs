@@ -71,8 +71,8 @@ pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys
 pub use account_name::AccountName;
 pub use account_settings::{AccountSettings, AccountSettingsError, MOST_FORMER_USERNAMES, PasswordForm};
 pub use accounts::{
-    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdDefaults, HtpasswdLine,
-    ImportedLine, NewAccount, NewPassword,
+    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, ChosenAccount, HtpasswdDefaults,
+    HtpasswdLine, ImportedLine, NewAccount, NewPassword, PasswordLink,
 };
 pub use active_key::ActiveKey;
 pub use active_session::ActiveSession;

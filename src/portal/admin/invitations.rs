@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub(in crate::portal) use self::form::InvitationsView;
 use self::form::ORDER;
-use super::{place, unknown_action};
+use super::{group_names, place, unknown_action};
 use crate::api::{CreatedInvitations, InvitationList};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
@@ -38,7 +38,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         },
         ..empty(cx)
     };
-    show(cx, StatusCode::OK, &form).await
+    show(cx, StatusCode::OK, form).await
 }
 
 /// Fields: `action` "revoke" with `invitation`; or none or "create", with `email`, `groups` separated by
@@ -81,7 +81,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
             .collect(),
         ..empty(cx)
     };
-    show(cx, StatusCode::OK, &form).await
+    show(cx, StatusCode::OK, form).await
 }
 
 async fn revoke(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
@@ -120,15 +120,19 @@ async fn refused(cx: &SignedInContext<'_>, fields: &Fields, errors: Errors) -> P
         errors,
         ..empty(cx)
     };
-    show(cx, refusal.problem, &form).await
+    show(cx, refusal.problem, form).await
 }
 
 async fn show(
     cx: &SignedInContext<'_>,
     outcome: impl Into<ResponseOutcome>,
-    form: &InvitationsView,
+    form: InvitationsView,
 ) -> PageResult {
     let invitations = cx.services.invitations.list().await?;
+    let form = &InvitationsView {
+        suggested: group_names(cx).await?,
+        ..form
+    };
     Ok(page(cx, outcome, invitations, form))
 }
 

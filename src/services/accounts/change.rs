@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::AccountVersion;
 use crate::model::{Email, Username};
 use crate::secret::Secret;
 use crate::services::Kind;
@@ -40,6 +41,27 @@ pub enum NewPassword {
     Plain(#[serde(serialize_with = "expose")] Secret<String>),
     /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), stored as it is.
     Hash(String),
+    /// One that nobody knows, of a new account: its owner sets another with a link.
+    ByLink(PasswordLink),
+}
+
+/// How the owner of a new account gets the link that sets the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PasswordLink {
+    /// By mail.
+    Mailed,
+    /// From the administrator, who makes it with [`reset_link`](crate::services::EmailTokens::reset_link).
+    HandedOver,
+}
+
+/// An account that is to be changed with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChosenAccount {
+    /// Its address, username or id.
+    pub name: String,
+    /// The version that the decision was made from, if any.
+    pub seen: Option<AccountVersion>,
 }
 
 /// A change of an account by an administrator.
@@ -67,6 +89,10 @@ pub enum AccountChange {
     },
     /// Replaces its password and ends its sessions.
     SetPassword(NewPassword),
+    /// Replaces its display name; a blank one removes it.
+    SetName(String),
+    /// Replaces its address, which counts as verified, and tells the former one by mail. Its pending links are void.
+    SetEmail(Email),
 }
 
 fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -84,6 +110,8 @@ impl AccountChange {
             Self::Unlock => Kind::Unlock,
             Self::SetGroups(_) | Self::EditGroups { .. } => Kind::GroupsChange,
             Self::SetPassword(_) => Kind::PasswordChange,
+            Self::SetName(_) => Kind::NameChange,
+            Self::SetEmail(_) => Kind::EmailChange,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{AccountPart, AccountVersion, MOST_GROUPS, StatusChange};
-use crate::model::{Account, Mail, MailKind};
+use crate::model::{Account, Email, Mail, MailKind};
 use crate::services::account_edit::EditError;
 use crate::services::approval::Approval;
 use crate::services::{Actor, Mailer, Origin};
@@ -20,13 +20,15 @@ pub(super) enum Edit {
         remove: BTreeSet<String>,
     },
     Password(String, Timestamp),
+    Name(Option<String>),
+    Email(Email),
 }
 
 impl Edit {
     pub(super) fn keeps_sessions(&self) -> bool {
         match self {
             Self::Status(ruling) => ruling.lets_in(),
-            Self::Groups(_) | Self::Membership { .. } => true,
+            Self::Groups(_) | Self::Membership { .. } | Self::Name(_) | Self::Email(_) => true,
             Self::Password(..) => false,
         }
     }
@@ -84,7 +86,25 @@ impl PendingChange {
                     )]);
                 }
             }
+            Edit::Name(name) => account.name.clone_from(name),
+            Edit::Email(email) => return Ok(self.move_to(account, email)),
         }
         Ok(Vec::new())
+    }
+
+    /// Moves the account to an address that it does not have, and returns the mail that tells the former one.
+    fn move_to(&self, account: &mut Account, email: &Email) -> Vec<Mail> {
+        if account.email.as_str() == email.as_str() {
+            return Vec::new();
+        }
+        let former = std::mem::replace(&mut account.email, email.clone());
+        let is_told = !self.approval.awaits_proof(account) && former.key() != email.key();
+        // As that of an account which an administrator adds.
+        account.email_verified = true;
+        if !is_told {
+            return Vec::new();
+        }
+        let topic = MailKind::EmailChanged(email.clone());
+        vec![self.mailer.mail_by_administrator(&former, topic, &self.origin)]
     }
 }

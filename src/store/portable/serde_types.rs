@@ -180,6 +180,7 @@ enum TopicForm {
     Approved,
     Declined,
     Invitation(InvitationId),
+    AccountAdded,
 }
 
 #[derive(Serialize, Deserialize)]
