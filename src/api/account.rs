@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{SessionList, SessionView};
+use super::{AccessKeyList, AccessKeyView, SessionList, SessionView};
+use crate::csv;
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, AccountStatus, Agreement, Decision, Email, Username};
 use crate::services::{AccountPage, AccountVersion, SessionInfo};
@@ -99,6 +100,46 @@ pub struct AccountList {
     pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
+    /// The cursor of the previous page; `None` at the beginning.
+    pub previous: Option<String>,
+    /// How many accounts match in all; `None` where they would have to be read to be counted.
+    pub total_count: Option<usize>,
+}
+
+/// The columns of [`AccountList::csv`].
+const COLUMNS: [&str; 9] = [
+    "email",
+    "username",
+    "name",
+    "groups",
+    "status",
+    "email_verified",
+    "created_at",
+    "last_sign_in_at",
+    "id",
+];
+
+impl AccountList {
+    /// The accounts as comma-separated values with a header, each row with its line break.
+    pub fn to_csv(&self) -> String {
+        let mut text = csv::row(COLUMNS);
+        for account in &self.accounts {
+            let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+            let last = account.last_sign_in_at;
+            text.push_str(&csv::row([
+                account.email.as_str(),
+                account.username.as_str(),
+                account.name.as_deref().unwrap_or_default(),
+                &groups.join(","),
+                account.status.as_str(),
+                if account.email_verified { "true" } else { "false" },
+                &account.created_at.to_string(),
+                &last.map(|at| at.to_string()).unwrap_or_default(),
+                &account.id.to_string(),
+            ]));
+        }
+        text
+    }
 }
 
 impl From<AccountPage> for AccountList {
@@ -107,11 +148,51 @@ impl From<AccountPage> for AccountList {
             accounts: page.accounts.into_iter().map(AccountView::from).collect(),
             unreadable: page.unreadable,
             next: page.next,
+            previous: page.previous,
+            total_count: page.total,
         }
     }
 }
 
-/// An account with its version, lock and sessions.
+/// What became of a change of several accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedAccounts {
+    /// The accounts that are so now.
+    pub done: Vec<AccountView>,
+    /// Their number.
+    pub done_count: usize,
+    /// Those that are not.
+    pub refused: Vec<UnchangedAccount>,
+    /// Their number.
+    pub refused_count: usize,
+}
+
+/// An account that was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnchangedAccount {
+    /// The account, as it was named.
+    pub account: String,
+    /// Its address, if there is such an account.
+    pub email: Option<Email>,
+    /// The kind of the refusal, as the slug of a problem.
+    pub problem: String,
+    /// Why, in the language of the request.
+    pub detail: String,
+}
+
+/// An account that was added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedAccount {
+    /// The account.
+    #[serde(flatten)]
+    pub account: AccountView,
+    /// The link that sets its password, shown only here; `None` where it is mailed, or a password was given.
+    pub link: Option<String>,
+    /// When the link expires.
+    pub link_expires_at: Option<Timestamp>,
+}
+
+/// An account with its version, lock, access keys and sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountDetails {
     /// The account.
@@ -121,6 +202,10 @@ pub struct AccountDetails {
     pub version: AccountVersion,
     /// The seconds that it is still locked.
     pub locked_for_seconds: Option<u64>,
+    /// Its access keys, in the order of creation.
+    pub access_keys: Vec<AccessKeyView>,
+    /// Which of its access keys cannot be read, and why; they stand in no other's way.
+    pub unreadable: Vec<String>,
     /// The number of its sessions.
     pub session_count: usize,
     /// A page of its sessions, newest first.
@@ -136,11 +221,14 @@ impl AccountDetails {
         locked_for: Option<Duration>,
         sessions: &[SessionInfo],
         list: SessionList,
+        keys: AccessKeyList,
     ) -> Self {
         Self {
             version: AccountVersion::of(&account),
             account: account.into(),
             locked_for_seconds: locked_for.map(seconds),
+            access_keys: keys.access_keys,
+            unreadable: keys.unreadable,
             session_count: sessions.len(),
             sessions: list.sessions,
             sessions_next: list.next,

@@ -17,8 +17,8 @@ mod session;
 
 pub use access_key::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys, RotatedMaster};
 pub use account::{
-    AccountDetails, AccountList, AccountView, ImportReport, PendingEmailView, PlannedAccount, RefusedLine,
-    ResetLink, SkippedLine,
+    AccountDetails, AccountList, AccountView, AddedAccount, ChangedAccounts, ImportReport, PendingEmailView,
+    PlannedAccount, RefusedLine, ResetLink, SkippedLine, UnchangedAccount,
 };
 pub use audit::{AuditEventList, AuditEventView};
 pub use group::{GroupList, GroupView};

@@ -15,11 +15,11 @@ use super::group::mention_unnamed;
 use super::output::{CommandOutput, Failure};
 use super::password::PasswordSource;
 use super::table::{list, moment, printable, roughly};
-use crate::api::{AccountDetails, AccountView, ResetLink};
+use crate::api::{AccountDetails, AccountView, AddedAccount, ResetLink};
 use crate::clock::Clock;
 use crate::control::Command;
 use crate::model::{Decision, Email, Username};
-use crate::services::{AccountChange, NewAccount};
+use crate::services::{AccountChange, NewAccount, NewPassword, PasswordLink};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -38,6 +38,12 @@ pub(super) enum User {
         groups: Vec<String>,
         #[command(flatten)]
         password: PasswordSource,
+        /// Set no password, and print a link that sets one; it is shown only once and works for one hour.
+        #[arg(long, conflicts_with_all = ["password_stdin", "password_hash"])]
+        link: bool,
+        /// Set no password, and mail the owner a link that sets one; it works for one hour.
+        #[arg(long, conflicts_with_all = ["password_stdin", "password_hash", "link"])]
+        send_link: bool,
         #[command(flatten)]
         reason: ReasonArg,
     },
@@ -88,6 +94,20 @@ pub(super) enum User {
         #[arg(long, value_name = "GROUP")]
         remove: Vec<String>,
     },
+    /// Set or, with "", remove an account's display name.
+    SetName {
+        #[command(flatten)]
+        user: AccountChangeArgs,
+        /// The name.
+        name: String,
+    },
+    /// Change an account's e-mail address; the new one counts as verified, and the former one is told by mail.
+    SetEmail {
+        #[command(flatten)]
+        user: AccountChangeArgs,
+        /// The new address.
+        new: String,
+    },
     /// Import accounts from an Apache htpasswd file with bcrypt hashes.
     Import(import::UserImport),
 }
@@ -118,6 +138,8 @@ impl User {
                 name,
                 groups,
                 password,
+                link,
+                send_link,
                 reason: why,
             } => {
                 let email: Email = email.parse().map_err(|error| invalid(&email, error))?;
@@ -131,10 +153,20 @@ impl User {
                     username,
                     name,
                     groups,
-                    password: password.read()?,
+                    password: match (link, send_link) {
+                        (true, _) => NewPassword::ByLink(PasswordLink::HandedOver),
+                        (_, true) => NewPassword::ByLink(PasswordLink::Mailed),
+                        _ => password.read()?,
+                    },
                 };
-                let added: AccountView = client.send_with_reason(Command::AddUser(new), why).await?;
-                let text = format!("{} is added, username {}", added.email, added.username);
+                let added: AddedAccount = client.send_with_reason(Command::AddUser(new), why).await?;
+                let account = &added.account;
+                let mut text = format!("{} is added, username {}", account.email, account.username);
+                if let Some(link) = &added.link {
+                    text = format!("{text}; this link sets the password:\n{link}");
+                } else if send_link {
+                    text.push_str("; the link that sets the password is mailed");
+                }
                 CommandOutput::new(&added, text)
             }
             Self::List(list) => list.run(client, json).await,
@@ -188,6 +220,13 @@ impl User {
                     _ => format!("is in {}", printable(&joined(&changed.groups))),
                 };
                 CommandOutput::new(&changed, format!("{} {said}", changed.email))
+            }
+            Self::SetName { user, name } => {
+                change(client, user, AccountChange::SetName(name), "has the name").await
+            }
+            Self::SetEmail { user, new } => {
+                let email: Email = new.parse().map_err(|error| invalid(&new, error))?;
+                change(client, user, AccountChange::SetEmail(email), "is the address now").await
             }
             Self::Import(import) => import.run(client, json).await,
         }

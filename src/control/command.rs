@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{InvitationId, MailId, SessionId};
 use crate::model::{AccessKeyId, AuditCursor};
 use crate::services::{
-    AccessKeyChange, AccountChange, AccountFilter, Actor, AuditFilter, AuditOrder, HtpasswdDefaults,
+    AccessKeyChange, AccountChange, AccountQuery, Actor, AuditFilter, AuditOrder, HtpasswdDefaults,
     NewAccessKey, NewAccount, NewInvitations,
 };
 
@@ -25,7 +25,7 @@ pub const AUDIT_EVENTS_A_PAGE: usize = 1000;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Adds an account, verified and approved. Returns an [`AccountView`](crate::api::AccountView).
+    /// Adds an account, verified and approved. Returns an [`AddedAccount`](crate::api::AddedAccount).
     AddUser(NewAccount),
     /// Adds the accounts of some lines of an htpasswd file. Returns an
     /// [`ImportReport`](crate::api::ImportReport).
@@ -207,17 +207,6 @@ pub enum ExportPurpose {
     Export,
     /// To be kept as a backup.
     Backup,
-}
-
-/// Parameters of [`Command::FindUsers`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AccountQuery {
-    /// Only those that this lets through.
-    pub filter: AccountFilter,
-    /// The cursor of the previous page.
-    pub after: Option<String>,
-    /// The most accounts, at most [`USERS_A_PAGE`].
-    pub limit: usize,
 }
 
 /// Parameters of [`Command::ReadAudit`].

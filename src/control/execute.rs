@@ -3,19 +3,22 @@
 use serde_json::{Value, to_value};
 
 use super::command::{
-    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, HtpasswdLines, ImportStep, MAILS_A_PAGE,
-    SessionSelector, USERS_A_PAGE,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, HtpasswdLines, ImportStep, MAILS_A_PAGE, SessionSelector,
+    USERS_A_PAGE,
 };
 use super::refusal_audit::AuditedCommand;
 use super::{Administration, CommandError};
 use crate::api::{
-    AccessKeyList, AccessKeyView, AccountDetails, AccountList, AccountView, AuditEventList, CreatedAccessKey,
-    CreatedInvitations, EndedSessions, GroupList, ImportReport, InvitationList, LocksView, MailList,
-    PlannedAccount, RefusedLine, ResentMails, ResetLink, RotatedMaster, SessionList, SkippedLine,
+    AccessKeyList, AccessKeyView, AccountDetails, AccountList, AccountView, AddedAccount, AuditEventList,
+    CreatedAccessKey, CreatedInvitations, EndedSessions, GroupList, ImportReport, InvitationList, LocksView,
+    MailList, PlannedAccount, RefusedLine, ResentMails, ResetLink, RotatedMaster, SessionList, SkippedLine,
 };
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
-use crate::services::{AccessKeyChange, AccountError, Actor, Event, Kind, MailFilter, NewAccessKey, Origin};
+use crate::services::{
+    AccessKeyChange, AccountError, AccountQuery, Actor, Event, Kind, MailFilter, NewAccessKey, NewAccount,
+    NewPassword, Origin, PasswordLink,
+};
 
 impl Administration {
     /// Executes a command. `by` is the actor in the audit log, which also gets refusals. The result is the
@@ -35,10 +38,7 @@ impl Administration {
     async fn answer(&self, command: Command, by: &Actor) -> Result<Value, CommandError> {
         let (services, origin) = (&self.services, &Origin::default());
         Ok(match command {
-            Command::AddUser(new) => {
-                let added = services.accounts.add(new, by, origin).await?;
-                to_value(AccountView::from(added))?
-            }
+            Command::AddUser(new) => to_value(self.add_account(new, by).await?)?,
             Command::ImportLines(lines) => to_value(self.import_lines(&lines, by).await)?,
             Command::FindUsers(query) => to_value(self.find_accounts(query).await?)?,
             Command::ListGroups => to_value(GroupList::from(services.admin_queries.groups().await?))?,
@@ -165,13 +165,30 @@ impl Administration {
         ImportReport { planned, ..report }
     }
 
+    async fn add_account(&self, new: NewAccount, by: &Actor) -> Result<AddedAccount, CommandError> {
+        let origin = Origin::default();
+        let is_handed_over = matches!(new.password, NewPassword::ByLink(PasswordLink::HandedOver));
+        let account = self.services.accounts.add(new, by, &origin).await?;
+        let (link, link_expires_at) = if is_handed_over {
+            let links = &self.services.email_tokens;
+            let (link, expires_at) = links.reset_link(&account, by, &origin).await?;
+            (Some(link.expose().to_owned()), Some(expires_at))
+        } else {
+            (None, None)
+        };
+        Ok(AddedAccount {
+            account: account.into(),
+            link,
+            link_expires_at,
+        })
+    }
+
     async fn find_accounts(&self, query: AccountQuery) -> Result<AccountList, CommandError> {
-        let AccountQuery { filter, after, limit } = query;
-        let found = self
-            .services
-            .admin_queries
-            .find_accounts(filter, after, limit.min(USERS_A_PAGE));
-        Ok(found.await?.into())
+        let query = AccountQuery {
+            limit: query.limit.min(USERS_A_PAGE),
+            ..query
+        };
+        Ok(self.services.admin_queries.find_accounts(query).await?.into())
     }
 
     async fn show_account(&self, user: &str) -> Result<AccountDetails, CommandError> {
@@ -179,7 +196,14 @@ impl Administration {
         let locked = self.services.admin_queries.locked_for(&account).await?;
         let sessions = self.services.sessions.list(Some(account.id));
         let newest = SessionList::page(&sessions, None, None);
-        Ok(AccountDetails::new(account, locked, &sessions, newest))
+        let keys = self.services.access_keys.list(Some(account.id)).await?;
+        Ok(AccountDetails::new(
+            account,
+            locked,
+            &sessions,
+            newest,
+            keys.into(),
+        ))
     }
 
     async fn reset_link(&self, user: &str, by: &Actor) -> Result<ResetLink, CommandError> {

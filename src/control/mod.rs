@@ -23,8 +23,8 @@ pub mod socket;
 pub use administration::Administration;
 pub use client::{ClientError, ExportStream, SocketClient};
 pub use command::{
-    AUDIT_EVENTS_A_PAGE, AccountQuery, AuditQuery, Command, ExportPurpose, HtpasswdLines, ImportStep,
-    SessionSelector, USERS_A_PAGE, by_command_of,
+    AUDIT_EVENTS_A_PAGE, AuditQuery, Command, ExportPurpose, HtpasswdLines, ImportStep, SessionSelector,
+    USERS_A_PAGE, by_command_of,
 };
 pub use environment::{EnvironmentError, GatewayEnvironment};
 pub use error::CommandError;

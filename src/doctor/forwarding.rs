@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::{DoctorContext, Finding, http, listeners, tls};
 use crate::api::AccountList;
-use crate::control::{AccountQuery, Command};
+use crate::control::Command;
 use crate::model::AccountStatus;
 use crate::route::Page;
-use crate::services::AccountFilter;
+use crate::services::{AccountFilter, AccountQuery};
 
 const PROXIES: &str = "trusted_proxies";
 const IDENTITY: &str = "identity";
@@ -132,8 +132,8 @@ async fn somebody(context: &DoctorContext<'_>) -> Option<String> {
             status: Some(AccountStatus::Active),
             ..AccountFilter::default()
         },
-        after: None,
         limit: 1,
+        ..AccountQuery::default()
     };
     let found = context.ask(Command::FindUsers(active)).await.ok()?;
     let found: AccountList = serde_json::from_value(found).ok()?;

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::Account;
+
 /// The separator of facts. Within a value it is escaped with a backslash, as is a backslash.
 const BETWEEN: &str = ", ";
 
@@ -78,6 +80,21 @@ impl AuditDetail {
     /// Makes a detail of one fact without a value.
     pub fn bare(fact: DetailKey) -> Self {
         Self::of(fact, "")
+    }
+
+    /// Makes a detail of the display names before and now; what has none is left out.
+    pub fn names(before: &Account, now: &Account) -> Self {
+        let named = [
+            (DetailKey::OldName, &before.name),
+            (DetailKey::NewName, &now.name),
+        ];
+        let mut detail = Self::default();
+        for (fact, name) in named {
+            if let Some(name) = name {
+                detail = detail.and(fact, name);
+            }
+        }
+        detail
     }
 
     /// Adds a fact.

@@ -55,6 +55,8 @@ pub enum MailKind {
     Declined,
     /// The link of an invitation.
     Invitation(InvitationId),
+    /// The link that sets the password of an account which an administrator added.
+    AccountAdded,
 }
 
 impl MailKind {
@@ -73,11 +75,12 @@ impl MailKind {
         "approved",
         "declined",
         "invitation",
+        "account-added",
     ];
 
-    /// Returns whether the mail may carry a password reset link that was requested for its address.
+    /// Returns whether the mail may carry a link that sets the password of the account with its address.
     pub fn may_carry_reset(&self) -> bool {
-        matches!(self, Self::Reset | Self::AlreadyRegistered)
+        matches!(self, Self::Reset | Self::AlreadyRegistered | Self::AccountAdded)
     }
 
     /// Returns the name that administrators see.
@@ -96,6 +99,7 @@ impl MailKind {
             Self::Approved => "approved",
             Self::Declined => "declined",
             Self::Invitation(_) => "invitation",
+            Self::AccountAdded => "account-added",
         }
     }
 }

@@ -9,6 +9,9 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 use crate::secret::Secret;
 
+/// The fields that a form may send several times, as those of ticked boxes: a list, joined by commas.
+const LISTS: [&str; 1] = ["accounts"];
+
 /// The fields by name; each is a secret, since it may be a password.
 #[derive(Debug, Default)]
 pub(super) struct Fields(BTreeMap<String, Secret<String>>);
@@ -43,15 +46,26 @@ impl Fields {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
                 None => (pair, &[][..]),
             };
-            if fields
-                .0
-                .insert(decode(name)?, Secret::new(decode(value)?))
-                .is_some()
-            {
-                return Err(FormError::Duplicate);
-            }
+            fields.insert(decode(name)?, decode(value)?)?;
         }
         Ok(fields)
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), FormError> {
+        let known = self.0.remove(&name);
+        let value = match known {
+            None => value,
+            // A comma in one of them would split it.
+            Some(known) if LISTS.contains(&name.as_str()) => {
+                if value.contains(',') {
+                    return Err(FormError::Malformed);
+                }
+                format!("{},{value}", known.expose())
+            }
+            Some(_) => return Err(FormError::Duplicate),
+        };
+        self.0.insert(name, Secret::new(value));
+        Ok(())
     }
 
     /// The text of a field; empty if it is missing.
@@ -193,6 +207,18 @@ mod tests {
         assert_eq!(
             (fields.text("days"), fields.text("groups"), fields.text("none")),
             ("7", "ops,dev", "")
+        );
+    }
+
+    #[test]
+    fn ticked_boxes_are_a_list_and_other_fields_stand_once() {
+        let fields = parse(FORM, b"accounts=a&reason=x&accounts=b%3Av").unwrap();
+        assert_eq!(fields.text("accounts"), "a,b:v");
+        let again = parse(FORM, b"accounts=a%2Cb%3Av").unwrap();
+        assert_eq!(again.text("accounts"), "a,b:v");
+        assert_eq!(
+            parse(FORM, b"accounts=a&accounts=b%2Cc").unwrap_err(),
+            FormError::Malformed
         );
     }
 

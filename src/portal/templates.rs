@@ -32,6 +32,11 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("member.html", include_str!("templates/member.html")),
     ("proof.html", include_str!("templates/proof.html")),
     (
+        "admin-account-add.html",
+        include_str!("templates/admin-account-add.html"),
+    ),
+    ("admin-groups.html", include_str!("templates/admin-groups.html")),
+    (
         "account-profile.html",
         include_str!("templates/account-profile.html"),
     ),

@@ -195,7 +195,7 @@ fn shuts_out(method: &Method, to: RouteMatch<'_>) -> bool {
         Page::Logout
             | Page::SessionForm(BackendAiPage::Logout)
             | Page::Account(AccountPage::Sessions | AccountPage::Keys)
-            | Page::Admin(AdminPage::Account)
+            | Page::Admin(AdminPage::Account | AdminPage::Accounts)
     );
     *method == Method::POST && has_such_a_form
 }

@@ -76,10 +76,14 @@ pub enum AdminPage {
     Overview,
     /// `/.auth/admin/accounts`: the list of accounts.
     Accounts,
+    /// `/.auth/admin/accounts/new`: adds an account.
+    AddAccount,
     /// `/.auth/admin/account`: one account.
     Account,
     /// `/.auth/admin/sessions`: the live sessions.
     Sessions,
+    /// `/.auth/admin/groups`: the groups, with what they open.
+    Groups,
     /// `/.auth/admin/invitations`
     Invitations,
     /// `/.auth/admin/audit`: the audit log.
@@ -156,8 +160,10 @@ paths! {
     "/.auth/account/delete" => Self::Account(AccountPage::Delete),
     "/.auth/admin" => Self::Admin(AdminPage::Overview),
     "/.auth/admin/accounts" => Self::Admin(AdminPage::Accounts),
+    "/.auth/admin/accounts/new" => Self::Admin(AdminPage::AddAccount),
     "/.auth/admin/account" => Self::Admin(AdminPage::Account),
     "/.auth/admin/sessions" => Self::Admin(AdminPage::Sessions),
+    "/.auth/admin/groups" => Self::Admin(AdminPage::Groups),
     "/.auth/admin/invitations" => Self::Admin(AdminPage::Invitations),
     "/.auth/admin/audit" => Self::Admin(AdminPage::Audit),
     "/.auth/admin/request" => Self::Admin(AdminPage::Request),

@@ -162,18 +162,12 @@ impl AccountSettings {
         if account.name == name {
             return Ok(account);
         }
-        let (before, chosen) = (account.name.clone(), name.clone());
-        let changed = self.edit(session, move |account| account.name.clone_from(&chosen));
+        let before = account;
+        let changed = self.edit(session, move |account| account.name.clone_from(&name));
         let account = changed.await?;
         self.sessions.refresh(&account).await;
         self.access_keys.refresh(account.id).await;
-        let mut detail = AuditDetail::default();
-        for (fact, name) in [(DetailKey::OldName, before), (DetailKey::NewName, name)] {
-            if let Some(name) = name {
-                detail = detail.and(fact, &name);
-            }
-        }
-        let event = Event::about(Kind::NameChange, &account).detail(detail);
+        let event = Event::about(Kind::NameChange, &account).detail(AuditDetail::names(&before, &account));
         self.audit.note(origin, &event);
         Ok(account)
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AuditDetail, DetailKey, Email, LockoutSubject, Mail, MailKind, Password, Username, is_blank,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, MailKind, Password, Username, is_blank,
     turns_text,
 };
 use crate::random::Random;
@@ -30,12 +30,16 @@ use crate::secret::Secret;
 use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError};
 use crate::text::is_language_tag;
 
+mod change;
+mod edit;
 mod error;
 mod htpasswd;
 mod outage;
 mod status;
 mod version;
 
+pub use change::{AccountChange, ChosenAccount, NewAccount, NewPassword, PasswordLink};
+use edit::{Edit, PendingChange};
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
 use outage::not_held;
@@ -47,86 +51,6 @@ const MOST_GROUPS: usize = 1000;
 
 /// The longest name of a group, in characters.
 const LONGEST_GROUP: usize = 256;
-
-/// An account to create, verified and approved.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NewAccount {
-    /// The address.
-    pub email: Email,
-    /// `None`: made from the local part of the address.
-    pub username: Option<Username>,
-    /// The name.
-    pub name: Option<String>,
-    /// The groups.
-    pub groups: BTreeSet<String>,
-    /// The password.
-    pub password: NewPassword,
-}
-
-impl NewAccount {
-    /// The username that it gets: the one that is asked for, or what can be made of the address, if anything.
-    pub fn effective_username(&self) -> Option<Username> {
-        self.username.clone().or_else(|| default_username(&self.email))
-    }
-}
-
-/// The source of a new password.
-///
-/// Serialised in the clear, only for the admin socket.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NewPassword {
-    /// In the clear; must satisfy the password policy.
-    Plain(#[serde(serialize_with = "expose")] Secret<String>),
-    /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), stored as it is.
-    Hash(String),
-}
-
-/// A change of an account by an administrator.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccountChange {
-    /// Approves an account that is pending or was declined.
-    Approve,
-    /// Declines an account that is pending.
-    Decline,
-    /// Disables an active account and ends its sessions.
-    Disable,
-    /// Enables a disabled account.
-    Enable,
-    /// Clears its failed attempts, and so its lock.
-    Unlock,
-    /// Replaces its groups.
-    SetGroups(BTreeSet<String>),
-    /// Adds it to groups and removes it from others, whatever else it is in.
-    EditGroups {
-        /// The groups that it joins.
-        add: BTreeSet<String>,
-        /// The groups that it leaves. One that it is not in changes nothing.
-        remove: BTreeSet<String>,
-    },
-    /// Replaces its password and ends its sessions.
-    SetPassword(NewPassword),
-}
-
-fn expose<S: Serializer>(secret: &Secret<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(secret.expose())
-}
-
-impl AccountChange {
-    /// Returns the kind of the event that records the change.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Approve => Kind::Approve,
-            Self::Decline => Kind::Decline,
-            Self::Disable => Kind::Disable,
-            Self::Enable => Kind::Enable,
-            Self::Unlock => Kind::Unlock,
-            Self::SetGroups(_) | Self::EditGroups { .. } => Kind::GroupsChange,
-            Self::SetPassword(_) => Kind::PasswordChange,
-        }
-    }
-}
 
 /// Creates, changes and deletes accounts for administrators.
 #[derive(Debug)]
@@ -171,14 +95,26 @@ impl Accounts {
         }
     }
 
-    /// Creates an account. `by` is the actor in the audit log.
+    /// Creates an account, and mails its owner the link that sets the password if `new` says so. `by` is the
+    /// actor in the audit log.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
+        let is_mailed = matches!(new.password, NewPassword::ByLink(PasswordLink::Mailed));
         let account = self.prepare(new).await?;
+        let mail = is_mailed.then(|| {
+            self.mailer
+                .mail_by_administrator(&account.email, MailKind::AccountAdded, origin)
+        });
         let created = by
             .act_on(&self.store)
-            .create_account(account.clone(), None, account.created_at)
+            .create_account_and_mail(
+                account.clone(),
+                None,
+                mail.into_iter().collect(),
+                account.created_at,
+            )
             .await?;
         let account = made(account, created)?;
+        self.mailer.announce();
         self.note(Kind::AccountAdd, &account, by, origin);
         Ok(account)
     }
@@ -336,6 +272,9 @@ impl Accounts {
                 add: Self::group_names(&add)?,
                 remove: Self::group_names(&remove)?,
             },
+            AccountChange::SetName(name) => Edit::Name(parse_display_name(&name)?),
+            AccountChange::SetEmail(email) => Edit::Email(email),
+            AccountChange::SetPassword(NewPassword::ByLink(_)) => return Err(AccountError::NotNew),
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
                 Edit::Password(hash, self.clock.now())
@@ -344,6 +283,7 @@ impl Accounts {
         let decides = matches!(edit, Edit::Status(_));
         let disables = matches!(edit, Edit::Status(StatusChange::Disable));
         let edits_groups = matches!(edit, Edit::Membership { .. });
+        let renames = matches!(edit, Edit::Name(_) | Edit::Email(_));
         let keeps_sessions = edit.keeps_sessions();
         let act = PendingChange {
             edit,
@@ -374,8 +314,9 @@ impl Accounts {
             after: changed,
         } = edited;
         drop(turn);
-        let held =
-            (decides && changed.status == before.status) || (edits_groups && changed.groups == before.groups);
+        let held = (decides && changed.status == before.status)
+            || (edits_groups && changed.groups == before.groups)
+            || (renames && changed == before);
         self.mailer.announce();
         self.access_keys.refresh(changed.id).await;
         let ended = if keeps_sessions {
@@ -387,10 +328,29 @@ impl Accounts {
         };
         // It is stored even if ending the sessions has to be retried: audited before the error is returned.
         if !held {
-            self.note(kind, &changed, by, origin);
+            self.note_change(kind, &before, &changed, by, origin);
         }
         ended?;
         Ok(changed)
+    }
+
+    /// Changes several accounts, one after another: each as [`Self::change_version`] would, whatever becomes of the
+    /// others. Returns a result for each, in their order.
+    pub async fn change_all(
+        &self,
+        chosen: &[ChosenAccount],
+        change: impl Fn() -> AccountChange,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Vec<Result<Account, AccountError>> {
+        let mut results = Vec::with_capacity(chosen.len());
+        for ChosenAccount { name, seen } in chosen {
+            results.push(
+                self.change_version(name, seen.clone(), change(), by, origin)
+                    .await,
+            );
+        }
+        results
     }
 
     /// Deletes an account; its username stays reserved.
@@ -549,7 +509,7 @@ impl Accounts {
             EditError::EmailTaken(email) => AccountError::EmailTaken(email),
             EditError::UsernameTaken(username) => AccountError::UsernameTaken(username.to_string()),
             EditError::LastAdministrator => AccountError::LastAdministrator,
-            // Administrators do not rename accounts.
+            // Administrators do not change usernames.
             EditError::TooManyUsernames => AccountError::FormerUsernames,
             EditError::TooManyGroups => AccountError::TooManyGroups,
             EditError::Store(error) => AccountError::Store(error),
@@ -565,6 +525,11 @@ impl Accounts {
         match password {
             NewPassword::Hash(hash) if PasswordHash::parse(&hash).is_some() => Ok(hash),
             NewPassword::Hash(_) => Err(AccountError::NotAHash),
+            NewPassword::ByLink(_) => {
+                let nobodys = URL_SAFE_NO_PAD.encode(self.random.bytes::<32>());
+                let password = Password::parse(&Secret::new(nobodys))?;
+                Ok(self.hasher.try_acquire()?.hash(password).await?)
+            }
             NewPassword::Plain(typed) => {
                 let password = Password::parse(&typed)?;
                 let broken = self.policy.validate(&password, Some(email), Some(username));
@@ -577,12 +542,21 @@ impl Accounts {
     }
 
     fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
+        self.note_change(kind, account, account, by, origin);
+    }
+
+    fn note_change(&self, kind: Kind, before: &Account, account: &Account, by: &Actor, origin: &Origin) {
         let mut event = Event::about(kind, account).by(by);
         let username = AuditDetail::of(DetailKey::Username, &account.username);
         match kind {
             Kind::AccountAdd => event = event.detail(username.and_groups(&account.groups)),
             Kind::AccountDelete => event = event.detail(username),
             Kind::GroupsChange => event = event.detail(AuditDetail::groups(&account.groups)),
+            Kind::NameChange => event = event.detail(AuditDetail::names(before, account)),
+            Kind::EmailChange => {
+                let change = format!("{} to {}", before.email, account.email);
+                event = event.detail(AuditDetail::of(DetailKey::From, &change));
+            }
             _ => {}
         }
         self.audit.note(origin, &event);
@@ -599,104 +573,6 @@ fn made(account: Account, created: CreateAccount) -> Result<Account, AccountErro
             Err(AccountError::UsernameTaken(account.username.to_string()))
         }
     }
-}
-
-/// What a change does to the stored account.
-enum Edit {
-    Status(StatusChange),
-    Groups(BTreeSet<String>),
-    Membership {
-        add: BTreeSet<String>,
-        remove: BTreeSet<String>,
-    },
-    Password(String, Timestamp),
-}
-
-impl Edit {
-    fn keeps_sessions(&self) -> bool {
-        match self {
-            Self::Status(ruling) => ruling.lets_in(),
-            Self::Groups(_) | Self::Membership { .. } => true,
-            Self::Password(..) => false,
-        }
-    }
-}
-
-/// A change with all that applying it inside the transaction takes.
-struct PendingChange {
-    edit: Edit,
-    /// The version that it was decided from, and the parts of it that must be unchanged.
-    seen: Option<(AccountVersion, &'static [AccountPart])>,
-    approval: Approval,
-    mailer: Arc<Mailer>,
-    by: Actor,
-    origin: Origin,
-}
-
-impl PendingChange {
-    /// Applies the change. One that already holds is no conflict, whatever version was seen.
-    fn apply(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
-        let before = account.clone();
-        let mails = self.change(account);
-        if let Some((seen, depends_on)) = &self.seen
-            && !(mails.is_ok() && *account == before)
-        {
-            let parts = seen.differs(&before, depends_on);
-            if !parts.is_empty() {
-                return Err(EditError::Stale(parts, Box::new(before)));
-            }
-        }
-        mails
-    }
-
-    fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
-        match &self.edit {
-            Edit::Status(ruling) => {
-                return self.approval.decide(*ruling, account, &self.by, &self.origin);
-            }
-            Edit::Groups(groups) => account.groups.clone_from(groups),
-            Edit::Membership { add, remove } => {
-                account.groups.retain(|group| !remove.contains(group));
-                account.groups.extend(add.iter().cloned());
-                if account.groups.len() > MOST_GROUPS {
-                    return Err(EditError::TooManyGroups);
-                }
-            }
-            Edit::Password(hash, at) => {
-                account.password_hash.clone_from(hash);
-                account.password_changed_at = *at;
-                // No mail to an address that is unverified where it must be verified.
-                if !self.approval.awaits_proof(account) {
-                    return Ok(vec![self.mailer.mail_by_administrator(
-                        &account.email,
-                        MailKind::PasswordChanged,
-                        &self.origin,
-                    )]);
-                }
-            }
-        }
-        Ok(Vec::new())
-    }
-}
-
-/// Makes a username from the local part; `-` replaces characters that a username cannot have.
-fn default_username(email: &Email) -> Option<Username> {
-    let name: String = email
-        .local()
-        .to_lowercase()
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "._-".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    name.trim_start_matches(['.', '_', '-'])
-        .trim_end_matches('-')
-        .parse()
-        .ok()
 }
 
 #[cfg(test)]

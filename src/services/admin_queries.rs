@@ -9,7 +9,7 @@ use crate::ids::MailId;
 use crate::model::{
     AccessKeyId, Account, AccountStatus, LockoutPolicy, LockoutSubject, MailState, QueuedMail,
 };
-use crate::store::{AccountFilter, AccountPage, Store, StoreError};
+use crate::store::{AccountFilter, AccountPage, AccountQuery, Store, StoreError};
 
 /// How many accounts awaiting approval are read to count those that lack nothing else.
 const COUNTED: usize = 1000;
@@ -94,15 +94,10 @@ pub struct MailPage {
 }
 
 impl AdminQueries {
-    /// Returns up to `limit` accounts that match: see
+    /// Returns a page of the accounts that match: see
     /// [`find_accounts`](crate::store::AdminQueryStore::find_accounts).
-    pub async fn find_accounts(
-        &self,
-        filter: AccountFilter,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<AccountPage, StoreError> {
-        self.store.find_accounts(filter, after, limit).await
+    pub async fn find_accounts(&self, query: AccountQuery) -> Result<AccountPage, StoreError> {
+        self.store.find_accounts(query).await
     }
 
     /// The groups that have members, that a route names or that administer, by name.
@@ -126,7 +121,12 @@ impl AdminQueries {
             status: Some(AccountStatus::AwaitingApproval),
             ..AccountFilter::default()
         };
-        let page = self.store.find_accounts(filter, None, COUNTED).await?;
+        let query = AccountQuery {
+            filter,
+            limit: COUNTED,
+            ..AccountQuery::default()
+        };
+        let page = self.store.find_accounts(query).await?;
         let waits = |account: &&Account| self.approval.awaits_only_approval(account);
         Ok(page.accounts.iter().filter(waits).count())
     }

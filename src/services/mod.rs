@@ -76,8 +76,8 @@ pub use access_keys::{AccessKeyChange, AccessKeyError, AccessKeyInfo, AccessKeys
 pub use account_name::AccountName;
 pub use account_settings::{AccountSettings, AccountSettingsError, MOST_FORMER_USERNAMES, PasswordForm};
 pub use accounts::{
-    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, HtpasswdDefaults, HtpasswdLine,
-    ImportedLine, NewAccount, NewPassword,
+    AccountChange, AccountError, AccountPart, AccountVersion, Accounts, ChosenAccount, HtpasswdDefaults,
+    HtpasswdLine, ImportedLine, NewAccount, NewPassword, PasswordLink,
 };
 pub use active_key::ActiveKey;
 pub use active_session::ActiveSession;
@@ -109,8 +109,8 @@ pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 
 /// Filters and results of queries, which pages share with the store.
 pub use crate::store::{
-    AccountFilter, AccountPage, AuditFilter, AuditOrder, AuditPage, AuditSubject, LoadedRows,
-    PreconditionError, StoreError, UnreadableRow,
+    AccountFilter, AccountOrder, AccountPage, AccountQuery, AccountSort, AuditFilter, AuditOrder, AuditPage,
+    AuditSubject, LoadedRows, PreconditionError, StoreError, UnreadableRow,
 };
 
 /// All services, built from the configuration and shared.

@@ -1,6 +1,8 @@
 //! Administrators' queries: searching accounts, a mail by id, and locks.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,18 +19,14 @@ const LONGEST_TERM: usize = 256;
 /// Administrators' queries: a part of [`Store`](super::Store).
 #[async_trait]
 pub trait AdminQueryStore: Send + Sync + 'static {
-    /// Up to `limit` accounts that match the filter, starting after `after`, the `next` of an earlier page.
-    /// In order of creation, or with a text in the order of the terms found.
+    /// A page of the accounts that match.
     ///
-    /// A call examines a bounded number of rows: a page may be short, or empty, and still have a next one.
-    async fn find_accounts(
-        &self,
-        filter: AccountFilter,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<AccountPage, StoreError>;
+    /// A call reads the rows of its page and, where a search finds few, those that it finds; an order is read
+    /// along its index. So it examines a bounded number of rows: a page may be short, or empty, and still have
+    /// a next one.
+    async fn find_accounts(&self, query: AccountQuery) -> Result<AccountPage, StoreError>;
 
-    /// The groups that accounts are in, and how many accounts are in each.
+    /// The groups that accounts are in, and how many accounts are in each, as the store keeps count.
     async fn groups(&self) -> Result<BTreeMap<String, usize>, StoreError>;
 
     /// The queued or failed mail with this id.
@@ -37,6 +35,91 @@ pub trait AdminQueryStore: Send + Sync + 'static {
     /// The locks in force.
     async fn locks(&self, policy: LockoutPolicy) -> Result<Locks, StoreError>;
 }
+
+/// The most index rows of a search that are read to sort what it finds, and to count it. A search that finds
+/// more is read along the index of its order.
+pub(super) const FEW: usize = 1_000;
+
+/// A question for a page of accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountQuery {
+    /// Only those that this lets through.
+    pub filter: AccountFilter,
+    /// `None`: in order of creation, or with a text in the order of the terms found.
+    #[serde(default)]
+    pub order: Option<AccountOrder>,
+    /// The `next` of another page: this one begins after it.
+    pub after: Option<String>,
+    /// The `previous` of another page: this one ends before it. `after` goes first.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// The most accounts.
+    pub limit: usize,
+}
+
+/// An order of accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountOrder {
+    /// What decides.
+    pub by: AccountSort,
+    /// Whether the last comes first.
+    pub descending: bool,
+}
+
+/// What decides an order of accounts. Each has an index, so that a page of it costs as much as its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountSort {
+    /// When they were created.
+    Created,
+    /// Their addresses.
+    Email,
+    /// Their names in lower case, the username where there is none.
+    Name,
+    /// When their owners last signed in; those who never did come first.
+    LastSignIn,
+}
+
+impl AccountSort {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Email, Self::Name, Self::Created, Self::LastSignIn];
+
+    /// Its name in URLs and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Email => "email",
+            Self::Name => "name",
+            Self::LastSignIn => "last-sign-in",
+        }
+    }
+}
+
+impl fmt::Display for AccountOrder {
+    /// Its name, after a `-` where the last comes first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.descending { "-" } else { "" };
+        write!(f, "{sign}{}", self.by.as_str())
+    }
+}
+
+impl FromStr for AccountOrder {
+    type Err = OrderError;
+
+    fn from_str(text: &str) -> Result<Self, OrderError> {
+        let (descending, name) = match text.strip_prefix('-') {
+            Some(name) => (true, name),
+            None => (false, text),
+        };
+        let by = AccountSort::ALL.into_iter().find(|by| by.as_str() == name);
+        by.map(|by| Self { by, descending }).ok_or(OrderError)
+    }
+}
+
+/// The error for a text that names no order; lists the valid names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("email, name, created or last-sign-in, each with a - before it for the reverse")]
+pub struct OrderError;
 
 /// A filter for accounts; all given fields must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +153,11 @@ impl AccountFilter {
             && self
                 .inactive_since
                 .is_none_or(|since| account.last_active_at() < since)
+    }
+
+    /// What an account is sorted by in the order of names: its name or, without one, its username, folded.
+    pub(super) fn sort_name(account: &Account) -> String {
+        folded(account.name.as_deref().unwrap_or(account.username.as_str()))
     }
 
     /// The terms by which an account is found: of at most 256 characters, sorted, without duplicates.
@@ -114,6 +202,10 @@ pub struct AccountPage {
     pub unreadable: Vec<String>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
+    /// The cursor of the previous page; `None` at the beginning.
+    pub previous: Option<String>,
+    /// How many accounts match in all; `None` where they would have to be read to be counted.
+    pub total: Option<usize>,
 }
 
 /// Locks in force, with the time that they still last.
@@ -143,6 +235,19 @@ impl Locks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_has_one_name_everywhere() {
+        for by in AccountSort::ALL {
+            assert_eq!(serde_json::to_value(by).unwrap(), by.as_str());
+            for descending in [false, true] {
+                let order = AccountOrder { by, descending };
+                assert_eq!(order.to_string().parse(), Ok(order));
+            }
+            assert!(OrderError.to_string().contains(by.as_str()));
+        }
+        assert_eq!("--email".parse::<AccountOrder>(), Err(OrderError));
+    }
 
     #[test]
     fn what_is_looked_for_is_folded_like_what_it_finds() {

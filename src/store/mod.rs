@@ -31,7 +31,9 @@ use jiff::Timestamp;
 
 pub use access_keys::{AccessKeyStore, CreateAccessKey};
 pub use accounts::{AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, UpdateAccount};
-pub use admin_queries::{AccountFilter, AccountPage, AdminQueryStore, Locks};
+pub use admin_queries::{
+    AccountFilter, AccountOrder, AccountPage, AccountQuery, AccountSort, AdminQueryStore, Locks, OrderError,
+};
 pub use attempts::{AttemptOutcome, AttemptStore};
 pub use audit::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject};
 pub use error::StoreError;

@@ -23,8 +23,11 @@ before(async () => {
 
 after(() => site?.stop());
 
+// A button's value is the action, or the action and what it is about.
 const press = (page, action) =>
-  arrive(page, () => page.locator(`main button[name="action"][value="${action}"]`).click());
+  arrive(page, () =>
+    page.locator(`main button[name="action"]:is([value="${action}"], [value^="${action} "])`).first().click(),
+  );
 
 // Has a page shown anew until something is on it.
 async function seen(page, wanted) {
@@ -133,7 +136,7 @@ for (const { lang, script, how } of WAYS) {
         await open(page, who);
         const set = async (groups) => {
           await field(page, "groups").fill(groups);
-          return click(page, 'form:has([name="groups"]) button');
+          return press(page, "set-groups");
         };
         await visit(async (own) => {
           await enter(own, who, "/");
@@ -181,16 +184,132 @@ for (const { lang, script, how } of WAYS) {
           await notice(page, lang);
           assert.ok(await ended());
           assert.equal(await signIn(own, who.email, who.password), 200);
-          const remove = 'form:has([name="confirm"]) button';
-          assert.equal(await click(page, remove), 422);
+          assert.equal(await press(page, "delete"), 422);
           assertLanguage(await complaint(page, "confirm"), lang);
           assert.ok(!(await ended()));
           await field(page, "confirm").check();
-          assert.equal(await click(page, remove), 200);
+          assert.equal(await press(page, "delete"), 200);
           await notice(page, lang);
           assert.ok(await ended());
           assert.equal(await signIn(own, who.email, who.password), 401);
         });
+      }));
+
+    it("several are disabled and put into groups at once, and the list says who was not", () =>
+      visit(async (page) => {
+        const people = [await join("batch-a"), await join("batch-b")];
+        await enter(page, administrator, "/.auth/admin/accounts");
+        await field(page, "q").fill("batch-");
+        await click(page, "form button");
+        const tick = async (...emails) => {
+          for (const email of emails) await page.locator(`main tr:has(a:text-is("${email}")) [name="accounts"]`).check();
+        };
+        assert.equal(await press(page, "disable"), 422, "nobody is chosen");
+        assertLanguage(await page.locator('main [role="alert"]').innerText(), lang);
+        await tick(...people.map(({ email }) => email));
+        assert.equal(await press(page, "add-groups"), 422, "no group is named");
+        assertLanguage(await complaint(page, "groups"), lang);
+        assert.equal(await page.locator('main [name="accounts"]:checked').count(), 2, "what was chosen stays so");
+        await field(page, "groups").fill("operators");
+        assert.equal(await press(page, "add-groups"), 200);
+        await notice(page, lang);
+        assert.equal(await page.locator('main td:text-is("operators")').count(), 2);
+        await tick(people[0].email);
+        await field(page, "reason").fill("left in May");
+        assert.equal(await press(page, "disable"), 200);
+        assert.ok((await notice(page, lang)).includes(people[0].email));
+        assert.equal(await tries(people[0]), 401);
+        assert.equal(await tries(people[1]), 200);
+        await page.goto(`/.auth/admin/accounts?q=${administrator.username}`);
+        await tick(administrator.email);
+        assert.equal(await press(page, "disable"), 200);
+        const refused = await page.locator('main [role="alert"]').innerText();
+        assertLanguage(refused, lang);
+        assert.ok(refused.includes(administrator.email), refused);
+      }));
+
+    it("the list is sorted by the heads of its columns, by keyboard, and downloaded", () =>
+      visit(async (page) => {
+        const people = [await join("sorted-b"), await join("sorted-a")].map(({ email }) => email);
+        await enter(page, administrator, "/.auth/admin/accounts");
+        await field(page, "q").fill("sorted-");
+        await click(page, "form button");
+        const listed = async () => {
+          const all = await page.locator("main td.event a").allInnerTexts();
+          return all.filter((email) => people.includes(email));
+        };
+        const head = page.locator('main th a[href*="sort=email"]');
+        await head.focus();
+        await arrive(page, () => page.keyboard.press("Enter"));
+        assert.deepEqual(await listed(), people.toSorted());
+        assert.equal(await page.locator('main th[aria-sort="ascending"]').count(), 1);
+        await click(page, 'th a[href*="sort=-email"]');
+        assert.deepEqual(await listed(), people.toSorted().reverse());
+        assert.equal(await page.locator('main th[aria-sort="descending"]').count(), 1);
+        assertLanguage(await page.locator("main .lead").first().innerText(), lang);
+        const [download] = await Promise.all([page.waitForEvent("download"), page.locator("main a[download]").click()]);
+        assert.equal(download.suggestedFilename(), "accounts.csv");
+        const rows = (await readFile(await download.path(), "utf8")).trimEnd().split("\r\n");
+        assert.ok(rows[0].startsWith("email,username,name,groups,"), rows[0]);
+        assert.ok(people.every((email) => rows.some((row) => row.startsWith(`${email},`))), rows.join("\n"));
+      }));
+
+    it("an account is added, and its owner sets the password by the mailed link", () =>
+      visit(async (page) => {
+        const who = newcomer("added");
+        await enter(page, administrator, "/.auth/admin/accounts");
+        await click(page, 'a[href="/.auth/admin/accounts/new"]');
+        assert.equal(await post(page, { email: "nobody" }), 422);
+        assertLanguage(await complaint(page, "email"), lang);
+        assert.equal(await post(page, { email: who.email, name: "Ada Winter", groups: "staff" }), 200);
+        await notice(page, lang);
+        const letter = await mails.mailTo(who.email);
+        assertLanguage(letter, lang);
+        await visit(async (own) => {
+          assert.equal(await arrive(own, () => own.goto(linkIn(letter))), 200);
+          assert.equal(await post(own, { password: NEW, password_confirm: NEW }), 200);
+          assert.equal(await signIn(own, who.email, NEW), 200);
+        });
+        const handed = newcomer("handed");
+        await page.goto("/.auth/admin/accounts/new");
+        await field(page, "email").fill(handed.email);
+        await field(page, "send").uncheck();
+        assert.equal(await click(page, "form button"), 200);
+        const link = await page.locator('main [role="status"] code').innerText();
+        await visit(async (own) => assert.equal(await arrive(own, () => own.goto(link)), 200));
+      }));
+
+    it("a name and an address are changed, and an access key is revoked", () =>
+      visit(async (page) => {
+        const [who, moved] = [await join("moves"), newcomer("moved")];
+        const { access_key: key } = await gateway.command("key", "create", who.email, "--name", "laptop");
+        await enter(page, administrator, "/.auth/admin");
+        await open(page, who);
+        await field(page, "reason").fill("as asked");
+        await field(page, "name").fill("Mina Kim");
+        assert.equal(await press(page, "set-name"), 200);
+        await notice(page, lang);
+        await field(page, "email").fill("nobody");
+        assert.equal(await press(page, "set-email"), 422);
+        assertLanguage(await complaint(page, "email"), lang);
+        await field(page, "email").fill(moved.email);
+        assert.equal(await press(page, "set-email"), 200);
+        await notice(page, lang);
+        assert.ok((await page.locator("main h1").innerText()).includes(moved.email));
+        assert.equal(await press(page, "revoke-key"), 200);
+        await notice(page, lang);
+        assert.ok(!(await page.locator("main").innerText()).includes(key));
+      }));
+
+    it("groups are listed with their members and what they open", () =>
+      visit(async (page) => {
+        const who = await join("member");
+        await gateway.command("user", "set-groups", who.email, `club-${lang}`);
+        await enter(page, administrator, "/.auth/admin/groups");
+        const row = page.locator(`main tr:has(th:text-is("club-${lang}"))`);
+        assertLanguage((await row.locator("td").nth(1).innerText()).trim(), lang);
+        assert.equal(await arrive(page, () => row.locator("a").click()), 200);
+        assert.ok((await page.locator("main").innerText()).includes(who.email));
       }));
 
     it("a mail that failed is sent again", () =>

@@ -93,6 +93,8 @@ export class Houses {
     await staffed.command("invite", "create", "--email", "gone.away@harbour.example", "--send");
     await staffed.command("user", "set-groups", "person1@harbour.example", "gateway-admin", "--reason", "on duty in summer");
     for (let n = 0; n < 52; n++) await staffed.session(administrator);
+    await staffed.command("key", "create", "person1@harbour.example", "--name", "Backup of the calendars, every night", "--ttl", "90d");
+    await staffed.command("key", "create", "person1@harbour.example");
     const busy = { email: "busy.person@harbour.example", username: "busy.person" };
     await staffed.command("user", "add", busy.email, "--password-hash", HASH);
     await staffed.send("POST", "/.auth/forgot", { email: busy.email });

@@ -172,6 +172,48 @@ export const STATES = {
   "admin-accounts-waiting": ["staffed", admin(go("/.auth/admin/accounts?status=awaiting-approval"))],
   "admin-accounts-none": ["staffed", admin(go("/.auth/admin/accounts?q=nobody"))],
   "admin-accounts-refused": ["staffed", admin(go("/.auth/admin/accounts?status=bogus")), 422],
+  "admin-accounts-sorted": ["staffed", admin(go("/.auth/admin/accounts?sort=-last-sign-in"))],
+  "admin-accounts-last": [
+    "staffed",
+    admin(then("/.auth/admin/accounts?sort=name", (page) => press(page, 'main a[href*="after="]'))),
+  ],
+  "admin-accounts-unsorted": ["staffed", admin(go("/.auth/admin/accounts?sort=bogus")), 422],
+  "admin-accounts-unchosen": [
+    "staffed",
+    admin(then("/.auth/admin/accounts", (page) => press(page, 'main button[value="disable"]'))),
+    422,
+  ],
+  "admin-accounts-changed": [
+    "staffed",
+    admin(
+      then("/.auth/admin/accounts?sort=email&q=person1", async (page) => {
+        for (const box of (await page.locator('main [name="accounts"]').all()).slice(0, 3)) await box.check();
+        return press(page, 'main button[value="approve"]');
+      }),
+    ),
+  ],
+  "admin-account-add": ["staffed", admin(go("/.auth/admin/accounts/new"))],
+  "admin-account-add-shown": ["invited", as("invited", "warden", go("/.auth/admin/accounts/new"))],
+  "admin-account-add-failed": [
+    "staffed",
+    admin(then("/.auth/admin/accounts/new", (page) => post(page, { email: "nobody", username: "-" }))),
+    422,
+  ],
+  "admin-account-added": [
+    "invited",
+    as("invited", "warden", then("/.auth/admin/accounts/new", (page) => post(page, { email: newcomer("added").email }))),
+  ],
+  "admin-account-name-refused": [
+    "staffed",
+    admin(
+      then("/.auth/admin/account?id=person4", async (page) => {
+        await field(page, "name").fill("x".repeat(200));
+        return press(page, 'main button[value="set-name"]');
+      }),
+    ),
+    422,
+  ],
+  "admin-groups": ["staffed", admin(go("/.auth/admin/groups"))],
   "admin-account": ["staffed", admin(go("/.auth/admin/account?id=person1"))],
   "admin-account-long": ["staffed", (page, houses) => admin(go(`/.auth/admin/account?id=${houses.long.username}`))(page, houses)],
   "admin-account-locked": ["staffed", admin(go("/.auth/admin/account?id=person7"))],
@@ -185,7 +227,7 @@ export const STATES = {
   ],
   "admin-account-unconfirmed": [
     "staffed",
-    admin(then("/.auth/admin/account?id=person1", (page) => press(page, 'main form:has([name="confirm"]) button'))),
+    admin(then("/.auth/admin/account?id=person1", (page) => press(page, 'main button[value="delete"]'))),
     422,
   ],
   "admin-reset-link": [

@@ -20,6 +20,7 @@ const EDGES: &[(&str, &str, &str)] = &[
         "services",
         "what they know of a resource beside its record",
     ),
+    ("api", "csv", "a list of accounts is a table of a spreadsheet too"),
     ("ids", "random", "ids are partly random"),
     ("model", "ids", "what is known is known by an id"),
     ("model", "secret", "passwords and plain tokens are secrets"),

@@ -34,6 +34,8 @@ mod page_account;
 mod page_activity;
 mod page_admin;
 mod page_admin_account;
+mod page_admin_accounts;
+mod page_admin_groups;
 mod page_admin_invitations;
 mod page_admin_sessions;
 mod page_audit;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use vestibule::control::{AccountQuery, AuditQuery, Command};
+use vestibule::control::{AuditQuery, Command};
 use vestibule::model::Email;
-use vestibule::services::{AccountFilter, AuditFilter, AuditOrder, Invitees, NewInvitations};
+use vestibule::services::{AccountQuery, AuditFilter, AuditOrder, Invitees, NewInvitations};
 
 use crate::harness::{PASSWORD, Person, Running, form, inviting, soon};
 
@@ -28,6 +28,8 @@ async fn only_administrators_get_there_and_only_from_here() {
     for page in [
         "",
         "/accounts",
+        "/accounts/new",
+        "/groups",
         "/account?id=ann",
         "/invitations",
         "/audit",
@@ -43,7 +45,12 @@ async fn only_administrators_get_there_and_only_from_here() {
             .header("accept", "application/json");
         assert_eq!(soon(program.send()).await.unwrap().status(), 401, "{path}");
     }
-    for path in [ACCOUNT, "/.auth/admin/invitations"] {
+    for path in [
+        ACCOUNT,
+        "/.auth/admin/accounts",
+        "/.auth/admin/accounts/new",
+        "/.auth/admin/invitations",
+    ] {
         let fields = [("account", "ann"), ("action", "disable")];
         assert_eq!(ann.submit(path, &fields).await.status, 403);
         let post = form(nobody.post(gateway.url(path)), &fields)
@@ -51,7 +58,7 @@ async fn only_administrators_get_there_and_only_from_here() {
             .header("sec-fetch-site", "cross-site");
         assert_eq!(soon(post.send()).await.unwrap().status(), 403, "{path}");
     }
-    for path in ["/.auth/admin", "/.auth/admin/accounts", "/.auth/admin/audit"] {
+    for path in ["/.auth/admin", "/.auth/admin/groups", "/.auth/admin/audit"] {
         assert_eq!(admin.submit(path, &[]).await.status, 405, "{path}");
     }
     assert!(ann.is_signed_in().await);
@@ -72,9 +79,8 @@ async fn programs_read_on_a_page_what_a_command_prints() {
     gateway.command(inviting(invitations)).await;
     let accounts = || {
         Command::FindUsers(AccountQuery {
-            filter: AccountFilter::default(),
-            after: None,
             limit: 50,
+            ..AccountQuery::default()
         })
     };
     let events = AuditQuery {

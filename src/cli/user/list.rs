@@ -6,15 +6,14 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::{joined, seen};
-use crate::api::{AccountList, AccountView};
+use crate::api::AccountList;
 use crate::cli::admin_client::AdminClient;
 use crate::cli::output::{CommandOutput, Failure, mention_unreadable};
 use crate::cli::table::{moment, table};
 use crate::clock::Clock;
-use crate::control::{AccountQuery, Command, USERS_A_PAGE};
-use crate::csv;
+use crate::control::{Command, USERS_A_PAGE};
 use crate::model::AccountStatus;
-use crate::services::AccountFilter;
+use crate::services::{AccountFilter, AccountOrder, AccountQuery};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {
@@ -33,6 +32,10 @@ pub(in crate::cli) struct List {
     /// Only accounts whose owner has not signed in for this long, such as "90d", and that are at least as old.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     inactive: Option<Duration>,
+    /// The order: email, name, created or last-sign-in, with a - before it for the reverse [default: created, or with
+    /// --search what begins with the text]
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true)]
+    sort: Option<AccountOrder>,
     /// Print comma-separated values (RFC 4180), with a header. What a spreadsheet would run as a formula begins with "'".
     #[arg(long)]
     csv: bool,
@@ -54,8 +57,9 @@ impl List {
         let accounts = &list.accounts;
         mention_unreadable(&list.unreadable);
         if self.csv {
-            let text = as_csv(accounts);
-            return CommandOutput::new(&list, text);
+            // What prints it adds the last line break.
+            let csv = list.to_csv();
+            return CommandOutput::new(&list, csv.trim_end_matches('\n').to_owned());
         }
         let rows = accounts.iter().map(|account| {
             [
@@ -105,49 +109,19 @@ impl List {
                     group: self.group.clone(),
                     inactive_since,
                 },
+                order: self.sort,
                 after: list.next,
+                before: None,
                 limit: USERS_A_PAGE.min(most - list.accounts.len()),
             };
             let page: AccountList = client.send(Command::FindUsers(query)).await?;
             list.accounts.extend(page.accounts);
             list.unreadable.extend(page.unreadable);
+            list.total_count = list.total_count.or(page.total_count);
             list.next = page.next;
             if list.next.is_none() || list.accounts.len() >= most {
                 return Ok(list);
             }
         }
     }
-}
-
-/// A row for each account, without the last line break: what prints it adds one.
-fn as_csv(accounts: &[AccountView]) -> String {
-    let titles = [
-        "email",
-        "username",
-        "name",
-        "groups",
-        "status",
-        "email_verified",
-        "created_at",
-        "last_sign_in_at",
-        "id",
-    ];
-    let mut text = csv::row(titles);
-    for account in accounts {
-        let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
-        let last = account.last_sign_in_at;
-        text.push_str(&csv::row([
-            account.email.as_str(),
-            account.username.as_str(),
-            account.name.as_deref().unwrap_or_default(),
-            &groups.join(","),
-            account.status.as_str(),
-            if account.email_verified { "true" } else { "false" },
-            &account.created_at.to_string(),
-            &last.map(|at| at.to_string()).unwrap_or_default(),
-            &account.id.to_string(),
-        ]));
-    }
-    text.truncate(text.trim_end_matches('\n').len());
-    text
 }

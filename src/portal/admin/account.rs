@@ -1,10 +1,10 @@
-//! `/.auth/admin/account?id=`: an account, with its sessions.
+//! `/.auth/admin/account?id=`: an account, with its access keys and sessions.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::place;
+use super::{group_names, place};
 use crate::api::AccountDetails;
 use crate::ids::SessionId;
 use crate::model::Account;
@@ -18,21 +18,33 @@ use crate::route::AdminPage;
 use crate::secret::Secret;
 
 /// The fields of the page's forms, in their order.
-const ORDER: &[&str] = &["groups", "confirm"];
+const ORDER: &[&str] = &["name", "email", "groups", "confirm"];
 
 /// The result of a form on the page.
 #[derive(Default)]
 pub(in crate::portal) struct PageMessage<'a> {
     /// A reset link to hand over, shown once.
     pub(in crate::portal) link: Option<&'a Secret<String>>,
+    /// The key of the text for what was done, if no parameter of the page says so.
+    pub(in crate::portal) done: Option<&'static str>,
     /// Why the form was refused.
     pub(in crate::portal) refused: Option<FormRefusal>,
+    /// What was typed into the fields that were refused.
+    pub(in crate::portal) name: Option<String>,
+    pub(in crate::portal) email: Option<String>,
+    /// The reason that was typed.
+    pub(in crate::portal) reason: String,
 }
 
 #[derive(Serialize)]
 struct AccountPageView<'a> {
     account: &'a AccountDetails,
     groups: String,
+    name: String,
+    email: String,
+    reason: String,
+    /// What may be typed as groups: each other group, after those that the account is in.
+    suggested: Vec<String>,
     /// Whether addresses must be verified.
     proving: bool,
     locked_minutes: Option<u64>,
@@ -54,24 +66,39 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
 pub(super) async fn show(cx: &SignedInContext<'_>, account: Account, message: PageMessage<'_>) -> PageResult {
     let locked_for = cx.services.admin_queries.locked_for(&account).await?;
     let sessions = cx.services.sessions.list(Some(account.id));
-    let details = AccountDetails::new(account, locked_for, &sessions, page_of(cx, &sessions));
-    Ok(page(cx, &details, message))
+    let keys = cx.services.access_keys.list(Some(account.id)).await?;
+    let list = page_of(cx, &sessions);
+    let details = AccountDetails::new(account, locked_for, &sessions, list, keys.into());
+    Ok(page(cx, &details, &group_names(cx).await?, message))
 }
 
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     details: &AccountDetails,
+    groups: &[String],
     message: PageMessage<'_>,
 ) -> Response<Bytes> {
-    let PageMessage { link, refused } = message;
+    let PageMessage {
+        link,
+        done,
+        refused,
+        name,
+        email,
+        reason,
+    } = message;
+    let shown = AccountPageView::of(cx, details, groups);
+    let mut view = AccountPageView {
+        link: link.map(|link| link.expose().as_str()),
+        done: done.or(shown.done),
+        name: name.unwrap_or_else(|| shown.name.clone()),
+        email: email.unwrap_or_else(|| shown.email.clone()),
+        reason,
+        ..shown
+    };
     let Some(refused) = refused else {
         if cx.wants_json() {
             return cx.json(StatusCode::OK, details);
         }
-        let view = AccountPageView {
-            link: link.map(|link| link.expose().as_str()),
-            ..AccountPageView::of(cx, details)
-        };
         return form(cx, StatusCode::OK, &view);
     };
     // A conflicting change by another administrator is not an error of a field.
@@ -81,11 +108,8 @@ pub(in crate::portal) fn page(
         ORDER
     };
     cx.refuse_form(refused, order, |problem, errors, alert| {
-        let view = AccountPageView {
-            errors,
-            alert: Some(alert),
-            ..AccountPageView::of(cx, details)
-        };
+        view.errors = errors;
+        view.alert = Some(alert);
         form(cx, problem, &view)
     })
 }
@@ -99,15 +123,22 @@ fn form(
 }
 
 impl<'a> AccountPageView<'a> {
-    fn of(cx: &SignedInRequest<'_>, details: &'a AccountDetails) -> Self {
-        let groups: Vec<&str> = details.account.groups.iter().map(String::as_str).collect();
+    fn of(cx: &SignedInRequest<'_>, details: &'a AccountDetails, known: &[String]) -> Self {
+        let account = &details.account;
+        let groups: Vec<&str> = account.groups.iter().map(String::as_str).collect();
+        let others = known.iter().filter(|group| !account.groups.contains(*group));
+        let with = |group: &String| [&groups[..], &[group.as_str()]].concat().join(", ");
         let id = details.account.id.to_string();
         let next = |next: SessionId| {
             let parameters = [("id", &*id), ("after", &*next.to_string())];
             with_query(AdminPage::Account.path(), &parameters)
         };
         Self {
+            suggested: others.map(with).collect(),
             groups: groups.join(", "),
+            name: account.name.clone().unwrap_or_default(),
+            email: account.email.to_string(),
+            reason: String::new(),
             proving: cx.renderer.verify_email,
             locked_minutes: details.locked_for_seconds.map(|left| left.div_ceil(60)),
             sessions: rows(&details.sessions),
@@ -131,6 +162,10 @@ fn done(action: &str) -> Option<&'static str> {
         "enable" => "admin.done-enable",
         "unlock" => "admin.done-unlock",
         "set-groups" => "admin.done-groups",
+        "set-name" => "admin.done-name",
+        "set-email" => "admin.done-email",
+        "revoke-key" => "keys.done-revoked",
+        "add" => "admin.done-add",
         "end-session" => "account.sessions-ended",
         "end-sessions" => "admin.done-sessions",
         _ => return None,

@@ -7,27 +7,29 @@ use http::{Response, StatusCode};
 
 use super::account::{self, PageMessage};
 use super::{ActDone, unknown_action};
-use crate::api::{EndedSessions, ResetLink};
+use crate::api::{AccessKeyView, EndedSessions, ResetLink};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, AccountStatus};
+use crate::model::{AccessKeyId, Account, AccountStatus, Email, legible};
 use crate::portal::form_errors::{Errors, FormRefusal};
 use crate::portal::forms::Fields;
-use crate::portal::page_context::{PageResult, SignedInContext, refusal_of_store, unavailable};
+use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
 use crate::portal::request_context::RequestContext;
 use crate::portal::response::with_query;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
 use crate::services::{
-    AccountChange, AccountError, AccountPart, AccountVersion, Actor, AuditError, LinkError,
+    AccessKeyChange, AccountChange, AccountError, AccountPart, AccountVersion, Actor, AuditError,
+    LONGEST_NAME, LinkError,
 };
 use crate::text::fill;
 
 /// Fields: `account`, an id, an address or a username; `action`; `reason`; `version` of the account as it was
-/// shown; for "set-groups" `groups`, separated by commas; for "end-session" `session`, an id; for "delete"
-/// `confirm`.
+/// shown; for "set-groups" `groups`, separated by commas; for "set-name" `name`; for "set-email" `email`; for
+/// "end-session" `session`, an id, and for "revoke-key" `access_key`, either of which may follow the action
+/// after a blank instead; for "delete" `confirm`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
-    let action = fields.text("action");
+    let (action, _) = action_of(fields);
     let change = match action {
         "approve" => AccountChange::Approve,
         "decline" => AccountChange::Decline,
@@ -35,27 +37,64 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         "enable" => AccountChange::Enable,
         "unlock" => AccountChange::Unlock,
         "set-groups" => AccountChange::SetGroups(groups(fields.text("groups"))),
+        "set-name" => AccountChange::SetName(fields.text("name").to_owned()),
+        "set-email" => match fields.text("email").trim().parse::<Email>() {
+            Ok(email) => AccountChange::SetEmail(email),
+            Err(_) => {
+                let errors = cx.field_error("email", "field.email-malformed");
+                return refused(cx, fields, errors.into()).await;
+            }
+        },
+        "revoke-key" => return revoke_key(cx, fields, by).await,
         "reset-link" => return hand_over_link(cx, name, by).await,
         "end-session" | "end-sessions" => return end_sessions(cx, fields, by).await,
         "delete" => return delete(cx, fields, by).await,
-        _ => return refused(cx, name, unknown_action(cx).into()).await,
+        _ => return refused(cx, fields, unknown_action(cx).into()).await,
     };
     let seen = AccountVersion::named(fields.text("version"));
     match accounts.change_version(name, seen, change, by, &origin).await {
         Ok(account) if cx.wants_json() => account::show(cx, account, PageMessage::default()).await,
         Ok(account) => Ok(cx.see_other(&shown(account.id, action))),
-        Err(error) => refused_change(cx, name, error).await,
+        Err(error) => refused_change(cx, fields, error).await,
     }
+}
+
+/// The action of a form, and what may follow it after a blank: a button has one value.
+pub(super) fn action_of(fields: &Fields) -> (&str, &str) {
+    let action = fields.text("action");
+    action.split_once(' ').unwrap_or((action, ""))
+}
+
+/// What an action is about: the field of this name, or what follows the action.
+fn object_of<'f>(fields: &'f Fields, name: &str) -> &'f str {
+    match fields.text(name) {
+        "" => action_of(fields).1,
+        named => named,
+    }
+}
+
+async fn revoke_key(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+    let account = cx.services.accounts.locate(fields.text("account")).await?;
+    let key = object_of(fields, "access_key").parse::<AccessKeyId>();
+    let key = key.map_err(|_| Problem::NotFound)?;
+    let keys = &cx.services.access_keys;
+    let revoke = AccessKeyChange::Revoke;
+    let revoked = keys
+        .change(key, Some(account.id), revoke, by, &cx.origin())
+        .await?;
+    let to = shown(account.id, "revoke-key");
+    let view = AccessKeyView::from(keys.info(revoked).await);
+    Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
 }
 
 async fn end_sessions(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
-    let action = fields.text("action");
+    let (action, _) = action_of(fields);
     let account = accounts.locate(name).await?;
     let ended = if action == "end-sessions" {
         accounts.end_sessions(&account, by, &origin).await
     } else {
-        let session = fields.text("session").parse::<SessionId>();
+        let session = object_of(fields, "session").parse::<SessionId>();
         let session = session.map_err(|_| Problem::NotFound)?;
         accounts.end_session(session, Some(account.id), by, &origin).await
     };
@@ -64,7 +103,7 @@ async fn end_sessions(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> 
             let to = shown(account.id, action);
             Ok(cx.json_or_see_other(StatusCode::OK, &EndedSessions { ended_count }, &to))
         }
-        Err(error) => refused_change(cx, name, error).await,
+        Err(error) => refused_change(cx, fields, error).await,
     }
 }
 
@@ -72,14 +111,14 @@ async fn delete(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     let name = fields.text("account");
     if !fields.is_ticked("confirm") {
         let errors = cx.field_error("confirm", "admin.must-confirm");
-        return refused(cx, name, errors.into()).await;
+        return refused(cx, fields, errors.into()).await;
     }
     match cx.services.accounts.delete(name, by, &cx.origin()).await {
         Ok(_) => {
             let to = with_query(AdminPage::Accounts.path(), &[("done", "delete")]);
             Ok(cx.nothing_or_see_other(&to))
         }
-        Err(error) => refused_change(cx, name, error).await,
+        Err(error) => refused_change(cx, fields, error).await,
     }
 }
 
@@ -108,30 +147,43 @@ async fn hand_over_link(cx: &SignedInContext<'_>, name: &str, by: &Actor) -> Pag
     }
     let message = PageMessage {
         link: Some(&link),
-        refused: None,
+        ..PageMessage::default()
     };
     account::show(cx, account, message).await
 }
 
-async fn refused_change(cx: &SignedInContext<'_>, name: &str, error: AccountError) -> PageResult {
+async fn refused_change(cx: &SignedInContext<'_>, fields: &Fields, error: AccountError) -> PageResult {
+    if let AccountError::Unrecorded(error) = error {
+        return Ok(unrecorded(cx, error));
+    }
+    refused(cx, fields, refusal_of(cx, error)?).await
+}
+
+/// The refusal of a change: of a field, or of a page that is stale. An error that neither explains is another
+/// response.
+pub(super) fn refusal_of(cx: &RequestContext<'_>, error: AccountError) -> Result<FormRefusal, PageError> {
     let (field, text) = match error {
         AccountError::LastAdministrator => ("action", "admin.last-administrator"),
         AccountError::GroupName(_) | AccountError::TooManyGroups => ("groups", "admin.group-refused"),
+        AccountError::EmailTaken(_) => ("email", "admin.invite-known"),
+        AccountError::Name(_) => {
+            let text = cx.text("account.name-refused");
+            let message = fill(text, &[("count", &LONGEST_NAME.to_string())]);
+            return Ok(Errors::from([("name", message)]).into());
+        }
         AccountError::Status(_, AccountStatus::Active) => ("action", "admin.refused-active"),
         AccountError::Status(_, AccountStatus::AwaitingApproval) => ("action", "admin.refused-waiting"),
         AccountError::Status(_, AccountStatus::Declined) => ("action", "admin.refused-declined"),
         AccountError::Status(_, AccountStatus::Disabled) => ("action", "admin.refused-disabled"),
         AccountError::Stale(parts, account) => {
-            let refusal = FormRefusal {
+            return Ok(FormRefusal {
                 refusal: Refusal::new(Problem::Conflict),
                 errors: stale(cx, &parts, &account),
-            };
-            return refused(cx, name, refusal).await;
+            });
         }
-        AccountError::Unrecorded(error) => return Ok(unrecorded(cx, error)),
         error => return Err(error.into()),
     };
-    refused(cx, name, cx.field_error(field, text).into()).await
+    Ok(cx.field_error(field, text).into())
 }
 
 /// The refusal when sessions are ended, and this could not be recorded.
@@ -141,12 +193,19 @@ pub(super) fn unrecorded(cx: &RequestContext<'_>, error: AuditError) -> Response
     response
 }
 
-async fn refused(cx: &SignedInContext<'_>, name: &str, refusal: FormRefusal) -> PageResult {
-    let message = PageMessage {
-        link: None,
-        refused: Some(refusal),
+async fn refused(cx: &SignedInContext<'_>, fields: &Fields, refusal: FormRefusal) -> PageResult {
+    let typed = |field: &str| {
+        let is_refused = refusal.errors.contains_key(field);
+        is_refused.then(|| fields.text(field).to_owned())
     };
-    let account = cx.services.accounts.find(name).await?;
+    let message = PageMessage {
+        name: typed("name"),
+        email: typed("email"),
+        reason: fields.text("reason").to_owned(),
+        refused: Some(refusal),
+        ..PageMessage::default()
+    };
+    let account = cx.services.accounts.find(fields.text("account")).await?;
     account::show(cx, account, message).await
 }
 
@@ -159,6 +218,11 @@ fn stale(cx: &RequestContext<'_>, parts: &[AccountPart], account: &Account) -> E
                 let key = format!("status.{}", account.status.as_str());
                 let status = cx.renderer.texts.get(cx.lang, &key);
                 ("admin.stale-status", status.to_owned())
+            }
+            AccountPart::Name => {
+                let name = account.name.as_deref().map(|name| legible(name).into_owned());
+                let none = || cx.text("account.none").to_owned();
+                ("admin.stale-name", name.unwrap_or_else(none))
             }
             AccountPart::Groups if account.groups.is_empty() => {
                 ("admin.stale-groups", cx.text("account.none").to_owned())

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub(in crate::portal) use self::form::InvitationsView;
 use self::form::ORDER;
-use super::{A_PAGE, place, unknown_action};
+use super::{A_PAGE, group_names, place, unknown_action};
 use crate::api::{CreatedInvitations, InvitationList};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
@@ -58,7 +58,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
             form.done = Some("admin.links-gone");
         }
     }
-    show(cx, StatusCode::OK, &form).await
+    show(cx, StatusCode::OK, form).await
 }
 
 /// Fields: `action` "revoke" or "send" with `invitation`; or none or "create", with `email`, `groups` separated by
@@ -197,18 +197,22 @@ async fn refused(cx: &SignedInContext<'_>, fields: &Fields, errors: Errors) -> P
         errors,
         ..empty(cx)
     };
-    show(cx, refusal.problem, &form).await
+    show(cx, refusal.problem, form).await
 }
 
 async fn show(
     cx: &SignedInContext<'_>,
     outcome: impl Into<ResponseOutcome>,
-    form: &InvitationsView,
+    form: InvitationsView,
 ) -> PageResult {
     let after = Some(cx.parameter("after")).filter(|after| !after.is_empty());
     let after = after.map(|after| after.parse()).transpose();
     let after = after.map_err(|_| Refusal::because(Problem::InvalidInput, "`after` names no invitation"))?;
     let found = cx.services.invitations.find(&filter(cx), after, A_PAGE).await?;
+    let form = &InvitationsView {
+        suggested: group_names(cx).await?,
+        ..form
+    };
     Ok(page(cx, outcome, found, form))
 }
 

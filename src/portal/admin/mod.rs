@@ -2,8 +2,11 @@
 
 pub(super) mod account;
 pub(super) mod accounts;
+pub(super) mod add;
 pub(super) mod audit;
+mod batch;
 mod change;
+pub(super) mod groups;
 pub(super) mod invitations;
 pub(super) mod locks;
 pub(super) mod mails;
@@ -25,7 +28,7 @@ use super::signed_in::{NavItem, NavSection};
 use crate::model::Email;
 use crate::refusal::{Problem, Refusal};
 use crate::route::{AdminPage, Page};
-use crate::services::{AccountError, Actor, Event, Kind};
+use crate::services::{AccountError, Actor, Event, Kind, StoreError};
 use crate::text::fill;
 
 static NAV: NavSection = NavSection {
@@ -34,12 +37,16 @@ static NAV: NavSection = NavSection {
         (Page::Admin(AdminPage::Overview), "admin.nav-overview"),
         (Page::Admin(AdminPage::Accounts), "admin.nav-accounts"),
         (Page::Admin(AdminPage::Sessions), "admin.nav-sessions"),
+        (Page::Admin(AdminPage::Groups), "admin.nav-groups"),
         (Page::Admin(AdminPage::Invitations), "admin.nav-invitations"),
         (Page::Admin(AdminPage::Audit), "admin.nav-audit"),
         (Page::Admin(AdminPage::Locks), "admin.nav-locks"),
         (Page::Admin(AdminPage::Mails), "admin.nav-mails"),
     ],
 };
+
+/// The most groups that are suggested.
+const SUGGESTED: usize = 500;
 
 /// Rows on a page.
 const A_PAGE: usize = 50;
@@ -66,8 +73,10 @@ pub(super) async fn dispatch(
     match page {
         AdminPage::Overview => overview::get(cx).await,
         AdminPage::Accounts => accounts::get(cx).await,
+        AdminPage::AddAccount => add::get(cx).await,
         AdminPage::Account => account::get(cx).await,
         AdminPage::Sessions => sessions::get(cx).await,
+        AdminPage::Groups => groups::get(cx).await,
         AdminPage::Invitations => invitations::get(cx).await,
         AdminPage::Audit => audit::get(cx).await,
         AdminPage::Request => request::get(cx).await,
@@ -81,13 +90,15 @@ async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> R
     let by =
         Actor::administrator(cx.user.session, &cx.renderer.administrators).because(fields.text("reason"));
     let changed = match page {
+        AdminPage::Accounts => batch::post(cx, fields, &by).await,
+        AdminPage::AddAccount => add::post(cx, fields, &by).await,
         AdminPage::Account => change::post(cx, fields, &by).await,
         AdminPage::Sessions => sessions::post(cx, fields, &by).await,
         AdminPage::Invitations => invitations::post(cx, fields, &by).await,
         AdminPage::Mails => mails::post(cx, fields, &by).await,
         // Their forms only carry the password.
         AdminPage::Overview
-        | AdminPage::Accounts
+        | AdminPage::Groups
         | AdminPage::Audit
         | AdminPage::Request
         | AdminPage::Locks => {
@@ -118,9 +129,16 @@ async fn note_refused(
     }
     let who = match page {
         AdminPage::Account | AdminPage::Sessions => fields.text("account"),
+        // No one account: those that are refused one by one are audited so.
+        AdminPage::Accounts => "",
         AdminPage::Mails if fields.text("which") == "all" => fields.text("to"),
         _ => fields.text("email"),
     };
+    note_refused_act(cx, kind, who, *problem, by).await;
+}
+
+/// Audits an act on the account of this name, or on none, that was refused with `problem`.
+async fn note_refused_act(cx: &SignedInContext<'_>, kind: Kind, who: &str, problem: Problem, by: &Actor) {
     let who: String = who.trim().chars().take(Email::MAX_LENGTH).collect();
     let event = match cx.services.accounts.find(&who).await {
         Ok(account) => Event::about(kind, &account),
@@ -136,13 +154,19 @@ struct ActDone;
 
 /// The act of a form; `None` if it is unknown.
 fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
-    Some(match (page, fields.text("action")) {
+    let (action, _) = change::action_of(fields);
+    Some(match (page, action) {
+        (AdminPage::Accounts, action) => return batch::kind_of(action),
+        (AdminPage::AddAccount, _) => Kind::AccountAdd,
         (AdminPage::Account, "approve") => Kind::Approve,
         (AdminPage::Account, "decline") => Kind::Decline,
         (AdminPage::Account, "disable") => Kind::Disable,
         (AdminPage::Account, "enable") => Kind::Enable,
         (AdminPage::Account, "unlock") => Kind::Unlock,
         (AdminPage::Account, "set-groups") => Kind::GroupsChange,
+        (AdminPage::Account, "set-name") => Kind::NameChange,
+        (AdminPage::Account, "set-email") => Kind::EmailChange,
+        (AdminPage::Account, "revoke-key") => Kind::AccessKeyRevoke,
         (AdminPage::Account, "reset-link") => Kind::ResetLink,
         (AdminPage::Account | AdminPage::Sessions, "end-session" | "end-sessions") => Kind::SessionEnd,
         (AdminPage::Account, "delete") => Kind::AccountDelete,
@@ -169,10 +193,20 @@ impl From<AccountError> for PageError {
 /// The page's place in the navigation.
 pub(super) const fn place(page: AdminPage) -> NavItem {
     NAV.at(Page::Admin(match page {
-        AdminPage::Account => AdminPage::Accounts,
+        AdminPage::Account | AdminPage::AddAccount => AdminPage::Accounts,
         AdminPage::Request => AdminPage::Audit,
         page => page,
     }))
+}
+
+/// The names of the groups, as suggestions where groups are typed.
+async fn group_names(cx: &SignedInContext<'_>) -> Result<Vec<String>, StoreError> {
+    let groups = cx.services.admin_queries.groups().await?;
+    Ok(groups
+        .into_iter()
+        .take(SUGGESTED)
+        .map(|group| group.name)
+        .collect())
 }
 
 /// The message for an unknown action.

@@ -1,8 +1,11 @@
 //! States of the administrators' pages.
 
-use super::members::{account, live_session, sessions};
+use super::members::{account, key_list, live_session, sessions};
 use super::*;
-use crate::api::{AccountDetails, LoggedRequest, RecentRequest, RequestReport, SessionList};
+use crate::api::{
+    AccessKeyList, AccountDetails, ChangedAccounts, LoggedRequest, RecentRequest, RequestReport, SessionList,
+    UnchangedAccount,
+};
 use crate::ids::{InvitationId, MailId};
 use crate::model::{
     Account, AccountStatus, AuditCursor, AuditEvent, AuditKind, AuditOutcome, Decision, Invitation,
@@ -11,7 +14,8 @@ use crate::model::{
 use crate::portal::account::activity;
 use crate::portal::admin;
 use crate::portal::admin::account::PageMessage;
-use crate::portal::admin::accounts::Search;
+use crate::portal::admin::accounts::{ListMessage, Search, TypedBatch};
+use crate::portal::admin::add::AddForm;
 use crate::portal::admin::audit::AuditSearch;
 use crate::portal::admin::invitations::InvitationsView;
 use crate::portal::admin::mails::MailSearch;
@@ -21,7 +25,8 @@ use crate::portal::signed_in::{SignedInRequest, SignedInUser};
 use crate::route::AdminPage;
 use crate::secret::Secret;
 use crate::services::{
-    AccountPage, AuditPage, InvitationPage, LocksInForce, MailPage, SessionPage, SignInError,
+    AccountPage, AccountVersion, AuditPage, GroupSummary, InvitationPage, LoadedRows, LocksInForce, MailPage,
+    SessionPage, SignInError,
 };
 
 fn at() -> Timestamp {
@@ -202,8 +207,13 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
     let details = |account, locked_for| {
         let sessions = sessions();
         let list = SessionList::page(&sessions, Some(session.id()), None);
-        AccountDetails::new(account, locked_for, &sessions, list)
+        let keys = AccessKeyList::from(LoadedRows {
+            sound: key_list(),
+            unreadable: Vec::new(),
+        });
+        AccountDetails::new(account, locked_for, &sessions, list, keys)
     };
+    let groups: &[String] = &["<ops>".to_owned(), "staff".to_owned()];
     let link = Secret::new(format!(
         "https://localhost:8443/.auth/reset?token={}",
         "T".repeat(43)
@@ -219,11 +229,70 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         accounts: vec![waiting(), account()],
         unreadable: vec!["account 0190: unknown version 9".to_owned()],
         next: Some("after".to_owned()),
+        previous: Some("before".to_owned()),
+        total: Some(1234),
+    };
+    let changed = || ListMessage {
+        changed: Some(ChangedAccounts {
+            done: vec![account().into()],
+            done_count: 1,
+            refused: vec![UnchangedAccount {
+                account: "<nobody>".to_owned(),
+                email: None,
+                problem: "not-found".to_owned(),
+                detail: "There is nothing here.".to_owned(),
+            }],
+            refused_count: 1,
+        }),
+        ..ListMessage::default()
+    };
+    let unchosen = || ListMessage {
+        refused: Some(cx.field_error("groups", "admin.choose-groups").into()),
+        typed: TypedBatch {
+            accounts: vec![format!(
+                "{}:{}",
+                account().id,
+                AccountVersion::of(&account()).as_str()
+            )],
+            groups: "<ops>".to_owned(),
+            reason: "<Mina> left".to_owned(),
+        },
+        ..ListMessage::default()
+    };
+    let none_chosen = ListMessage {
+        refused: Some(cx.field_error("accounts", "admin.choose-some").into()),
+        ..ListMessage::default()
+    };
+    let unsorted = ListMessage {
+        refused: Some(cx.field_error("sort", "admin.not-in-list").into()),
+        ..ListMessage::default()
+    };
+    let opens = |name: &str, member_count, routes: &[&str], administers| GroupSummary {
+        name: name.to_owned(),
+        member_count,
+        routes: routes.iter().map(|route| (*route).to_owned()).collect(),
+        administers,
+    };
+    let guarded = vec![
+        opens("<ops>", 2, &["localhost/operators", "app.example.com/<b>"], false),
+        opens("gateway-admin", 1, &[], true),
+        opens("typo", 0, &[], false),
+    ];
+    let add = AddForm {
+        can_send: true,
+        send: true,
+        ..AddForm::default()
+    };
+    let added_wrong = AddForm {
+        email: "<mina>".to_owned(),
+        groups: "<ops>".to_owned(),
+        ..AddForm::default()
     };
     let search = Search {
         q: "<Mina>".to_owned(),
         status: Some(AccountStatus::AwaitingApproval),
         group: "ops".to_owned(),
+        sort: "-name".to_owned(),
     };
     let links = InvitationsView {
         links: vec!["https://localhost:8443/.auth/signup?invitation=T".to_owned()],
@@ -291,33 +360,71 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
             "proof-wrong",
             reauthenticate::ask(cx, place, Some(&sent), Some(&SignInError::InvalidCredentials)),
         ),
-        ("admin-accounts", admin::accounts::page(cx, &search, found)),
         (
-            "admin-accounts-none",
-            admin::accounts::page(cx, &Search::default(), AccountPage::default()),
+            "admin-accounts",
+            admin::accounts::page(cx, &search, found.clone(), groups, ListMessage::default()),
         ),
         (
+            "admin-accounts-none",
+            admin::accounts::page(
+                cx,
+                &Search::default(),
+                AccountPage::default(),
+                groups,
+                ListMessage::default(),
+            ),
+        ),
+        (
+            "admin-accounts-changed",
+            admin::accounts::page(cx, &Search::default(), found.clone(), groups, changed()),
+        ),
+        (
+            "admin-accounts-no-groups",
+            admin::accounts::page(cx, &Search::default(), found.clone(), groups, unchosen()),
+        ),
+        (
+            "admin-accounts-unchosen",
+            admin::accounts::page(cx, &Search::default(), found, groups, none_chosen),
+        ),
+        (
+            "admin-accounts-unsorted",
+            admin::accounts::page(cx, &Search::default(), AccountPage::default(), groups, unsorted),
+        ),
+        ("admin-account-add", admin::add::page(cx, &add, groups, None)),
+        (
+            "admin-account-add-refused",
+            admin::add::page(
+                cx,
+                &added_wrong,
+                groups,
+                Some(cx.field_error("email", "field.email-malformed").into()),
+            ),
+        ),
+        ("admin-groups", admin::groups::page(cx, guarded)),
+        ("admin-groups-none", admin::groups::page(cx, Vec::new())),
+        (
             "admin-account-waiting",
-            admin::account::page(cx, &details(waiting(), None), PageMessage::default()),
+            admin::account::page(cx, &details(waiting(), None), groups, PageMessage::default()),
         ),
         (
             "admin-account-locked",
             admin::account::page(
                 cx,
                 &details(account(), Some(Duration::from_secs(1199))),
+                groups,
                 PageMessage {
                     link: Some(&link),
-                    refused: None,
+                    ..PageMessage::default()
                 },
             ),
         ),
         (
             "admin-account-unconfirmed",
-            admin::account::page(cx, &details(declined(), None), unconfirmed),
+            admin::account::page(cx, &details(declined(), None), groups, unconfirmed),
         ),
         (
             "admin-account-last",
-            admin::account::page(cx, &details(account(), None), last),
+            admin::account::page(cx, &details(account(), None), groups, last),
         ),
         (
             "admin-invitations",

@@ -85,7 +85,7 @@ pub(super) fn live_session(is_listed: bool) -> ActiveSession {
     ActiveSession::sample(session, &account())
 }
 
-fn key_list() -> Vec<AccessKeyInfo> {
+pub(super) fn key_list() -> Vec<AccessKeyInfo> {
     let at = Timestamp::from_second(1_800_000_000).unwrap();
     let key = |n: u64, name: &str| AccessKeyInfo {
         key: AccessKey {

@@ -34,6 +34,14 @@ for (const button of document.querySelectorAll("[data-download]")) {
     URL.revokeObjectURL(link.href);
   });
 }
+// A box that ticks all others of the page.
+for (const all of document.querySelectorAll("[data-tick]")) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    const boxes = all.form.querySelectorAll(`[name="${all.dataset.tick}"][type="checkbox"]`);
+    for (const box of boxes) box.checked = all.checked;
+  });
+}
 // Times in the reader's zone, UTC on hover. Without this they stay as they were sent, in UTC.
 const { lang } = document.documentElement;
 const regional = navigator.languages.find((tag) => tag.startsWith(`${lang}-`));

@@ -1,3 +1,4 @@
+use super::change::default_username;
 use super::*;
 use crate::config::AuditMode;
 use crate::model::{AccountStatus, PasswordError};

@@ -17,10 +17,15 @@ pub enum AccountPart {
     Status,
     /// Its groups.
     Groups,
+    /// Its display name.
+    Name,
 }
 
 impl AccountPart {
-    const ALL: [Self; 3] = [Self::Email, Self::Status, Self::Groups];
+    const ALL: [Self; 4] = [Self::Email, Self::Status, Self::Groups, Self::Name];
+
+    /// What a decision on the status depends on: not the name, which the owner changes at will.
+    const DECIDED_BY: [Self; 3] = [Self::Email, Self::Status, Self::Groups];
 
     /// Its name, as in the account's JSON.
     pub fn as_str(self) -> &'static str {
@@ -28,6 +33,7 @@ impl AccountPart {
             Self::Email => "email",
             Self::Status => "status",
             Self::Groups => "groups",
+            Self::Name => "name",
         }
     }
 
@@ -42,13 +48,13 @@ impl AccountPart {
                 // Separates the names: none contains a comma.
                 digest.update(",");
             }),
+            Self::Name => digest.update(account.name.as_deref().unwrap_or_default()),
         }
         URL_SAFE_NO_PAD.encode(&digest.finalize()[..9])
     }
 }
 
-/// A version of an account: a digest for each of its [parts](AccountPart), opaque to clients. What users
-/// change at will, such as their display name, is not part of it.
+/// A version of an account: a digest for each of its [parts](AccountPart), opaque to clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountVersion(String);
@@ -63,6 +69,11 @@ impl AccountVersion {
     /// account.
     pub fn named(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Returns those of `parts` that differ in `account`.
@@ -82,8 +93,10 @@ impl AccountChange {
     /// changes apply to any version: a revocation must not wait.
     pub(super) fn depends_on(&self) -> &'static [AccountPart] {
         match self {
-            Self::Approve | Self::Decline | Self::Enable => &AccountPart::ALL,
+            Self::Approve | Self::Decline | Self::Enable => &AccountPart::DECIDED_BY,
             Self::SetGroups(_) => &[AccountPart::Groups],
+            Self::SetName(_) => &[AccountPart::Name],
+            Self::SetEmail(_) => &[AccountPart::Email],
             // What joins and leaves is named itself, whatever the account is in besides.
             Self::Disable | Self::Unlock | Self::EditGroups { .. } | Self::SetPassword(_) => &[],
         }

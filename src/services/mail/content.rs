@@ -159,6 +159,12 @@ impl ContentTexts {
                 "mail.invitation.otherwise",
                 Some((SIGN_UP, "mail.invitation.action")),
             ),
+            MailKind::AccountAdded => words(
+                "mail.added.subject",
+                "mail.added.lead",
+                "mail.added.otherwise",
+                Some((RESET, "mail.reset.action")),
+            ),
         }
     }
 }
@@ -233,6 +239,15 @@ impl MailContent {
             });
         }
         match mail.topic {
+            // Its link is the first, and works for an hour.
+            MailKind::AccountAdded if templates.reset => {
+                notes.push(say("mail.added.later"));
+                links.push(MailLink {
+                    label: say("mail.forgot"),
+                    url: templates.url(Page::Forgot.path()),
+                });
+            }
+            MailKind::AccountAdded => notes.push(ask_administrator(templates, lang)),
             _ if context.token.is_some() => {}
             MailKind::AlreadyRegistered
             | MailKind::UsernameChanged(_)

@@ -69,6 +69,7 @@ fn topics(id: AccountId, invitation: InvitationId) -> Vec<(MailKind, bool)> {
         (MailKind::Approved, false),
         (MailKind::Declined, false),
         (MailKind::Invitation(invitation), true),
+        (MailKind::AccountAdded, true),
     ]
 }
 
@@ -87,7 +88,7 @@ async fn every_kind_of_mail_in_every_language() {
         for (topic, carries_token) in topics(account.id, InvitationId::new(world.clock.now(), &random)) {
             let administrative = matches!(
                 topic,
-                MailKind::Approved | MailKind::Declined | MailKind::Invitation(_)
+                MailKind::Approved | MailKind::Declined | MailKind::Invitation(_) | MailKind::AccountAdded
             );
             let mut mail = world.services.mailer.mail(&account.email, topic, &client());
             mail.language = Some(lang.to_owned());
@@ -144,13 +145,14 @@ async fn nobody_is_written_to_who_has_no_use_for_it() {
                 MailKind::AlreadyRegistered,
                 MailKind::Reset,
                 MailKind::Approved,
+                MailKind::AccountAdded,
                 // This account does not wait for approval.
                 MailKind::AwaitingApproval(id),
                 MailKind::Invitation(InvitationId::new(world.clock.now(), &Random::seeded(1))),
             ],
         )
         .await;
-    assert_eq!(world.deliver().await, vec![DeliveryStep::Settled; 7]);
+    assert_eq!(world.deliver().await, vec![DeliveryStep::Settled; 8]);
     assert!(world.outbox().is_empty());
     assert!(world.store.mails(None, 10).await.unwrap().mails.is_empty());
 }

@@ -345,6 +345,16 @@ impl Mailer {
                     Draft::new(templates, mail, &context, mail.to.clone())
                 })
             }
+            MailKind::AccountAdded => {
+                // Once a password is set, the link would only change it.
+                let is_unset = |account: &Account| account.password_changed_at <= mail.cause.at;
+                let purpose = Purpose::ResetByAdministrator;
+                receiver.filter(is_unset).map(|account| {
+                    let mut draft = self.with_token(templates, mail, account, purpose, RESET_HOURS);
+                    draft.claim.allowance = None;
+                    draft
+                })
+            }
             MailKind::Invitation(id) => {
                 let invitation = self.invitation(id).await?;
                 invitation

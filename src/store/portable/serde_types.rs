@@ -172,6 +172,7 @@ enum TopicForm {
     Approved,
     Declined,
     Invitation(InvitationId),
+    AccountAdded,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,33 +1,23 @@
-//! Administrators' queries for accounts, a mail and locks.
+//! Administrators' queries for groups, a mail and locks.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
-use uuid::Uuid;
 
-use super::PostgresStore;
 use super::error::OperationError;
-use super::row::{Params, micros, query};
-use super::{accounts, mails};
+use super::row::query;
+use super::{PostgresStore, account_pages, mails};
 use crate::ids::MailId;
-use crate::model::{AccountStatus, LockoutPolicy, QueuedMail};
-use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
+use crate::model::{LockoutPolicy, QueuedMail};
+use crate::store::{AccountPage, AccountQuery, AdminQueryStore, Locks, StoreError};
 
 #[async_trait]
 impl AdminQueryStore for PostgresStore {
-    async fn find_accounts(
-        &self,
-        filter: AccountFilter,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<AccountPage, StoreError> {
-        let after = after.and_then(|after| AccountCursor::read(&after));
+    async fn find_accounts(&self, query: AccountQuery) -> Result<AccountPage, StoreError> {
         self.database
-            .with(async |client| find(client, &filter, after, limit).await)
+            .with(async |client| account_pages::find(client, &query).await)
             .await
     }
 
@@ -48,91 +38,13 @@ impl AdminQueryStore for PostgresStore {
     }
 }
 
-/// The end of a page: the last search term, empty without a text, and the account.
-struct AccountCursor {
-    term: String,
-    account: Uuid,
-}
-
-impl AccountCursor {
-    fn write(&self) -> String {
-        URL_SAFE_NO_PAD.encode([self.account.as_bytes(), self.term.as_bytes()].concat())
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (account, term) = bytes.split_first_chunk()?;
-        Some(Self {
-            term: String::from_utf8(term.to_vec()).ok()?,
-            account: Uuid::from_bytes(*account),
-        })
-    }
-}
-
-async fn find(
-    client: &impl GenericClient,
-    filter: &AccountFilter,
-    after: Option<AccountCursor>,
-    limit: usize,
-) -> Result<AccountPage, OperationError> {
-    let status = filter.status.map(AccountStatus::as_str);
-    let inactive = filter.inactive_since.map(micros);
-    // One row more than asked for tells whether there is another page.
-    let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rows = if let Some(prefix) = filter.prefix() {
-        // An account with several matching terms is listed once, under the first.
-        let sql = "SELECT term, id, version, record FROM account_term JOIN account ON id = account
-            WHERE term >= $1 AND term < $1 || chr(1114111)
-              AND ($3::uuid IS NULL OR (term, id) > ($2, $3))
-              AND NOT EXISTS (SELECT FROM account_term AS earlier WHERE earlier.account = id
-                  AND earlier.term >= $1 AND earlier.term < account_term.term)
-              AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR groups @> ARRAY[$5])
-              AND ($6::bigint IS NULL OR last_active_at < $6)
-            ORDER BY term, id LIMIT $7";
-        // A cursor of another query is ignored.
-        let after = after.filter(|after| after.term.starts_with(&prefix));
-        let (term, account) = after.map(|after| (after.term, after.account)).unzip();
-        let params: Params<'_> = &[&prefix, &term, &account, &status, &filter.group, &inactive, &more];
-        query(client, sql, params).await?
-    } else {
-        let sql = "SELECT '' AS term, id, version, record FROM account
-            WHERE ($1::uuid IS NULL OR id > $1)
-              AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR groups @> ARRAY[$3])
-              AND ($4::bigint IS NULL OR last_active_at < $4)
-            ORDER BY id LIMIT $5";
-        let after = after.map(|after| after.account);
-        let params: Params<'_> = &[&after, &status, &filter.group, &inactive, &more];
-        query(client, sql, params).await?
-    };
-    let has_more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| has_more).map(place).transpose()?;
-    let mut page = AccountPage {
-        next: next.map(|place| place.write()),
-        ..AccountPage::default()
-    };
-    for row in &rows {
-        match accounts::read_found(row) {
-            Err(OperationError::Store(StoreError::Corrupt(why))) => page.unreadable.push(why),
-            found => page.accounts.push(found?),
-        }
-    }
-    Ok(page)
-}
-
 async fn groups(client: &impl GenericClient) -> Result<BTreeMap<String, usize>, OperationError> {
-    let sql = "SELECT name, count(*) FROM account, unnest(groups) AS name GROUP BY name";
+    let sql = "SELECT name, sum(delta)::bigint FROM account_count WHERE kind = 'group'
+        GROUP BY name HAVING sum(delta) > 0";
     let rows = query(client, sql, &[]).await?;
     let group = |row: &Row| {
         let count: i64 = row.try_get(1)?;
         Ok((row.try_get(0)?, usize::try_from(count).unwrap_or(usize::MAX)))
     };
     rows.iter().map(group).collect()
-}
-
-fn place(row: &Row) -> Result<AccountCursor, OperationError> {
-    Ok(AccountCursor {
-        term: row.try_get("term")?,
-        account: row.try_get("id")?,
-    })
 }

@@ -5,6 +5,7 @@
 //! out.
 
 mod access_keys;
+mod account_pages;
 mod accounts;
 mod admin_queries;
 mod attempts;

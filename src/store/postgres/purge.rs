@@ -11,6 +11,9 @@ use crate::model::{EmailToken, Invitation};
 use crate::store::StoreError;
 use crate::store::rules::mails::kept_failures_end;
 
+/// How many rows counts may have before they are put together.
+const MANY_COUNTS: i64 = 5_000;
+
 /// Removes what is expired at `now`, except signatures, and sessions made before `sessions_before`.
 pub(super) async fn run(
     client: &impl GenericClient,
@@ -26,6 +29,18 @@ pub(super) async fn run(
     ] {
         execute(client, sql, &[&micros(time)]).await?;
     }
+    gather_counts(client).await
+}
+
+/// Puts the rows of each count together, once there are many. Rows that others add meanwhile stay.
+async fn gather_counts(client: &impl GenericClient) -> Result<(), OperationError> {
+    let sql = "WITH gone AS (
+            DELETE FROM account_count WHERE (SELECT count(*) FROM account_count) > $1
+            RETURNING kind, name, delta
+        )
+        INSERT INTO account_count
+            SELECT kind, name, sum(delta) FROM gone GROUP BY kind, name HAVING sum(delta) <> 0";
+    execute(client, sql, &[&MANY_COUNTS]).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use super::accounts::groups;
@@ -11,7 +12,7 @@ use super::attempts::name_failures;
 use super::error::OperationError;
 use super::export::{digest, username};
 use super::paging::PagedQuery;
-use super::row::{account_of, bytes, decode, micros, query_value, uuid};
+use super::row::{account_of, bytes, decode, micros, query, query_value, uuid};
 use super::tokens::purpose;
 use super::{audit, mails};
 use crate::model::{
@@ -128,11 +129,37 @@ pub(super) async fn run(client: &impl GenericClient) -> Result<Verification, Sto
         }
     }
     names(client, &mut found).await?;
+    counts(client, &mut found).await?;
     let sql = "SELECT EXISTS (SELECT FROM access_key) AND NOT EXISTS (SELECT FROM data_key)";
     if query_value(client, sql, &[]).await? {
         found.add_fault("there are access keys, but no data key that opens their secrets".to_owned());
     }
     Ok(found)
+}
+
+/// Checks the counts of accounts.
+async fn counts(client: &impl GenericClient, found: &mut Verification) -> Result<(), StoreError> {
+    let sql = "SELECT kind, name, coalesce(kept, 0)::bigint, coalesce(counted, 0)
+        FROM (SELECT kind, name, sum(delta) AS kept FROM account_count GROUP BY kind, name) AS kept
+        FULL JOIN (
+            SELECT 'status' AS kind, status COLLATE \"C\" AS name, count(*) AS counted FROM account GROUP BY status
+            UNION ALL
+            SELECT 'group', name COLLATE \"C\", count(*) FROM account, unnest(groups) AS name GROUP BY name
+        ) AS counted USING (kind, name)
+        WHERE coalesce(kept, 0) <> coalesce(counted, 0)";
+    for row in query(client, sql, &[]).await? {
+        let (kind, name): (String, String) = (read(&row, 0)?, read(&row, 1)?);
+        let (kept, counted): (i64, i64) = (read(&row, 2)?, read(&row, 3)?);
+        found.add_fault(format!(
+            "the count of the {kind} {name} is {kept}, and there are {counted}"
+        ));
+    }
+    Ok(())
+}
+
+fn read<'r, T: FromSql<'r>>(row: &'r Row, column: usize) -> Result<T, StoreError> {
+    row.try_get(column)
+        .map_err(|error| OperationError::from(error).into())
 }
 
 /// Checks that each unknown name is in the set that the names key gives it.

@@ -115,6 +115,7 @@ enum TopicV1 {
     Approved,
     Declined,
     Invitation(InvitationId),
+    AccountAdded,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -194,6 +195,7 @@ impl From<&MailKind> for TopicV1 {
             MailKind::Approved => Self::Approved,
             MailKind::Declined => Self::Declined,
             MailKind::Invitation(id) => Self::Invitation(*id),
+            MailKind::AccountAdded => Self::AccountAdded,
         }
     }
 }
@@ -218,6 +220,7 @@ impl TryFrom<TopicV1> for MailKind {
             TopicV1::Approved => Self::Approved,
             TopicV1::Declined => Self::Declined,
             TopicV1::Invitation(id) => Self::Invitation(id),
+            TopicV1::AccountAdded => Self::AccountAdded,
         })
     }
 }

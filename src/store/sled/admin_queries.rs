@@ -1,32 +1,27 @@
-//! Administrators' queries for accounts and locks, and the index rows behind them: accounts by search term
-//! and by status, and mails that are withdrawn with an account's password.
+//! Administrators' queries for groups, mails and locks, and the index rows behind all of theirs: accounts by
+//! search term, status, name and last sign-in, their counts, and mails that are withdrawn with an account's
+//! password.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ::sled::{IVec, Tree};
+use ::sled::IVec;
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::SledStore;
 use super::attempts::Attempts;
 use super::engine::Engine;
 use super::key::{self, RowKind};
-use super::mails;
-use super::record::{self, Failures, IndexForm, StoredRecord, UnknownFailures};
+use super::record::{self, Failures, IndexForm, RowCount, StoredRecord, UnknownFailures};
 use super::rows::{Changes, Row, Rows, WriteBatch};
+use super::{SledStore, account_pages, mails};
 use crate::ids::MailId;
-use crate::model::{Account, AccountStatus, LockoutPolicy, QueuedMail};
-use crate::store::{AccountFilter, AccountPage, AdminQueryStore, Locks, StoreError};
-
-/// Rows that one call examines, at most: some tens of milliseconds.
-const LOOKS: usize = 5_000;
+use crate::model::{Account, LockoutPolicy, QueuedMail};
+use crate::store::{AccountFilter, AccountPage, AccountQuery, AdminQueryStore, Locks, StoreError};
 
 /// The version of these index rows. A change rebuilds all of them at the next start.
-const FORM: IndexForm = IndexForm(1);
+const FORM: IndexForm = IndexForm(2);
 
-/// Updates an account's index rows from `before` to `after`.
+/// Updates an account's index rows from `before` to `after`, and the counts that it is in.
 pub(super) fn index(
     batch: &mut WriteBatch<'_>,
     before: Option<&Account>,
@@ -40,7 +35,35 @@ pub(super) fn index(
     for key in new.into_iter().filter(|key| !old.contains(key)) {
         batch.put(key, &())?;
     }
+    let (old, new) = (before.map(counts_of), after.map(counts_of));
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    for key in old.iter().filter(|key| !new.contains(key)) {
+        adjust(batch, key, |count| count.saturating_sub(1))?;
+    }
+    for key in new.iter().filter(|key| !old.contains(key)) {
+        adjust(batch, key, |count| count.saturating_add(1))?;
+    }
     Ok(())
+}
+
+/// Changes a count. One that cannot be read stays so, for `verify` to report: no account is lost by it.
+fn adjust(batch: &mut WriteBatch<'_>, key: &[u8], change: impl FnOnce(u64) -> u64) -> Result<(), StoreError> {
+    let count = match batch.read::<RowCount>(key) {
+        Err(StoreError::Corrupt(_)) => return Ok(()),
+        count => count?,
+    };
+    match change(count.map_or(0, |RowCount(count)| count)) {
+        0 => batch.remove(key.to_vec()),
+        count => batch.put(key.to_vec(), &RowCount(count))?,
+    }
+    Ok(())
+}
+
+/// The keys of the counts that an account is in: of its status, and of its groups.
+pub(super) fn counts_of(account: &Account) -> Vec<Vec<u8>> {
+    let groups = account.groups.iter().map(|group| key::members(group));
+    let counted = groups.chain([key::statuses(account.status)]);
+    counted.map(|prefix| key::count(&prefix)).collect()
 }
 
 /// Returns the key of the first index row that an account lacks; `None` if all are there.
@@ -67,6 +90,8 @@ fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     let terms = AccountFilter::terms(account);
     let mut keys: Vec<_> = terms.iter().map(|term| key::term(term, account.id)).collect();
     keys.push(key::status(account.status, account.id));
+    keys.push(key::name_order(&AccountFilter::sort_name(account), account.id));
+    keys.push(key::sign_in_order(account.last_sign_in_at, account.id));
     keys
 }
 
@@ -79,12 +104,20 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         Ok(_) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error),
     }
-    for kind in [RowKind::Term, RowKind::Status, RowKind::ResetMail] {
+    for kind in [
+        RowKind::Term,
+        RowKind::Status,
+        RowKind::NameOrder,
+        RowKind::SignInOrder,
+        RowKind::Count,
+        RowKind::ResetMail,
+    ] {
         pieces(engine, kind, |rows| {
             engine.commit(&rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
         })?;
     }
     let nothing = IVec::from(().encode()?);
+    let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     pieces(engine, RowKind::Account, |rows| {
         let mut changes = Changes::new();
         for (key, value) in rows {
@@ -94,6 +127,9 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
             };
             for key in rows_of(&account) {
                 changes.insert(key, Some(nothing.clone()));
+            }
+            for key in counts_of(&account) {
+                *counts.entry(key).or_default() += 1;
             }
         }
         engine.commit(&changes)
@@ -105,7 +141,11 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         let keys = mails.filter_map(|kept| mails::reset_index(&kept.mail));
         engine.commit(&keys.map(|key| (key, Some(nothing.clone()))).collect())
     })?;
-    engine.commit(&form_row()?)
+    let mut changes = form_row()?;
+    for (key, count) in counts {
+        changes.insert(key, Some(RowCount(count).encode()?.into()));
+    }
+    engine.commit(&changes)
 }
 
 /// Visits all rows of a kind, a piece at a time. `visit` may write, as no lock is held during it.
@@ -131,14 +171,8 @@ fn pieces(
 
 #[async_trait]
 impl AdminQueryStore for SledStore {
-    async fn find_accounts(
-        &self,
-        filter: AccountFilter,
-        after: Option<String>,
-        limit: usize,
-    ) -> Result<AccountPage, StoreError> {
-        let after = after.and_then(|after| URL_SAFE_NO_PAD.decode(after).ok());
-        self.read_all(move |engine| find(engine, &filter, after, limit))
+    async fn find_accounts(&self, query: AccountQuery) -> Result<AccountPage, StoreError> {
+        self.read_all(move |engine| account_pages::find(engine, &query))
             .await
     }
 
@@ -158,88 +192,19 @@ impl AdminQueryStore for SledStore {
     }
 }
 
-/// Scans the index that the filter narrows most.
-fn find(
-    engine: &Engine,
-    filter: &AccountFilter,
-    after: Option<Vec<u8>>,
-    limit: usize,
-) -> Result<AccountPage, StoreError> {
-    let text = filter.prefix();
-    let prefix = match (&text, filter.status, &filter.group) {
-        (Some(text), _, _) => key::terms(text),
-        (None, Some(status), None) => key::statuses(status),
-        (None, Some(status), Some(_)) if status != AccountStatus::Active => key::statuses(status),
-        (None, _, Some(group)) => key::members(group),
-        (None, None, None) => RowKind::Account.prefix(),
-    };
-    // A cursor of another query is ignored.
-    let after = after.filter(|after| after.starts_with(&prefix)).map(IVec::from);
-    let (mut page, mut looked, mut last) = (AccountPage::default(), 0, None);
-    let mut has_more = false;
-    engine.pieces(&prefix, after, |tree, rows| {
-        for (key, value) in rows {
-            if page.accounts.len() == limit || looked == LOOKS {
-                has_more = true;
-                return Ok(ControlFlow::Break(()));
-            }
-            looked += 1;
-            last = Some(key.clone());
-            let account = match account_at(tree, key, value) {
-                Err(StoreError::Corrupt(why)) => {
-                    page.unreadable.push(why);
-                    continue;
-                }
-                found => found?,
-            };
-            let is_first = text.as_deref().is_none_or(|text| {
-                first_term(&account, text).is_some_and(|term| key == &key::term(&term, account.id))
-            });
-            if is_first && filter.passes(&account) {
-                page.accounts.push(account);
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    page.next = last.filter(|_| has_more).map(|key| URL_SAFE_NO_PAD.encode(key));
-    Ok(page)
-}
-
-/// Counts along the rows by which the members of groups are found. One that names no group is for `verify` to tell of.
+/// Reads the counts of groups. One that names no group, or cannot be read, is for `verify` to tell of.
 fn groups(engine: &Engine) -> Result<BTreeMap<String, usize>, StoreError> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
-    engine.pieces(&RowKind::Member.prefix(), None, |_, rows| {
-        for name in rows.iter().filter_map(|(key, _)| key::group_of_member(key)) {
-            match groups.get_mut(name) {
-                Some(count) => *count += 1,
-                None => {
-                    groups.insert(name.to_owned(), 1);
-                }
+    engine.pieces(&key::count(&RowKind::Member.prefix()), None, |_, rows| {
+        for (key, value) in rows {
+            let name = key::counted_by(key).and_then(key::group_of_member);
+            if let (Some(name), Ok(count)) = (name, record::decode::<RowCount>(key, value)) {
+                groups.insert(name.to_owned(), count.into());
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(groups)
-}
-
-fn account_at(tree: &Tree, key: &IVec, value: &IVec) -> Result<Account, StoreError> {
-    if RowKind::of(key) == Some(RowKind::Account) {
-        return record::decode(key, value);
-    }
-    match key::trailing_account(key) {
-        Some(id) => tree.indexed(key, &key::account(id)),
-        None => Err(StoreError::Corrupt(format!(
-            "{} names no account",
-            record::name(key)
-        ))),
-    }
-}
-
-/// Returns the first matching term: an account with several is listed once, under this one.
-fn first_term(account: &Account, text: &str) -> Option<String> {
-    AccountFilter::terms(account)
-        .into_iter()
-        .find(|term| term.starts_with(text))
 }
 
 fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<Locks, StoreError> {

@@ -38,6 +38,13 @@ pub(super) struct Engine {
     snapshots: Snapshots,
 }
 
+/// The direction of a scan along keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ScanDirection {
+    Forward,
+    Backward,
+}
+
 #[derive(Debug)]
 struct OpenEngine {
     db: Db,
@@ -118,17 +125,34 @@ impl Engine {
     pub(super) fn pieces(
         &self,
         prefix: &[u8],
+        after: Option<IVec>,
+        visit: impl FnMut(&Tree, &[Row]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.pieces_toward(ScanDirection::Forward, prefix, after, visit)
+    }
+
+    /// As [`pieces`](Self::pieces), in either direction.
+    pub(super) fn pieces_toward(
+        &self,
+        direction: ScanDirection,
+        prefix: &[u8],
         mut after: Option<IVec>,
         mut visit: impl FnMut(&Tree, &[Row]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
+        let end = end_of(prefix);
         loop {
             after = self.with(|tree| {
-                let from = after.as_deref().map_or(Bound::Included(prefix), Bound::Excluded);
-                let rows: Vec<Row> = tree
-                    .range::<&[u8], _>((from, Bound::Unbounded))
-                    .take_while(|row| row.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
-                    .take(PIECE)
-                    .collect::<Result<_, _>>()?;
+                let whole = (Bound::Included(prefix), end.as_ref().map(Vec::as_slice));
+                let rows: Vec<Row> = match (direction, after.as_deref()) {
+                    (ScanDirection::Forward, None) => piece(tree.range::<&[u8], _>(whole)),
+                    (ScanDirection::Forward, Some(after)) => {
+                        piece(tree.range::<&[u8], _>((Bound::Excluded(after), whole.1)))
+                    }
+                    (ScanDirection::Backward, None) => piece(tree.range::<&[u8], _>(whole).rev()),
+                    (ScanDirection::Backward, Some(before)) => {
+                        piece(tree.range::<&[u8], _>((whole.0, Bound::Excluded(before))).rev())
+                    }
+                }?;
                 let goes_on = visit(tree, &rows)?.is_continue();
                 let last = rows.into_iter().nth(PIECE - 1);
                 Ok(last.filter(|_| goes_on).map(|(key, _)| key))
@@ -182,6 +206,22 @@ impl Engine {
 
     fn write(&self) -> RwLockWriteGuard<'_, Option<OpenEngine>> {
         self.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn piece(rows: impl Iterator<Item = Result<Row, ::sled::Error>>) -> Result<Vec<Row>, ::sled::Error> {
+    rows.take(PIECE).collect()
+}
+
+/// The bound above all keys that begin with `prefix`.
+fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
+    match prefix.iter().rposition(|byte| *byte != u8::MAX) {
+        Some(last) => {
+            let mut end = prefix[..=last].to_vec();
+            end[last] += 1;
+            Bound::Excluded(end)
+        }
+        None => Bound::Unbounded,
     }
 }
 

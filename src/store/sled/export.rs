@@ -141,6 +141,9 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         | RowKind::AuditOf
         | RowKind::Term
         | RowKind::Status
+        | RowKind::NameOrder
+        | RowKind::SignInOrder
+        | RowKind::Count
         | RowKind::IndexForm => return Ok(None),
     }))
 }

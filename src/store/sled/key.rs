@@ -71,12 +71,18 @@ pub(super) enum RowKind {
     Term = b'x' as isize,
     /// Index: accounts by status, by status and account.
     Status = b'y' as isize,
+    /// Index: accounts in the order of their names, by name and account.
+    NameOrder = b'N' as isize,
+    /// Index: accounts by their last sign-in, by its time and account.
+    SignInOrder = b'S' as isize,
+    /// How many accounts have a status, or are in a group.
+    Count = b'c' as isize,
     /// The version of the index rows that administrators' queries use: one row.
     IndexForm = b'X' as isize,
 }
 
 impl RowKind {
-    pub(super) const ALL: [Self; 29] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Meta,
         Self::Account,
         Self::Email,
@@ -105,6 +111,9 @@ impl RowKind {
         Self::AuditOf,
         Self::Term,
         Self::Status,
+        Self::NameOrder,
+        Self::SignInOrder,
+        Self::Count,
         Self::IndexForm,
     ];
 
@@ -346,6 +355,29 @@ pub(super) fn status(status: AccountStatus, id: AccountId) -> Vec<u8> {
     let mut key = statuses(status);
     key.extend_from_slice(id.as_bytes());
     key
+}
+
+/// The NUL ends the name, since no name contains one.
+pub(super) fn name_order(name: &str, id: AccountId) -> Vec<u8> {
+    RowKind::NameOrder.key(&[name.as_bytes(), b"\0", id.as_bytes()])
+}
+
+/// Sorts by time: 0 for an account whose owner never signed in, else microseconds since 1970 with the sign bit
+/// flipped.
+pub(super) fn sign_in_order(at: Option<Timestamp>, id: AccountId) -> Vec<u8> {
+    let time = at.map_or(0, |at| at.as_microsecond().wrapping_sub(i64::MIN));
+    RowKind::SignInOrder.key(&[&time.to_be_bytes(), id.as_bytes()])
+}
+
+/// The count of what begins with `prefix`: [`statuses`] or [`members`].
+pub(super) fn count(prefix: &[u8]) -> Vec<u8> {
+    RowKind::Count.key(&[prefix])
+}
+
+/// The prefix of the index rows that the row with this key counts, and whose kind it is.
+pub(super) fn counted_by(key: &[u8]) -> Option<&[u8]> {
+    let prefix = key.get(1..)?;
+    matches!(RowKind::of(prefix)?, RowKind::Status | RowKind::Member).then_some(prefix)
 }
 
 pub(super) fn index_form() -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! thread, a piece at a time.
 
 mod access_keys;
+mod account_pages;
 mod accounts;
 mod admin_queries;
 mod attempts;

@@ -103,6 +103,27 @@ impl StoredRecord for IndexForm {
     }
 }
 
+/// How many index rows there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RowCount(pub(super) u64);
+
+impl From<RowCount> for usize {
+    fn from(RowCount(count): RowCount) -> Self {
+        Self::try_from(count).unwrap_or(Self::MAX)
+    }
+}
+
+impl StoredRecord for RowCount {
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        version_1(self)
+    }
+
+    fn decode(version: u8, json: &[u8]) -> Result<Self, RecordError> {
+        only_version_1(version, json)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

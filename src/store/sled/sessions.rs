@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::SledStore;
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::record;
 use super::rows::{self, Rows, WriteBatch};
+use super::{SledStore, admin_queries};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, Account, AccountStatus, Session, TokenDigest};
 use crate::store::{LoadedRows, PutSession, SessionStore, SessionsToEnd, StoreError, rules};
@@ -56,7 +56,7 @@ fn put(
 ) -> Result<PutSession, StoreError> {
     let owner = key::account(session.account);
     let account: Option<Account> = batch.read(&owner)?;
-    let Some(mut account) = account.filter(|account| account.status == AccountStatus::Active) else {
+    let Some(account) = account.filter(|account| account.status == AccountStatus::Active) else {
         return Ok(PutSession::ShutOut);
     };
     if let Some(id) = session.access_key {
@@ -69,9 +69,10 @@ fn put(
         end(batch, digest)?;
     }
     insert(batch, session)?;
-    if rules::note_sign_in(&mut account, session) {
-        // No index has it.
-        batch.put(owner, &account)?;
+    let mut signed_in = account.clone();
+    if rules::note_sign_in(&mut signed_in, session) {
+        admin_queries::index(batch, Some(&account), Some(&signed_in))?;
+        batch.put(owner, &signed_in)?;
     }
     Ok(PutSession::Kept)
 }

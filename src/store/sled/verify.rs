@@ -3,12 +3,13 @@
 //! A row is checked against the rows that it names, so the whole store is read a piece at a time, between
 //! commits, while in use.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::engine::Engine;
 use super::key::{self, RowKind};
 use super::lost_changes::LostChanges;
-use super::record::{self, Failures, IndexForm, MailQuota, Meta, SpentUntil, UnknownFailures};
+use super::record::{self, Failures, IndexForm, MailQuota, Meta, RowCount, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use super::{admin_queries, mails};
 use crate::ids::AccountId;
@@ -24,10 +25,18 @@ pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
     if let Some(lost) = LostChanges::noticed(engine.folder()) {
         found.add_fault(lost.to_string());
     }
+    let mut seen: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     let read = engine.pieces(b"", None, |tree, rows| {
         for (key, value) in rows {
             match RowKind::of(key) {
-                Some(RowKind::Account) => found.accounts += 1,
+                Some(RowKind::Account) => {
+                    found.accounts += 1;
+                    if let Ok(account) = record::decode::<Account>(key, value) {
+                        for key in admin_queries::counts_of(&account) {
+                            *seen.entry(key).or_default() += 1;
+                        }
+                    }
+                }
                 Some(RowKind::Session) => found.sessions += 1,
                 Some(RowKind::Invitation) => found.invitations += 1,
                 Some(RowKind::AccessKey) => found.access_keys += 1,
@@ -41,7 +50,10 @@ pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
     });
     match read {
         Err(StoreError::Corrupt(fault)) => found.add_fault(fault),
-        outcome => outcome?,
+        outcome => {
+            outcome?;
+            counts(engine, seen, &mut found)?;
+        }
     }
     Ok(found)
 }
@@ -82,7 +94,10 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(RowKind::DataKey) => record::decode::<WrappedDataKey>(key, value).map(drop),
         Some(RowKind::Audit) => audit(rows, key, &record::decode(key, value)?),
         Some(RowKind::AuditOf) => audit_of(rows, key),
-        Some(RowKind::Term | RowKind::Status) => found_by(rows, key),
+        Some(RowKind::Term | RowKind::Status | RowKind::NameOrder | RowKind::SignInOrder) => {
+            found_by(rows, key)
+        }
+        Some(RowKind::Count) => count(key, value),
         Some(RowKind::IndexForm) => record::decode::<IndexForm>(key, value).map(drop),
         None => wrong(key, "no such kind of row exists"),
     }
@@ -114,6 +129,47 @@ fn found_by(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
         admin_queries::is_found_by(&account, key),
         "its account is not found by this",
     )
+}
+
+fn count(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    record::decode::<RowCount>(key, value)?;
+    require(key, key::counted_by(key).is_some(), "it counts nothing")
+}
+
+/// Checks the counts against `seen`, those of the accounts that were read. The store may have changed while
+/// they were: one that differs is counted anew between two commits.
+fn counts(engine: &Engine, seen: BTreeMap<Vec<u8>, u64>, found: &mut Verification) -> Result<(), StoreError> {
+    let mut keys: BTreeSet<Vec<u8>> = seen.keys().cloned().collect();
+    engine.pieces(&RowKind::Count.prefix(), None, |_, rows| {
+        keys.extend(rows.iter().map(|(key, _)| key.to_vec()));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for key in keys {
+        let Some(prefix) = key::counted_by(&key) else {
+            continue;
+        };
+        let fault = engine.with(|tree| {
+            // One that cannot be read is a fault of its row.
+            let Ok(kept) = tree.read::<RowCount>(&key) else {
+                return Ok(None);
+            };
+            let kept = kept.map_or(0, |RowCount(count)| count);
+            if Some(kept) == seen.get(&key).copied() {
+                return Ok(None);
+            }
+            let mut counted = 0;
+            for row in tree.scan(prefix) {
+                row?;
+                counted += 1;
+            }
+            let name = record::name(&key);
+            Ok((kept != counted).then(|| format!("{name}: it is {kept}, and there are {counted}")))
+        })?;
+        if let Some(fault) = fault {
+            found.add_fault(fault);
+        }
+    }
+    Ok(())
 }
 
 fn email(rows: &impl Rows, key: &[u8], id: AccountId) -> Result<(), StoreError> {

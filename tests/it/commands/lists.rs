@@ -40,6 +40,45 @@ fn accounts_are_looked_for_as_on_the_page() {
     assert_eq!(site.run(&["user", "list", "--limit", "0"]).status, 2);
 }
 
+#[test]
+fn accounts_are_sorted_counted_and_changed_as_on_the_page() {
+    let site = site();
+    add(&site, "bob@example.com", &["--name", "Ann"]);
+    let linked = site.ask(&["user", "add", "ann@example.com", "--link"]);
+    assert!(
+        linked["link"].as_str().unwrap().contains("/.auth/reset?token="),
+        "{linked}"
+    );
+    assert!(linked["link_expires_at"].is_string());
+    assert_eq!(
+        emails(&site, &["--sort=name"]),
+        ["bob@example.com", "ann@example.com"]
+    );
+    assert_eq!(
+        emails(&site, &["--sort", "email"]),
+        ["ann@example.com", "bob@example.com"]
+    );
+    assert_eq!(
+        emails(&site, &["--sort=-email"]),
+        ["bob@example.com", "ann@example.com"]
+    );
+    let counted = site.ask(&["user", "list", "--limit", "1"]);
+    assert_eq!(
+        (&counted["total_count"], &counted["previous"]),
+        (&json!(2), &Value::Null)
+    );
+    assert_eq!(site.run(&["user", "list", "--sort", "shoe-size"]).status, 2);
+
+    let named = site.ask(&["user", "set-name", "ann", "Ann Lee"]);
+    assert_eq!(named["name"], "Ann Lee");
+    let moved = site.ask(&["user", "set-email", "ann", "ann.lee@example.com"]);
+    assert_eq!(moved["email"], "ann.lee@example.com");
+    let taken = site.run(&["user", "set-email", "ann", "BOB@example.com", "--json"]);
+    assert!(taken.error(1).contains("another account has the address"));
+    let both = site.run(&["user", "add", "c@example.com", "--link", "--send-link"]);
+    assert_eq!(both.status, 2);
+}
+
 /// Marks a mail as failed permanently.
 async fn fail(site: &Site, id: &str) {
     let store = SledStore::open(&site.path("data/store"), Clock::system()).unwrap();

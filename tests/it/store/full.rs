@@ -152,6 +152,7 @@ async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, r
         MailKind::Approved,
         MailKind::Declined,
         MailKind::Invitation(invitation),
+        MailKind::AccountAdded,
     ];
     let mails = topics.map(|topic| Mail {
         topic,

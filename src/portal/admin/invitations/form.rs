@@ -37,6 +37,8 @@ pub(in crate::portal) struct InvitationsView {
     pub(in crate::portal) closed: bool,
     /// The key of the text for what was done.
     pub(in crate::portal) done: Option<&'static str>,
+    /// The names of groups, as suggestions.
+    pub(in crate::portal) suggested: Vec<String>,
     /// The links of new invitations, shown once.
     pub(in crate::portal) links: Vec<String>,
     /// What is searched for.
@@ -57,6 +59,7 @@ impl InvitationsView {
             can_send: false,
             send: false,
             done: None,
+            suggested: Vec::new(),
             links: Vec::new(),
             q: String::new(),
             errors: Errors::new(),

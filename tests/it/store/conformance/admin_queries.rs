@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule::model::{Account, AccountStatus, LockoutSubject, Session};
-use vestibule::store::{AccountFilter, DeleteAccount, Store, UpdateAccount};
+use vestibule::store::{
+    AccountFilter, AccountOrder, AccountQuery, AccountSort, DeleteAccount, Store, UpdateAccount,
+};
 
 use super::super::samples::{ADMINS, POLICY, account, email, later, member_of, noon, session};
 use super::{Harness, assert_sound};
@@ -18,7 +20,13 @@ async fn keep(store: &Arc<dyn Store>, accounts: &[Account]) {
 async fn found(store: &Arc<dyn Store>, filter: AccountFilter, page: usize) -> Vec<String> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let read = store.find_accounts(filter.clone(), after, page).await.unwrap();
+        let query = AccountQuery {
+            filter: filter.clone(),
+            after,
+            limit: page,
+            ..AccountQuery::default()
+        };
+        let read = store.find_accounts(query).await.unwrap();
         assert!(read.accounts.len() <= page);
         found.extend(read.accounts.iter().map(|account| account.username.to_string()));
         after = read.next;
@@ -192,10 +200,13 @@ pub(crate) async fn filters_are_combined_and_pages_are_whole<H: Harness>() {
     .await;
     ops.sort();
     assert_eq!(ops, names(&|n| n % 2 == 0 && n % 3 != 0));
-    let nonsense = store
-        .find_accounts(text("user"), Some("!!".to_owned()), 5)
-        .await
-        .unwrap();
+    let nonsense = AccountQuery {
+        filter: text("user"),
+        after: Some("!!".to_owned()),
+        limit: 5,
+        ..AccountQuery::default()
+    };
+    let nonsense = store.find_accounts(nonsense).await.unwrap();
     assert_eq!(
         nonsense.accounts.len(),
         5,
@@ -294,5 +305,183 @@ pub(crate) async fn accounts_are_found_whose_owners_have_not_signed_in_for_long<
         ..since(10)
     };
     assert_eq!(found(&store, combined, 50).await, ["bob"]);
+    assert_sound(&store).await;
+}
+
+/// The usernames on all pages, there and back.
+async fn there_and_back(store: &Arc<dyn Store>, query: &AccountQuery) -> (Vec<String>, Vec<String>) {
+    let names = |accounts: &[Account]| -> Vec<String> {
+        accounts
+            .iter()
+            .map(|account| account.username.to_string())
+            .collect()
+    };
+    let read = async |after: Option<String>, before: Option<String>| {
+        let query = AccountQuery {
+            after,
+            before,
+            ..query.clone()
+        };
+        store.find_accounts(query).await.unwrap()
+    };
+    let mut page = read(None, None).await;
+    assert_eq!(page.previous, None, "{query:?}: the first page");
+    let (mut there, mut last) = (names(&page.accounts), names(&page.accounts));
+    while let Some(next) = page.next.clone() {
+        page = read(Some(next), None).await;
+        last = names(&page.accounts);
+        there.extend(last.clone());
+    }
+    let mut back = last;
+    while let Some(previous) = page.previous.clone() {
+        page = read(None, Some(previous)).await;
+        assert!(page.next.is_some(), "{query:?}: there was one after it");
+        back.splice(..0, names(&page.accounts));
+    }
+    (there, back)
+}
+
+pub(crate) async fn accounts_are_sorted_and_counted_page_by_page<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let made = |name: &str, called: Option<&str>, address: &str, groups: &[&str]| Account {
+        name: called.map(str::to_owned),
+        email: email(address),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        ..account(name, random)
+    };
+    let accounts = [
+        made("dora", Some("Zoë"), "b@example.com", &["ops"]),
+        made("carl", None, "d@example.com", &[]),
+        made("bea", Some("ann"), "C@example.com", &["ops", "dev"]),
+        made("adam", Some("김민수"), "a@example.com", &["dev"]),
+        made("eve", Some("Ann"), "e@example.com", &["ops"]),
+    ];
+    keep(&store, &accounts).await;
+    for (n, hours) in [(2, 3), (0, 5)] {
+        let begun = Session {
+            created_at: later(noon(), Duration::from_hours(hours)),
+            ..session(accounts[n].id, u64::try_from(n).unwrap(), random)
+        };
+        store.put_session(begun, None).await.unwrap();
+    }
+    let mut by_id: Vec<&Account> = accounts.iter().collect();
+    by_id.sort_by_key(|account| account.id);
+    let created: Vec<&str> = by_id.iter().map(|account| account.username.as_str()).collect();
+    let of_id = |names: &[&str]| -> Vec<String> {
+        let sorted = created.iter().filter(|name| names.contains(name));
+        sorted.map(ToString::to_string).collect()
+    };
+    let text = |names: &[&str]| -> Vec<String> { names.iter().map(ToString::to_string).collect() };
+    let ops = ["dora", "bea", "eve"];
+    for (by, all, in_ops) in [
+        (None, of_id(&["dora", "carl", "bea", "adam", "eve"]), of_id(&ops)),
+        (
+            Some(AccountSort::Created),
+            of_id(&["dora", "carl", "bea", "adam", "eve"]),
+            of_id(&ops),
+        ),
+        (
+            Some(AccountSort::Email),
+            text(&["adam", "dora", "bea", "carl", "eve"]),
+            text(&["dora", "bea", "eve"]),
+        ),
+        (
+            Some(AccountSort::Name),
+            [of_id(&["bea", "eve"]), text(&["carl", "dora", "adam"])].concat(),
+            [of_id(&["bea", "eve"]), text(&["dora"])].concat(),
+        ),
+        (
+            Some(AccountSort::LastSignIn),
+            [of_id(&["carl", "adam", "eve"]), text(&["bea", "dora"])].concat(),
+            text(&["eve", "bea", "dora"]),
+        ),
+    ] {
+        for (filter, expected) in [
+            (AccountFilter::default(), &all),
+            (group("ops"), &in_ops),
+            (status(AccountStatus::Active), &all),
+            (
+                AccountFilter {
+                    status: Some(AccountStatus::Active),
+                    ..group("ops")
+                },
+                &in_ops,
+            ),
+        ] {
+            for (descending, limit) in [
+                (false, 1),
+                (false, 2),
+                (false, 9),
+                (true, 1),
+                (true, 2),
+                (true, 9),
+            ] {
+                let query = AccountQuery {
+                    filter: filter.clone(),
+                    order: by.map(|by| AccountOrder { by, descending }),
+                    limit,
+                    ..AccountQuery::default()
+                };
+                let mut expected = expected.clone();
+                if descending && by.is_some() {
+                    expected.reverse();
+                }
+                let (there, back) = there_and_back(&store, &query).await;
+                assert_eq!((&there, &back), (&expected, &expected), "{query:?}");
+                let page = store.find_accounts(query.clone()).await.unwrap();
+                assert_eq!(page.total, Some(expected.len()), "{query:?}");
+            }
+        }
+    }
+    let called = AccountQuery {
+        filter: self::text("ann"),
+        order: Some(AccountOrder {
+            by: AccountSort::Email,
+            descending: true,
+        }),
+        limit: 1,
+        ..AccountQuery::default()
+    };
+    let (there, back) = there_and_back(&store, &called).await;
+    assert_eq!((there, back), (text(&["eve", "bea"]), text(&["eve", "bea"])));
+    assert_eq!(store.find_accounts(called).await.unwrap().total, Some(2));
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn counts_follow_the_accounts<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let (ann, bob) = (member_of("ops", "ann", random), member_of("ops", "bob", random));
+    keep(&store, &[ann.clone(), bob.clone(), account("carol", random)]).await;
+    let count = async |filter: AccountFilter| {
+        let query = AccountQuery {
+            filter,
+            limit: 1,
+            ..AccountQuery::default()
+        };
+        store.find_accounts(query).await.unwrap().total
+    };
+    assert_eq!(count(AccountFilter::default()).await, Some(3));
+    let changed = Account {
+        status: AccountStatus::Disabled,
+        groups: ["dev".to_owned()].into(),
+        ..ann.clone()
+    };
+    store.update_account(&ann, changed, ADMINS).await.unwrap();
+    store.delete_account(bob.id, ADMINS).await.unwrap();
+    for (filter, expected) in [
+        (AccountFilter::default(), 2),
+        (status(AccountStatus::Disabled), 1),
+        (status(AccountStatus::Active), 1),
+        (group("ops"), 0),
+        (group("dev"), 1),
+    ] {
+        assert_eq!(count(filter.clone()).await, Some(expected), "{filter:?}");
+    }
+    store.sweep(noon(), noon()).await.unwrap();
+    assert_eq!(count(AccountFilter::default()).await, Some(2));
     assert_sound(&store).await;
 }

@@ -1,0 +1,174 @@
+//! The form of `/.auth/admin/accounts`: changes several accounts at once.
+
+use std::collections::BTreeSet;
+
+use super::accounts::{self, ListMessage, Search, TypedBatch};
+use super::change::{groups, refusal_of};
+use super::{note_refused_act, unknown_action};
+use crate::api::{ChangedAccounts, UnchangedAccount};
+use crate::portal::form_errors::Errors;
+use crate::portal::forms::Fields;
+use crate::portal::page_context::{PageError, PageResult, SignedInContext};
+use crate::refusal::{Problem, Refusal};
+use crate::services::{AccountChange, AccountError, AccountVersion, Accounts, Actor, ChosenAccount, Kind};
+
+/// The most accounts of one form.
+const MOST: usize = 200;
+
+/// A change of several accounts.
+#[derive(Clone, Debug)]
+enum BatchChange {
+    Approve,
+    Disable,
+    AddTo(BTreeSet<String>),
+    RemoveFrom(BTreeSet<String>),
+}
+
+/// The kind of the event that records an action on each account; `None` if there is no such action.
+pub(super) fn kind_of(action: &str) -> Option<Kind> {
+    Some(match action {
+        "approve" => Kind::Approve,
+        "disable" => Kind::Disable,
+        "add-groups" | "remove-groups" => Kind::GroupsChange,
+        _ => return None,
+    })
+}
+
+/// Fields: `accounts`, each an id, an address or a username, with `:` and its version if that was seen;
+/// `action`: "approve", "disable", "add-groups" or "remove-groups"; `groups`, separated by commas; `reason`;
+/// and those of the search that the page goes on to show.
+pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+    let (search, _) = Search::read(cx, |name| fields.text(name).to_owned());
+    let (chosen, change) = match read(cx, fields) {
+        Ok(read) => read,
+        Err(errors) => {
+            let typed = TypedBatch {
+                accounts: listed(fields).map(str::to_owned).collect(),
+                groups: fields.text("groups").to_owned(),
+                reason: fields.text("reason").to_owned(),
+            };
+            return accounts::refuse(cx, &search, errors.into(), typed).await;
+        }
+    };
+    let changed = cx
+        .services
+        .accounts
+        .change_all(&chosen, || change.clone().into(), by, &cx.origin())
+        .await;
+    let mut outcome = ChangedAccounts::default();
+    for (ChosenAccount { name, .. }, changed) in chosen.into_iter().zip(changed) {
+        match changed {
+            Ok(account) => outcome.done.push(account.into()),
+            Err(error) => {
+                if let Some(refusal) = lost_right(&error) {
+                    return Err(refusal);
+                }
+                outcome.refused.push(unchanged(cx, fields, by, name, error).await);
+            }
+        }
+    }
+    outcome.done_count = outcome.done.len();
+    outcome.refused_count = outcome.refused.len();
+    let message = ListMessage {
+        changed: Some(outcome),
+        ..ListMessage::default()
+    };
+    accounts::show(cx, &search, message).await
+}
+
+/// The refusal of the whole form if the administrator lost the right to it meanwhile.
+fn lost_right(error: &AccountError) -> Option<PageError> {
+    match error {
+        AccountError::Store(error) if error.is_refusal() => Some(error.clone().into()),
+        _ => None,
+    }
+}
+
+/// Tells of an account that was not changed, and audits it.
+async fn unchanged(
+    cx: &SignedInContext<'_>,
+    fields: &Fields,
+    by: &Actor,
+    name: String,
+    error: AccountError,
+) -> UnchangedAccount {
+    let (refusal, errors) = match refusal_of(cx, error) {
+        Ok(refused) => (refused.refusal, refused.errors),
+        Err(PageError::Refused(refusal)) => (refusal, Errors::new()),
+        Err(PageError::Answered(_)) => (Refusal::new(Problem::Unavailable), Errors::new()),
+    };
+    let problem = refusal.problem;
+    if let Some(kind) = kind_of(fields.text("action")) {
+        note_refused_act(cx, kind, &name, problem, by).await;
+    }
+    let messages: Vec<String> = errors.into_values().collect();
+    let detail = match messages.as_slice() {
+        [] => cx.detail(&refusal),
+        messages => messages.join(" "),
+    };
+    let account = cx.services.accounts.find(&name).await;
+    UnchangedAccount {
+        account: name,
+        email: account.ok().map(|account| account.email),
+        problem: problem.slug().to_owned(),
+        detail,
+    }
+}
+
+fn read(cx: &SignedInContext<'_>, fields: &Fields) -> Result<(Vec<ChosenAccount>, BatchChange), Errors> {
+    let mut errors = Errors::new();
+    let mut named = || {
+        let named = Accounts::group_names(&groups(fields.text("groups"))).unwrap_or_else(|_| {
+            errors.extend(cx.field_error("groups", "admin.group-refused"));
+            BTreeSet::new()
+        });
+        if named.is_empty() && errors.is_empty() {
+            errors.extend(cx.field_error("groups", "admin.choose-groups"));
+        }
+        named
+    };
+    let change = match fields.text("action") {
+        "approve" => BatchChange::Approve,
+        "disable" => BatchChange::Disable,
+        "add-groups" => BatchChange::AddTo(named()),
+        "remove-groups" => BatchChange::RemoveFrom(named()),
+        _ => return Err(unknown_action(cx)),
+    };
+    let chosen: Vec<ChosenAccount> = listed(fields).map(chosen).collect();
+    if chosen.is_empty() {
+        errors.extend(cx.field_error("accounts", "admin.choose-some"));
+    } else if chosen.len() > MOST {
+        errors.extend(cx.field_error("accounts", "admin.choose-fewer"));
+    }
+    if errors.is_empty() {
+        Ok((chosen, change))
+    } else {
+        Err(errors)
+    }
+}
+
+fn listed(fields: &Fields) -> impl Iterator<Item = &str> {
+    let named = fields.text("accounts").split(',').map(str::trim);
+    named.filter(|account| !account.is_empty())
+}
+
+/// Parses an account and the version of it that was seen. No id, address or username has a colon.
+fn chosen(text: &str) -> ChosenAccount {
+    let (name, version) = text.split_once(':').unwrap_or((text, ""));
+    ChosenAccount {
+        name: name.to_owned(),
+        seen: AccountVersion::named(version),
+    }
+}
+
+impl From<BatchChange> for AccountChange {
+    fn from(change: BatchChange) -> Self {
+        let none = BTreeSet::new;
+        match change {
+            BatchChange::Approve => Self::Approve,
+            BatchChange::Disable => Self::Disable,
+            BatchChange::AddTo(add) => Self::EditGroups { add, remove: none() },
+            BatchChange::RemoveFrom(remove) => Self::EditGroups { add: none(), remove },
+        }
+    }
+}
