@@ -9,7 +9,7 @@ use crate::authenticate::{Credentials, Lapse, Proof};
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::request::RequestHead;
+use crate::request::{RequestHead, is_plain, reads_as};
 use crate::route::{Audience, Page, Route};
 use crate::services::ActiveSession;
 
@@ -86,14 +86,21 @@ pub fn permit(
 }
 
 /// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8). An application takes one for none
-/// whose fields are empty, so that its own handler would run.
+/// whose fields are empty, or replaced by others whose names it folds to theirs: its own handler would run.
 fn is_preflight(head: &RequestHead<'_>) -> bool {
     let has_one = |name: HeaderName| {
         let mut values = head.headers.get_all(name).iter();
         values.next().is_some_and(|value| !value.is_empty()) && values.next().is_none()
     };
+    let is_copy = |name: &HeaderName| {
+        !is_plain(name)
+            && ["origin", "access-control-request-method"]
+                .iter()
+                .any(|known| reads_as(name, known))
+    };
     let length = head.headers.get(CONTENT_LENGTH);
     *head.method == Method::OPTIONS
+        && !head.headers.keys().any(is_copy)
         && has_one(ORIGIN)
         && has_one(ACCESS_CONTROL_REQUEST_METHOD)
         && !head.headers.contains_key(TRANSFER_ENCODING)

@@ -142,32 +142,21 @@ impl User {
                 send_link,
                 reason: why,
             } => {
-                let email: Email = email.parse().map_err(|error| invalid(&email, error))?;
                 let username = username
                     .map(|name| name.parse::<Username>().map_err(|error| invalid(&name, error)))
                     .transpose()?;
-                let groups: BTreeSet<String> = groups.into_iter().collect();
-                mention_unnamed(client.config(), &groups);
                 let new = NewAccount {
-                    email,
+                    email: email.parse().map_err(|error| invalid(&email, error))?,
                     username,
                     name,
-                    groups,
+                    groups: groups.into_iter().collect(),
                     password: match (link, send_link) {
                         (true, _) => NewPassword::ByLink(PasswordLink::HandedOver),
                         (_, true) => NewPassword::ByLink(PasswordLink::Mailed),
                         _ => password.read()?,
                     },
                 };
-                let added: AddedAccount = client.send_with_reason(Command::AddUser(new), why).await?;
-                let account = &added.account;
-                let mut text = format!("{} is added, username {}", account.email, account.username);
-                if let Some(link) = &added.link {
-                    text = format!("{text}; this link sets the password:\n{link}");
-                } else if send_link {
-                    text.push_str("; the link that sets the password is mailed");
-                }
-                CommandOutput::new(&added, text)
+                add(client, new, send_link, why).await
             }
             Self::List(list) => list.run(client, json).await,
             Self::Show(AccountArg { user }) => {
@@ -231,6 +220,24 @@ impl User {
             Self::Import(import) => import.run(client, json).await,
         }
     }
+}
+
+async fn add(
+    client: &AdminClient,
+    new: NewAccount,
+    is_mailed: bool,
+    why: ReasonArg,
+) -> Result<CommandOutput, Failure> {
+    mention_unnamed(client.config(), &new.groups);
+    let added: AddedAccount = client.send_with_reason(Command::AddUser(new), why).await?;
+    let account = &added.account;
+    let mut text = format!("{} is added, username {}", account.email, account.username);
+    if let Some(link) = &added.link {
+        text = format!("{text}; this link sets the password:\n{link}");
+    } else if is_mailed {
+        text.push_str("; the link that sets the password is mailed");
+    }
+    CommandOutput::new(&added, text)
 }
 
 fn edit_of_groups(add: Vec<String>, remove: Vec<String>) -> Result<AccountChange, Failure> {

@@ -66,11 +66,14 @@ impl Strip {
         }
     }
 
-    /// Whether a field of a forwarded request is the gateway's own, or one that policy depends on.
+    /// Whether a field of a forwarded request is the gateway's own.
+    pub fn is_own(&self, name: &HeaderName) -> bool {
+        *name == header::HOST || self.plain.contains(name) || is_of_the_connection(name)
+    }
+
+    /// Whether policy or framing depends on a field that a client sends.
     pub fn is_decisive(&self, name: &HeaderName) -> bool {
-        self.plain.contains(name)
-            || is_of_the_connection(name)
-            || names_second_resource(name)
+        names_second_resource(name)
             || overrides_method(name)
             || NEVER_IN_TRAILERS.contains(name)
             || [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD].contains(name)

@@ -165,15 +165,32 @@ impl Gateway {
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
         if headers.len() > FIELDS_KEPT {
-            if signed.is_some() {
-                return Err(Refusal::because(
-                    Problem::HeadTooLarge,
-                    format!("a signed request has more than {FIELDS_KEPT} fields"),
-                ));
-            }
-            headers = first(&headers, |name| self.identity.strip().is_decisive(name));
+            headers = self.decisive_first(&headers, signed.is_some())?;
         }
         Ok(headers)
+    }
+
+    /// Puts the gateway's fields before those that policy depends on, and both before all others.
+    fn decisive_first(&self, headers: &HeaderMap, is_signed: bool) -> Result<HeaderMap, Refusal> {
+        let strip = self.identity.strip();
+        let mut sorted = HeaderMap::with_capacity(headers.len());
+        let mut move_all = |of: &dyn Fn(&HeaderName) -> bool| {
+            for (name, value) in headers.iter().filter(|(name, _)| of(name)) {
+                sorted.append(name, value.clone());
+            }
+            sorted.len()
+        };
+        move_all(&|name| strip.is_own(name));
+        let decisive = move_all(&|name| !strip.is_own(name) && strip.is_decisive(name));
+        // Whatever a signature covers may be decisive.
+        if is_signed || decisive > FIELDS_KEPT {
+            return Err(Refusal::because(
+                Problem::HeadTooLarge,
+                format!("it has more than {FIELDS_KEPT} fields that matter"),
+            ));
+        }
+        move_all(&|name| !strip.is_own(name) && !strip.is_decisive(name));
+        Ok(sorted)
     }
 
     /// Returns the host and port for `X-Forwarded-Host` and `Host`. Upstreams build links from these and
@@ -387,17 +404,6 @@ fn refusal(error: &UpstreamError) -> Refusal {
 /// Sets `Content-Length`, as in a response to HEAD, whose content is not sent.
 pub(super) fn content_length(headers: &mut HeaderMap, length: usize) {
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-}
-
-/// Puts fields of these names before all others.
-fn first(headers: &HeaderMap, is_first: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    let (mut sorted, mut rest) = (HeaderMap::with_capacity(headers.len()), HeaderMap::new());
-    for (name, value) in headers {
-        let part = if is_first(name) { &mut sorted } else { &mut rest };
-        part.append(name, value.clone());
-    }
-    sorted.extend(rest);
-    sorted
 }
 
 #[cfg(test)]

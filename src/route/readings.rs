@@ -33,7 +33,7 @@ const MOST_OTHERWISE: usize = 8 << 10;
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 17] = [
+const STEPS: [Rewrite; 18] = [
     decode,
     decode_plus,
     decode_latin_1,
@@ -49,6 +49,7 @@ const STEPS: [Rewrite; 17] = [
     drop_stream,
     drop_session,
     drop_session_segment,
+    drop_session_behind_slash,
     replace_compatible,
     drop_marks,
 ];
@@ -457,21 +458,29 @@ fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Drops what ASP.NET takes for a session without cookies, wherever it stands: `(S(x))`, `(A(x)F(y))`.
 fn drop_session(path: &[u8]) -> Option<Vec<u8>> {
-    without_session(path, |_| 0)
+    let (before, after) = around_session(path)?;
+    Some([before, after].concat())
 }
 
 /// The same with the slash that follows, as for a segment of its own.
 fn drop_session_segment(path: &[u8]) -> Option<Vec<u8>> {
-    without_session(path, |rest| usize::from(rest.starts_with(b"/")))
+    let (before, after) = around_session(path)?;
+    Some([before, after.strip_prefix(b"/")?].concat())
 }
 
-/// Drops the first session in a path, and as many of the bytes after it as `more` says.
-fn without_session(path: &[u8], more: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>> {
-    let end = memchr::memmem::find(path, b"))")?;
-    let (before, rest) = (&path[..end], &path[end + 2..]);
-    let begins = |at: usize| matches!(before[at..], [b'(', letter, b'(', ..] if letter.is_ascii_alphabetic());
-    let start = memchr::memchr_iter(b'(', before).find(|&at| begins(at))?;
-    Some([&before[..start], &rest[more(rest)..]].concat())
+/// The same with the slash before it.
+fn drop_session_behind_slash(path: &[u8]) -> Option<Vec<u8>> {
+    let (before, after) = around_session(path)?;
+    Some([before.strip_suffix(b"/")?, after].concat())
+}
+
+/// Returns what stands before and after the first session in a path.
+fn around_session(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    memchr::memmem::find(path, b"))")?;
+    let begins = |at: usize| matches!(path[at..], [b'(', letter, b'(', ..] if letter.is_ascii_alphabetic());
+    let start = memchr::memchr_iter(b'(', path).find(|&at| begins(at))?;
+    let end = start + memchr::memmem::find(&path[start..], b"))")?;
+    Some((&path[..start], &path[end + 2..]))
 }
 
 /// Applies compatibility composition (NFKC): full-width letters, ligatures and the like (Unicode, annex 15).

@@ -6,6 +6,7 @@ mod documented;
 mod generated;
 mod mistakes;
 mod started;
+mod warnings;
 
 use std::fs;
 

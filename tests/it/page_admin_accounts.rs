@@ -318,9 +318,9 @@ async fn an_account_is_added_and_its_owner_sets_the_password_with_the_link_that_
         (&account["name"], &account["email_verified"]),
         (&json!("Ann <Lee>"), &json!(true))
     );
-    let reset = json!({ "token": token, "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD });
+    let form = json!({ "token": token, "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD });
     assert_eq!(
-        gateway.visitor().post_json("/.auth/reset", reset).await.status,
+        gateway.visitor().post_json("/.auth/reset", form).await.status,
         200
     );
     assert_eq!(
@@ -390,7 +390,7 @@ async fn an_account_is_added_and_its_owner_is_mailed_the_link() {
     );
     let letters = gateway.mails_to("ann@example.com", 1).await;
     let token = letters[0].token("reset");
-    let reset = json!({ "token": token, "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD });
+    let form = json!({ "token": token, "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD });
     assert_eq!(
         gateway
             .visitor()
@@ -400,7 +400,7 @@ async fn an_account_is_added_and_its_owner_is_mailed_the_link() {
         200
     );
     assert_eq!(
-        gateway.visitor().post_json("/.auth/reset", reset).await.status,
+        gateway.visitor().post_json("/.auth/reset", form).await.status,
         400,
         "once"
     );

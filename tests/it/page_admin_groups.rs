@@ -39,10 +39,10 @@ async fn groups_are_listed_with_members_and_routes_and_those_that_open_nothing_a
         ops.contains("/operators</code>") && !ops.contains("no route names it"),
         "{ops}"
     );
-    let opps = row("&lt;opps&gt;");
+    let odd = row("&lt;opps&gt;");
     assert!(
-        opps.contains("badge bad") && opps.contains("no route names it"),
-        "{opps}"
+        odd.contains("badge bad") && odd.contains("no route names it"),
+        "{odd}"
     );
     let found = admin
         .get_json("/.auth/admin/accounts?group=%3Copps%3E")

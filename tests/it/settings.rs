@@ -313,6 +313,6 @@ async fn listen_admin_socket() {
     let told = soon(client.send_with_reason(&Command::ListInvitations, None)).await;
     assert_eq!(
         told.unwrap().unwrap(),
-        json!({ "invitations": [], "unreadable": [] })
+        json!({ "invitations": [], "unreadable": [], "next": null })
     );
 }

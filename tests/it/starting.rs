@@ -58,10 +58,10 @@ async fn the_link_for_the_first_administrator_is_printed_where_it_is_asked_for()
         assert_eq!(file.exists(), !is_printed, "{value}");
         assert!(!said.contains("invitation="), "{said}");
         let printed = fs::read_to_string(site.path("printed")).unwrap();
-        let lines = printed
+        let parsed = printed
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let links: Vec<_> = lines.filter(|line| line["link"].is_string()).collect();
+        let links: Vec<_> = parsed.filter(|line| line["link"].is_string()).collect();
         assert_eq!(links.len(), usize::from(is_printed), "{value}: {printed}");
         if let [line] = links.as_slice() {
             assert_eq!(

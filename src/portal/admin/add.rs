@@ -120,13 +120,13 @@ fn read(cx: &SignedInContext<'_>, fields: &Fields, send: bool) -> Result<NewAcco
     }
     let username = match username {
         "" => None,
-        username => match username.parse::<Username>() {
-            Ok(username) => Some(username),
-            Err(_) => {
+        username => {
+            let username = username.parse::<Username>().ok();
+            if username.is_none() {
                 errors.extend(cx.field_error("username", "field.username-characters"));
-                None
             }
-        },
+            username
+        }
     };
     match email {
         Ok(email) if errors.is_empty() => Ok(NewAccount {

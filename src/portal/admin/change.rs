@@ -38,13 +38,13 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         "unlock" => AccountChange::Unlock,
         "set-groups" => AccountChange::SetGroups(groups(fields.text("groups"))),
         "set-name" => AccountChange::SetName(fields.text("name").to_owned()),
-        "set-email" => match fields.text("email").trim().parse::<Email>() {
-            Ok(email) => AccountChange::SetEmail(email),
-            Err(_) => {
+        "set-email" => {
+            let Ok(email) = fields.text("email").trim().parse::<Email>() else {
                 let errors = cx.field_error("email", "field.email-malformed");
                 return refused(cx, fields, errors.into()).await;
-            }
-        },
+            };
+            AccountChange::SetEmail(email)
+        }
         "revoke-key" => return revoke_key(cx, fields, by).await,
         "reset-link" => return hand_over_link(cx, name, by).await,
         "end-session" | "end-sessions" => return end_sessions(cx, fields, by).await,

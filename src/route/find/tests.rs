@@ -208,7 +208,7 @@ fn own_pages_are_on_every_host_and_come_first() {
 }
 
 /// Paths that bypassed an early version, and their kin: each ran the handler of `/admin` in some server.
-const BYPASSES: [&str; 111] = [
+const BYPASSES: [&str; 113] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
     "/adm%69n/index.php/..;/..;/",
@@ -318,6 +318,8 @@ const BYPASSES: [&str; 111] = [
     "/%C3%83%C2%A1dmin",
     "/(S(x))/admin",
     "/ad(S(x))/min/users",
+    "/ad/(S(x))min",
+    "/(S(x))/ad/(S(x))min/users",
     "/ad%28A(x)F(y)%29min",
     "/a%C4%91min",
 ];

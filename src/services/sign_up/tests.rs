@@ -273,7 +273,7 @@ async fn a_revoked_invitation_is_void() {
 async fn s76_an_invitation_is_void_once_its_maker_administers_no_more() {
     for ends in ["disabled", "out of the group", "deleted"] {
         let world = TestEnv::with(by_invitation).await;
-        world.add("root@example.com", &["gateway-admin"]).await;
+        world.add("boss@example.com", &["gateway-admin"]).await;
         let maker = "mallory@example.com";
         world.add(maker, &["gateway-admin"]).await;
         let session = world.sign_in(maker, PASSWORD).await.unwrap().session;

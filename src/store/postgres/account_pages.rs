@@ -31,12 +31,11 @@ enum PageOrder {
 impl PageOrder {
     fn of(query: &AccountQuery) -> Self {
         match query.order.map(|order| order.by) {
-            Some(AccountSort::Created) => Self::Created,
             Some(AccountSort::Email) => Self::Email,
             Some(AccountSort::Name) => Self::Name,
             Some(AccountSort::LastSignIn) => Self::LastSignIn,
             None if query.filter.prefix().is_some() => Self::Term,
-            None => Self::Created,
+            Some(AccountSort::Created) | None => Self::Created,
         }
     }
 

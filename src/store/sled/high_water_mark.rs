@@ -299,7 +299,7 @@ mod tests {
         let change = |n: u8| {
             engine
                 .commit(&[(vec![n; 9], Some(vec![n].into()))].into())
-                .unwrap()
+                .unwrap();
         };
         for (n, time) in [(1, first), (2, second)] {
             change(n);

@@ -52,7 +52,7 @@ pub(super) fn run(engine: &Engine) -> Result<Verification, StoreError> {
         Err(StoreError::Corrupt(fault)) => found.add_fault(fault),
         outcome => {
             outcome?;
-            counts(engine, seen, &mut found)?;
+            counts(engine, &seen, &mut found)?;
         }
     }
     Ok(found)
@@ -138,7 +138,11 @@ fn count(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
 
 /// Checks the counts against `seen`, those of the accounts that were read. The store may have changed while
 /// they were: one that differs is counted anew between two commits.
-fn counts(engine: &Engine, seen: BTreeMap<Vec<u8>, u64>, found: &mut Verification) -> Result<(), StoreError> {
+fn counts(
+    engine: &Engine,
+    seen: &BTreeMap<Vec<u8>, u64>,
+    found: &mut Verification,
+) -> Result<(), StoreError> {
     let mut keys: BTreeSet<Vec<u8>> = seen.keys().cloned().collect();
     engine.pieces(&RowKind::Count.prefix(), None, |_, rows| {
         keys.extend(rows.iter().map(|(key, _)| key.to_vec()));

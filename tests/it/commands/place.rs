@@ -226,9 +226,12 @@ fn commands_that_only_read_make_nothing() {
     for (line, says) in [
         (
             "user list",
-            json!({ "accounts": [], "unreadable": [], "next": null }),
+            json!({ "accounts": [], "unreadable": [], "next": null, "previous": null, "total_count": 0 }),
         ),
-        ("invite list", json!({ "invitations": [], "unreadable": [] })),
+        (
+            "invite list",
+            json!({ "invitations": [], "unreadable": [], "next": null }),
+        ),
         ("key list", json!({ "access_keys": [], "unreadable": [] })),
         ("session list", json!({ "sessions": [], "next": null })),
         (

@@ -267,7 +267,7 @@ async fn every_missing_row_is_found() {
     let keys: Vec<_> = db.iter().keys().map(Result::unwrap).collect();
     drop(db);
     let named_by_others = |key: &[u8]| !b"mufwX".contains(&key[0]) && key != b"ngone";
-    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 18);
+    assert_eq!(keys.iter().filter(|key| named_by_others(key)).count(), 22);
 
     for (position, key) in keys.iter().enumerate() {
         if named_by_others(key) {

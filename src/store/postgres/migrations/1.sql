@@ -27,7 +27,7 @@ CREATE TABLE account (
     record json NOT NULL,
     -- What accounts are sorted by. A sign-in writes its index: it costs a hash of a password besides.
     sort_name text COLLATE "C" NOT NULL
-        GENERATED ALWAYS AS (left(lower(coalesce(record ->> 'name', record ->> 'username')), 256)) STORED,
+        GENERATED ALWAYS AS (left(lower(coalesce(record ->> 'name', record ->> 'username', '')), 256)) STORED,
     -- 0 for an account whose owner never signed in.
     signed_in_at bigint NOT NULL
         GENERATED ALWAYS AS (CASE WHEN record ->> 'last_sign_in_at' IS NULL THEN 0 ELSE last_active_at END) STORED

@@ -145,20 +145,20 @@ pub(crate) async fn invitations_are_listed_and_revoked<H: Harness>() {
         store.create_invitation(made[n].clone()).await.unwrap();
     }
     assert_eq!(store.invitations().await.unwrap().sound, made, "oldest first");
-    let (mut paged, mut after, mut pages) = (Vec::new(), None, 0);
+    let (mut found, mut after, mut count) = (Vec::new(), None, 0);
     loop {
         let batch = store.invitations_after(after, 2).await.unwrap();
         assert!(batch.invitations.len() <= 2 && batch.unreadable.is_empty());
-        paged.extend(batch.invitations);
-        (after, pages) = (batch.next, pages + 1);
+        found.extend(batch.invitations);
+        (after, count) = (batch.next, count + 1);
         if after.is_none() {
             break;
         }
     }
-    assert_eq!(pages, 3);
+    assert_eq!(count, 3);
     let mut by_id = made.clone();
     by_id.sort_by_key(|invitation| invitation.id);
-    assert_eq!(paged, by_id, "in the order of their ids");
+    assert_eq!(found, by_id, "in the order of their ids");
     assert_eq!(
         store.invitation_by_id(made[2].id).await.unwrap(),
         Some(made[2].clone())

@@ -54,9 +54,10 @@ pub(crate) async fn what_is_taken_out_and_put_in_is_taken_out_again_to_the_lette
 /// Names, groups and texts of any kind, in any number.
 pub(crate) async fn whatever_is_in_it_comes_through<H: Harness>() {
     let person = (
-        proptest::option::of(".{0,40}"),
+        // No gateway keeps a NUL.
+        proptest::option::of("[^\\x00\\n]{0,40}"),
         proptest::collection::btree_set("[^,\\p{C}]{1,20}", 0..3),
-        proptest::collection::vec((".{0,10}", 0..u64::MAX >> 8), 0..3),
+        proptest::collection::vec(("[^\\x00\\n]{0,10}", 0..u64::MAX >> 8), 0..3),
         0..4_usize,
     );
     let people = proptest::collection::vec(person, 0..12);
