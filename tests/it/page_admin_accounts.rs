@@ -394,7 +394,7 @@ async fn an_account_is_added_and_its_owner_is_mailed_the_link() {
     assert_eq!(
         gateway
             .visitor()
-            .post_json("/.auth/reset", reset.clone())
+            .post_json("/.auth/reset", form.clone())
             .await
             .status,
         200

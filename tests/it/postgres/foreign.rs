@@ -77,7 +77,7 @@ fn what_was_changed_by_hand_is_found() {
         ("UPDATE account SET last_active_at = 0", "last sign-in is another"),
         ("UPDATE account SET status = 'disabled'", "stands elsewhere"),
         ("UPDATE account SET email = 'eve@example.com'", "another address"),
-        ("UPDATE account SET record = '{}'", "version 2 looks like"),
+        ("UPDATE account SET record = '{}'", "version 1 looks like"),
         ("UPDATE account SET version = 77", "version 77"),
     ] {
         cluster.sql("t0", change);

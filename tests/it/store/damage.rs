@@ -284,7 +284,7 @@ async fn every_missing_row_is_found() {
 
 #[tokio::test]
 async fn every_row_that_cannot_be_read_is_found() {
-    for kind in b"aenfusdijkwW" {
+    for kind in b"aenfusdijkwWc" {
         for garbage in GARBAGE {
             let found = verified(|tree, _| {
                 let (key, _) = tree.scan_prefix([*kind]).next().unwrap().unwrap();
@@ -304,7 +304,7 @@ async fn what_accounts_are_found_by_is_written_anew_where_its_form_is_lost() {
                 Some(garbage) => drop(tree.insert(b"X", garbage).unwrap()),
                 None => drop(tree.remove(b"X").unwrap()),
             }
-            for kind in [b"x", b"y", b"z"] {
+            for kind in [b"x", b"y", b"z", b"N", b"S", b"c"] {
                 for key in tree.scan_prefix(kind).keys() {
                     tree.remove(key.unwrap()).unwrap();
                 }
