@@ -63,8 +63,8 @@ upstream = "http://127.0.0.1:{port}"
     assert status == 200 and "x-1499" not in told, "it drops some"
     kept = [told.get(name) for name in ("remote-user", "x-forwarded-for", "x-forwarded-proto", "overwrite")]
     assert kept == ["ann", "127.0.0.1", "https", "F"], kept
-    for repeated in ("Depth: 0", "Content-Type: a/b", "Trailer: x"):
-        status, body = Raw(front.port, front.authority).get("/", [repeated] * 880 + [f"Cookie: {cookie}"] + many[:600])
+    for repeated in ("Depth: 0", "Cookie: a"):
+        status, body = Raw(front.port, front.authority).get("/", [repeated] * 860 + [f"Cookie: {cookie}"] + many[:600])
         assert status == 200 and json.loads(body).get("remote-user") == "ann", (repeated, status)
         status, _ = Raw(front.port, front.authority).get("/", [repeated] * 1100 + [f"Cookie: {cookie}"])
         assert status in (400, 431), (repeated, status)
