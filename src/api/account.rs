@@ -106,7 +106,7 @@ pub struct AccountList {
     pub total_count: Option<usize>,
 }
 
-/// The columns of [`AccountList::csv`].
+/// The columns of [`AccountList::to_csv`].
 const COLUMNS: [&str; 9] = [
     "email",
     "username",
