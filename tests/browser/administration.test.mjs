@@ -327,7 +327,7 @@ for (const { lang, script, how } of WAYS) {
         const said = await row.innerText();
         assert.ok(said.includes("There is no mailbox of this name"), said);
         await mails.refuse({});
-        assert.equal(await arrive(page, () => row.locator("button").click()), 200);
+        assert.equal(await arrive(page, () => row.locator('button[value="send"]').click()), 200);
         await notice(page, lang);
         assertLanguage(await mails.mailTo(who.email), lang);
       }));
@@ -339,7 +339,7 @@ for (const { lang, script, how } of WAYS) {
           const time = page.locator("main tbody time").first();
           const text = await time.innerText();
           const at = new Date(await time.getAttribute("datetime"));
-          const clock = (hours) => new Date(at.getTime() + hours * 3_600_000).toISOString().slice(11, 16);
+          const clock = (hours) => new Date(at.getTime() + hours * 3_600_000).toISOString().slice(11, 19);
           assertLanguage(text, lang);
           assert.ok(text.endsWith(script ? `${clock(9)} GMT+9` : `${clock(0)} UTC`), `${text} for ${at.toISOString()}`);
           const title = await time.getAttribute("title");
