@@ -1,5 +1,6 @@
 """The manual's pages as lists of blocks, and a gateway at which their commands are typed."""
 
+import contextlib
 import functools
 import http.server
 import os
@@ -187,18 +188,16 @@ class Scene:
             return child.wait(60), shown
         finally:
             typist.join()
-            child.stdin.close()
 
     @staticmethod
     def type(child, line):
         """Again and again: some programs drop what was typed before they asked."""
-        while child.poll() is None:
-            try:
-                child.stdin.write(f"{line}\n")
-                child.stdin.flush()
-            except BrokenPipeError:
-                return
-            time.sleep(0.2)
+        # Closing writes what a failed write left in the buffer, so it fails likewise once the program has ended.
+        with contextlib.suppress(BrokenPipeError), child.stdin as terminal:
+            while child.poll() is None:
+                terminal.write(f"{line}\n")
+                terminal.flush()
+                time.sleep(0.2)
 
     def done(self, text):
         status, shown = self.bash(text)
