@@ -138,6 +138,11 @@ impl WriterThread {
             let group = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1));
             self.write(group.collect());
         }
+        // The engine writes in the background too, and as it closes: the last mark comes after that.
+        self.engine.close();
+        if let Some(mark) = &self.mark {
+            mark.advance();
+        }
     }
 
     fn write(&mut self, jobs: Vec<WriteJob>) {
