@@ -3,7 +3,8 @@
 //! A gateway serves from memory what it has read or written, so no other process may write. It holds an
 //! advisory lock of the database on a connection of its own. If that breaks, the gateway reads and writes
 //! nothing and serves nothing from memory until it has the lock again; and never again if another process had
-//! the lock meanwhile, because its memory may be stale.
+//! the lock meanwhile, because its memory may be stale. The server may keep the session of a broken connection,
+//! and the lock with it, so the gateway closes its own end and terminates that session before it tries again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
-use tokio_postgres::Client;
+use tokio_postgres::types::{FromSqlOwned, ToSql};
+use tokio_postgres::{Client, Row};
 
 use super::connection::Connector;
 use super::error::{OperationError, unavailable};
@@ -29,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The interval of probes of the connection.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// How long a probe may take before the connection counts as broken.
+/// How long a probe, a dial or a statement about the lock may take before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// The interval of attempts to take the lock again.
@@ -52,10 +54,20 @@ const UNKNOWN: u8 = 1;
 /// Another process has used the store.
 const OVER: u8 = 2;
 
-/// A connection, and the task that ends when it does.
+/// A connection, and the task that ends when it does. Dropping it closes the socket, whatever the server has
+/// not answered yet: a connection that waits for an answer keeps the lock otherwise.
 struct LockConnection {
     client: Client,
     ended: JoinHandle<()>,
+    /// The server's end of it.
+    session: DatabaseSession,
+}
+
+/// A session of the server. Process ids are used again, so the time of its start belongs to its name.
+#[derive(Clone, Debug)]
+struct DatabaseSession {
+    pid: i32,
+    began: String,
 }
 
 impl InstanceLock {
@@ -63,16 +75,11 @@ impl InstanceLock {
     pub(super) async fn begin(connector: Connector) -> Result<Self, StoreError> {
         let line = dial(&connector).await?;
         for _ in 0..LOOKS {
-            if try_lock(&line.client).await? {
+            if line.try_lock().await? {
                 migrations::run(&line.client).await?;
                 let number = line
-                    .client
-                    .query_one("UPDATE store SET tenure = tenure + 1 RETURNING tenure", &[]);
-                let number = number
-                    .await
-                    .map_err(OperationError::from)?
-                    .try_get(0)
-                    .map_err(OperationError::from)?;
+                    .value("UPDATE store SET tenure = tenure + 1 RETURNING tenure", &[])
+                    .await?;
                 let state = Arc::new(AtomicU8::new(OURS));
                 let keeper = LockKeeper {
                     connector,
@@ -84,7 +91,7 @@ impl InstanceLock {
             }
             sleep(PAUSE).await;
         }
-        let holder = holder(&line.client).await?;
+        let holder = line.holder().await?;
         Err(StoreError::Refused(format!(
             "the database is already in use by another gateway or command ({holder}); stop that one first: one database \
              serves one gateway"
@@ -126,7 +133,9 @@ impl LockKeeper {
             let broken = self.watch(&mut line).await;
             self.state.store(UNKNOWN, Ordering::Release);
             tracing::error!(%broken, "the store's database is out of reach: nothing is answered that needs it");
-            let Some(again) = self.begin_again().await else {
+            let former = line.session.clone();
+            drop(line);
+            let Some(again) = self.begin_again(&former).await else {
                 self.state.store(OVER, Ordering::Release);
                 tracing::error!(
                     "another gateway or command has used the store meanwhile: this one answers nothing more and keeps nothing that \
@@ -155,21 +164,23 @@ impl LockKeeper {
         }
     }
 
-    /// Takes the lock again. `None` if another process had it meanwhile.
-    async fn begin_again(&self) -> Option<LockConnection> {
+    /// Takes the lock again, from the server's session of the former connection if that still has it. `None` if
+    /// another process had it meanwhile.
+    async fn begin_again(&self, former: &DatabaseSession) -> Option<LockConnection> {
         let mut is_told = false;
         loop {
             sleep(RETRY).await;
             // While another process has the lock this retries; the count then tells that it had it.
             if let Ok(line) = dial(&self.connector).await
-                && let Ok(is_held) = try_lock(&line.client).await
-                && let Ok(row) = line.client.query_one("SELECT tenure FROM store", &[]).await
+                && line.terminate(former).await.is_ok()
+                && let Ok(is_held) = line.try_lock().await
+                && let Ok(number) = line.value::<i64>("SELECT tenure FROM store", &[]).await
             {
-                let is_ours = row.try_get::<_, i64>(0).is_ok_and(|number| number == self.number);
+                let is_ours = number == self.number;
                 if !is_ours || is_held {
                     return is_ours.then_some(line);
                 }
-                if !is_told && let Ok(holder) = holder(&line.client).await {
+                if !is_told && let Ok(holder) = line.holder().await {
                     tracing::warn!(%holder, "the store's database answers, and another connection holds its lock");
                     is_told = true;
                 }
@@ -179,34 +190,90 @@ impl LockKeeper {
 }
 
 async fn dial(connector: &Connector) -> Result<LockConnection, StoreError> {
-    let dialled = timeout(SILENCE, connector.dial()).await;
-    let (client, ended) = dialled.unwrap_or_else(|_| Err(unavailable("the database does not answer")))?;
-    Ok(LockConnection { client, ended })
+    let (client, ended) = in_time(connector.dial()).await?;
+    // Owned from here on by what closes it, however the next step ends.
+    let mut line = LockConnection {
+        client,
+        ended,
+        session: DatabaseSession {
+            pid: 0,
+            began: String::new(),
+        },
+    };
+    let sql = format!("SELECT pid, {BEGAN} FROM pg_stat_activity WHERE pid = pg_backend_pid()");
+    let row = line.row(&sql, &[]).await?;
+    line.session = DatabaseSession {
+        pid: row.try_get(0).map_err(OperationError::from)?,
+        began: row.try_get(1).map_err(OperationError::from)?,
+    };
+    Ok(line)
 }
 
-async fn try_lock(client: &Client) -> Result<bool, StoreError> {
-    let row = client
-        .query_one("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK.0, &LOCK.1])
-        .await
-        .map_err(OperationError::from)?;
-    Ok(row.try_get(0).map_err(OperationError::from)?)
+/// When a session of the server began, to the microsecond.
+const BEGAN: &str = "to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
+
+async fn in_time<T, E: Into<OperationError>>(
+    statement: impl Future<Output = Result<T, E>>,
+) -> Result<T, StoreError> {
+    match timeout(SILENCE, statement).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let fault: OperationError = error.into();
+            Err(fault.into())
+        }
+        Err(_) => Err(unavailable("the database does not answer").into()),
+    }
 }
 
-/// Describes the lock's holder for an error message.
-async fn holder(client: &Client) -> Result<String, StoreError> {
-    let found = client
-        .query_opt(
-            "SELECT format('%s, connected since %s', \
+impl Drop for LockConnection {
+    fn drop(&mut self) {
+        self.ended.abort();
+    }
+}
+
+impl LockConnection {
+    async fn row(&self, sql: &str, arguments: &[&(dyn ToSql + Sync)]) -> Result<Row, StoreError> {
+        in_time(self.client.query_one(sql, arguments)).await
+    }
+
+    async fn value<T: FromSqlOwned>(
+        &self,
+        sql: &str,
+        arguments: &[&(dyn ToSql + Sync)],
+    ) -> Result<T, StoreError> {
+        let row = self.row(sql, arguments).await?;
+        Ok(row.try_get(0).map_err(OperationError::from)?)
+    }
+
+    async fn try_lock(&self) -> Result<bool, StoreError> {
+        self.value("SELECT pg_try_advisory_lock($1, $2)", &[&LOCK.0, &LOCK.1])
+            .await
+    }
+
+    /// Ends a session of the role's own, if it is still there. The server ends one that waits for a client that
+    /// is gone only by its own time limits.
+    async fn terminate(&self, session: &DatabaseSession) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND {BEGAN} = $2 AND usename = current_user"
+        );
+        let arguments: [&(dyn ToSql + Sync); 2] = [&session.pid, &session.began];
+        in_time(self.client.query_opt(&sql, &arguments)).await?;
+        Ok(())
+    }
+
+    /// Describes the lock's holder for an error message.
+    async fn holder(&self) -> Result<String, StoreError> {
+        let sql = "SELECT format('%s, connected since %s', \
                  coalesce('from ' || host(client_addr), 'on the database''s machine'), \
                  to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC')) \
              FROM pg_locks JOIN pg_stat_activity USING (pid) \
              WHERE locktype = 'advisory' AND granted AND classid = $1::bigint::oid AND objid = $2::bigint::oid \
                  AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             LIMIT 1",
-            &[&i64::from(LOCK.0), &i64::from(LOCK.1)],
-        )
-        .await
-        .map_err(OperationError::from)?;
-    let holder = found.and_then(|row| row.try_get(0).ok());
-    Ok(holder.unwrap_or_else(|| "which has just ended".to_owned()))
+             LIMIT 1";
+        let (class, object) = (i64::from(LOCK.0), i64::from(LOCK.1));
+        let arguments: [&(dyn ToSql + Sync); 2] = [&class, &object];
+        let found = in_time(self.client.query_opt(sql, &arguments)).await?;
+        let holder = found.and_then(|row| row.try_get(0).ok());
+        Ok(holder.unwrap_or_else(|| "which has just ended".to_owned()))
+    }
 }
