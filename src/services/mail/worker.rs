@@ -378,7 +378,16 @@ impl Mailer {
 
     /// The account's valid access keys, which a new password does not affect.
     async fn keys_that_go_on(&self, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
-        let (mut keys, now) = (self.store.access_keys(Some(account)).await?, self.clock.now());
+        let keys = match self.store.access_keys(Some(account)).await {
+            // A key that cannot be read serves nobody, and keeps no notice back.
+            Err(StoreError::Corrupt(_)) => {
+                let mut loaded = self.store.load_access_keys().await?;
+                loaded.sound.retain(|key| key.account == account);
+                loaded.sound
+            }
+            keys => keys?,
+        };
+        let (mut keys, now) = (keys, self.clock.now());
         keys.retain(|key| !key.disabled && !key.is_expired(now));
         Ok(keys)
     }
