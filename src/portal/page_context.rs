@@ -110,6 +110,7 @@ pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
             | PreconditionError::PasswordChanged,
         ) => Problem::NotAuthenticated,
         StoreError::Unavailable(_)
+        | StoreError::OutcomeUnknown(_)
         | StoreError::Corrupt(_)
         | StoreError::Refused(_)
         | StoreError::Superseded(_) => {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::account_name::{AccountName, TypedName};
 use super::active_key::{ActiveKey, KeyState};
 use super::change_rate_limiter::ChangeRateLimiter;
-use super::deferred_revocations::{HELD, NOT_HELD};
 use super::dual_time::DualTime;
-use super::pending_revocations::{KeyRevocation, PendingRevocations};
+use super::pending_revocations::PendingRevocations;
 use super::secret_encryption::{SecretCipher, SecretCipherError};
+use super::unsettled_accounts::UnsettledAccounts;
+use super::unsettled_change::OnAbandoned;
 use super::{Actor, Audit, Event, Kind, Mailer, Origin, Sessions, TooManyChanges};
 use crate::clock::{self, Clock};
 use crate::config::Config;
@@ -26,8 +27,9 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccessKey, LoadedRows, SessionsToEnd, Store, StoreError, UnreadableRow};
+use crate::store::{CreateAccessKey, LoadedRows, Store, StoreError, UnreadableRow};
 
+mod change;
 mod maintenance;
 
 /// How long keys older than a new password are listed: a week.
@@ -132,8 +134,10 @@ pub struct AccessKeys {
     /// The owner of each stored key, active or not.
     owners: papaya::HashMap<AccessKeyId, AccountId>,
     by_account: tokio::sync::Mutex<HashMap<AccountId, HashSet<AccessKeyId>>>,
-    /// Accounts that the store could not read: none of their keys is active until it can.
-    unsettled: Mutex<HashSet<AccountId>>,
+    /// Serialises refreshes of an account, sharded by account, as [`Sessions`] has it.
+    refreshing: [tokio::sync::Mutex<()>; 64],
+    /// Accounts whose keys may allow less than the store says.
+    unsettled: UnsettledAccounts,
 }
 
 /// The dependencies of [`AccessKeys`].
@@ -169,7 +173,8 @@ impl AccessKeys {
             live: papaya::HashMap::new(),
             owners: papaya::HashMap::new(),
             by_account: tokio::sync::Mutex::default(),
-            unsettled: Mutex::default(),
+            refreshing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            unsettled: UnsettledAccounts::default(),
         };
         let loaded = keys.store.load_access_keys().await?;
         let mut damaged: HashSet<AccountId> = HashSet::new();
@@ -283,7 +288,12 @@ impl AccessKeys {
         let at_most = self.at_most.load(Ordering::Relaxed);
         let store = by.act_on(&self.store);
         let mails = self.told_of(&key, owner, by, origin);
-        match store.create_access_key(key.clone(), at_most, mails).await? {
+        let abandoned = OnAbandoned::new(|| self.unsettled.mark(owner.id, || {}));
+        let created = store.create_access_key(key.clone(), at_most, mails).await;
+        if !created.as_ref().is_err_and(StoreError::is_outcome_unknown) {
+            abandoned.disarm();
+        }
+        match created? {
             CreateAccessKey::Created => {}
             CreateAccessKey::TooMany => return Err(AccessKeyError::TooMany(at_most)),
             CreateAccessKey::NoAccount => return Err(AccessKeyError::NoAccount),
@@ -358,100 +368,6 @@ impl AccessKeys {
         }
     }
 
-    /// Changes a key; with `owner`, only if that account owns it. Idempotent for owners: a key that is so
-    /// already is neither changed nor audited.
-    pub async fn change(
-        &self,
-        id: AccessKeyId,
-        owner: Option<AccountId>,
-        change: AccessKeyChange,
-        by: &Actor,
-        origin: &Origin,
-    ) -> Result<AccessKey, AccessKeyError> {
-        let turn = self.revocations.turn.lock().await;
-        let settled = self.settle(id).await;
-        if let Some(owner) = owner {
-            match self.store.access_keys(Some(owner)).await {
-                Ok(own) => {
-                    let key = own.into_iter().find(|key| key.id == id);
-                    let key = key.ok_or(AccessKeyError::NotFound(id))?;
-                    match change {
-                        // Memory holds another state of it than the store.
-                        _ if settled.is_err() => {}
-                        AccessKeyChange::Disable if key.disabled => return Ok(key),
-                        AccessKeyChange::Enable if !key.disabled => return Ok(key),
-                        // Disabling is never rate limited; limiting its counterpart bounds both.
-                        AccessKeyChange::Enable if by.is_owner() => self.changes.admit(owner)?,
-                        _ => {}
-                    }
-                }
-                // Disabling and revoking do not depend on a readable store: memory knows the owner.
-                Err(_) if self.owner(&id) == Some(owner) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let store = by.act_on(&self.store);
-        let kind = change.kind();
-        let changed = match (settled, change) {
-            (Err(error), AccessKeyChange::Enable) => Err(error.with_note(NOT_HELD)),
-            (Err(error), _) => Err(error),
-            (Ok(()), AccessKeyChange::Disable) => store.set_access_key_disabled(id, true).await,
-            (Ok(()), AccessKeyChange::Enable) => store.set_access_key_disabled(id, false).await,
-            (Ok(()), AccessKeyChange::Revoke) => store.revoke_access_key(id).await,
-        };
-        let changed = match changed {
-            Err(error) => {
-                if change != AccessKeyChange::Enable && !error.is_refusal() && self.sessions.vouch_for(by) {
-                    if error.may_pass() {
-                        self.shut_out(id, kind, &error, by, origin).await;
-                    }
-                    return Err(error.with_note(HELD).into());
-                }
-                return Err(error.into());
-            }
-            Ok(changed) => changed.ok_or(AccessKeyError::NotFound(id))?,
-        };
-        if change != AccessKeyChange::Enable {
-            let begun = SessionsToEnd::AccessKey(changed.account, id);
-            self.sessions.forget(begun);
-        }
-        drop(turn);
-        self.refresh(changed.account).await;
-        let email = self.email_of(changed.account).await;
-        self.note(kind, &email, &changed, by, origin);
-        Ok(changed)
-    }
-
-    /// Disables a key in memory, since the store failed with `error`; the store is told again later.
-    async fn shut_out(&self, id: AccessKeyId, kind: Kind, error: &StoreError, by: &Actor, origin: &Origin) {
-        tracing::error!(
-            %error,
-            key = %id,
-            event = kind.as_str(),
-            "the store could not keep that an access key was shut out: it serves nobody, and the store is told again"
-        );
-        let owner = self.owner(&id);
-        let email = self
-            .live
-            .pin()
-            .get(&id)
-            .map(|key| key.principal().email.to_string());
-        let event = Event::success(kind, email.unwrap_or_default())
-            .account(owner)
-            .by(by)
-            .detail(AuditDetail::of(DetailKey::AccessKey, &id));
-        let revocation = KeyRevocation {
-            is_revoked: kind == Kind::AccessKeyRevoke,
-            event,
-            origin: origin.clone(),
-        };
-        self.revocations.add_key(id, revocation);
-        if let Some(owner) = owner {
-            self.sessions.end_in_memory(SessionsToEnd::AccessKey(owner, id));
-            self.refresh(owner).await;
-        }
-    }
-
     /// Lists the keys of an account, or all, in the order of creation.
     pub async fn list(&self, of: Option<AccountId>) -> Result<LoadedRows<AccessKeyInfo>, StoreError> {
         let mut emails: HashMap<AccountId, String> = HashMap::new();
@@ -516,38 +432,71 @@ impl AccessKeys {
     /// Rebuilds the active keys of an account after it, or one of its keys, changed. An account that is not
     /// active has none; nor has one that the store cannot read, until it can.
     pub async fn refresh(&self, id: AccountId) {
-        let mut index = self.by_account.lock().await;
-        let read = async {
-            let account = self.store.account(id).await?;
-            Ok::<_, StoreError>((account, self.store.access_keys(Some(id)).await?))
-        };
-        match read.await {
-            Ok((account, stored)) => {
-                self.replace(&mut index, id, account.as_ref(), stored);
-                self.unsettled().remove(&id);
-            }
-            // A corrupt row does not mend by itself: no retry.
-            Err(error @ StoreError::Corrupt(_)) => {
-                tracing::error!(%error, account = %id, "no access key of this account serves anybody: a row cannot be read");
-                self.replace(&mut index, id, None, Vec::new());
-                self.unsettled().remove(&id);
-            }
-            Err(error) => {
-                tracing::warn!(%error, account = %id, "its access keys serve nobody until the store answers");
-                self.suspend(&index, id);
-                self.unsettled().insert(id);
+        let [.., last] = id.as_bytes();
+        let turn = usize::from(*last) % self.refreshing.len();
+        let _in_order = self.refreshing[turn].lock().await;
+        loop {
+            let restriction = self.unsettled.of(id);
+            let (account, stored) = match self.read(id, restriction.is_some()).await {
+                Ok(read) => read,
+                // A corrupt row does not mend by itself: no retry.
+                Err(error @ StoreError::Corrupt(_)) => {
+                    tracing::error!(%error, account = %id, "no access key of this account serves anybody: a row cannot be read");
+                    (None, Vec::new())
+                }
+                Err(error) => {
+                    tracing::warn!(%error, account = %id, "its access keys serve nobody until the store answers");
+                    self.unsettled.mark(id, || self.suspend(id));
+                    return;
+                }
+            };
+            let mut index = self.by_account.lock().await;
+            let replace = || self.replace(&mut index, id, account.as_ref(), stored);
+            if self.unsettled.settle(id, restriction, replace) {
+                return;
             }
         }
     }
 
+    /// Reads an account and its keys; if `settled`, once no change of them is under way.
+    async fn read(
+        &self,
+        id: AccountId,
+        settled: bool,
+    ) -> Result<(Option<Account>, Vec<AccessKey>), StoreError> {
+        Ok(if settled {
+            let account = self.store.settled_account(id).await?;
+            (account, self.store.settled_access_keys(id).await?)
+        } else {
+            let account = self.store.account(id).await?;
+            (account, self.store.access_keys(Some(id)).await?)
+        })
+    }
+
     /// Ends the keys of an account that serve. Whose they are stays known: an owner may revoke more of them.
-    fn suspend(&self, index: &HashMap<AccountId, HashSet<AccessKeyId>>, id: AccountId) {
+    pub(super) fn suspend(&self, id: AccountId) {
+        self.suspend_where(|key| key.principal().account == id);
+    }
+
+    fn suspend_where(&self, is_over: impl Fn(&ActiveKey) -> bool) {
         let live = self.live.pin();
-        for key in index.get(&id).into_iter().flatten() {
-            if let Some(key) = live.remove(key) {
-                key.end();
-            }
+        for key in live.values().filter(|key| is_over(key)) {
+            key.end();
+            live.remove(&key.id());
         }
+    }
+
+    /// Ends the keys of an account that allow what `account`, as the store may have it by now, does not: groups,
+    /// or anything if it is not active. They serve again once it was read.
+    pub(super) fn restrict(&self, account: &Account) {
+        self.unsettled.mark(account.id, || {
+            self.suspend_where(|key| {
+                let principal = key.principal();
+                principal.account == account.id
+                    && !(account.status == AccountStatus::Active
+                        && principal.groups.is_subset(&account.groups))
+            });
+        });
     }
 
     /// Disables a key whose creation lies in the future (a clock was ahead), since its lifetime would begin
@@ -611,7 +560,13 @@ impl AccessKeys {
             serving.insert(key.id);
             live.insert(key.id, Arc::new(ActiveKey::new(key, secret, account, shared)));
         }
-        for key in before.difference(&serving) {
+        // What was revoked between the look at it above and now was not found among those that serve.
+        let is_revoked =
+            |key: &AccessKeyId| self.revocations.has_account(id) || self.revocations.has_key(key);
+        for key in before
+            .difference(&serving)
+            .chain(serving.iter().filter(|key| is_revoked(key)))
+        {
             if let Some(key) = live.remove(key) {
                 key.end();
             }
@@ -647,10 +602,6 @@ impl AccessKeys {
             .by(by)
             .detail(AuditDetail::of(DetailKey::AccessKey, &key.id));
         self.audit.note(origin, &event);
-    }
-
-    fn unsettled(&self) -> MutexGuard<'_, HashSet<AccountId>> {
-        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,8 +6,8 @@ use super::account_edit::{AccountDiff, EditError, edit, edit_and_mail};
 use super::change_rate_limiter::ChangeRateLimiter;
 use super::dual_time::DualTime;
 use super::input::{parse_display_name, parse_email, parse_new_password, parse_username};
-use super::pending_revocations::AccountAct;
 use super::reserved_usernames::is_reserved;
+use super::unsettled_change::UnsettledChange;
 use super::{
     AccessKeys, ActiveSession, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind,
     Mailer, Origin, PasswordPolicy, Sessions, SharedServices, SignIn, SignInError, SignUpField,
@@ -18,7 +18,7 @@ use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail};
 use crate::secret::Secret;
-use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
+use crate::store::{DeleteAccount, PreconditionError, SessionsToEnd, Store, StoreError};
 
 /// How many former usernames an account may have; each stays reserved for it.
 pub const MOST_FORMER_USERNAMES: usize = 5;
@@ -162,11 +162,15 @@ impl AccountSettings {
         if account.name == name {
             return Ok(account);
         }
-        let before = account;
-        let changed = self.edit(session, move |account| account.name.clone_from(&name));
-        let account = changed.await?;
-        self.sessions.refresh(&account).await;
-        self.access_keys.refresh(account.id).await;
+        let before = account.clone();
+        self.changes.admit(account.id)?;
+        let store = Actor::owner(session, None).act_on(&self.store);
+        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+            account.name.clone_from(&name);
+            Ok(Vec::new())
+        });
+        let (AccountDiff { after: account, .. }, change) = self.edit_and_follow(account, edited).await?;
+        self.follow(&account, change).await;
         let event = Event::about(Kind::NameChange, &account).detail(AuditDetail::names(&before, &account));
         self.audit.note(origin, &event);
         Ok(account)
@@ -305,12 +309,12 @@ impl AccountSettings {
             let topic = MailKind::UsernameChanged(username.clone());
             Ok(vec![mailer.mail(&account.email, topic, &cause)])
         });
+        let (diff, change) = self.edit_and_follow(account, edited).await?;
         let AccountDiff {
             before,
             after: account,
-        } = edited.await?;
-        self.sessions.refresh(&account).await;
-        self.access_keys.refresh(account.id).await;
+        } = diff;
+        self.follow(&account, change).await;
         self.mailer.announce();
         let event = Event::about(Kind::UsernameChange, &account);
         let change = format!("{} to {}", before.username, account.username);
@@ -341,6 +345,7 @@ impl AccountSettings {
         let now = DualTime::of(&self.clock);
         let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
+        session.may_set_password(now.wall());
         let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
             account.password_hash.clone_from(&hash);
             account.password_changed_at = now.wall();
@@ -350,11 +355,17 @@ impl AccountSettings {
                 &cause,
             )])
         });
-        let account = edited.await?.after;
+        let wanted = Account {
+            password_changed_at: now.wall(),
+            ..account
+        };
+        let (AccountDiff { after: account, .. }, change) = self.edit_and_follow(wanted, edited).await?;
         self.mailer.announce();
         session.mark_proved(now);
         // The store ended them with the change; memory follows.
-        self.sessions.end(others(session)).await?;
+        let ended = self.sessions.end(others(session)).await;
+        change.finish();
+        ended?;
         self.note(Kind::PasswordChange, &account, origin);
         Ok(account)
     }
@@ -404,29 +415,27 @@ impl AccountSettings {
         origin: &Origin,
     ) -> Result<(), AccountSettingsError> {
         let (account, owner) = self.reauthenticate(session, password, origin).await?;
-        let (id, store) = (account.id, owner.act_on(&self.store));
-        let turn = self.revocations.pending.turn.lock().await;
-        let deleted = match self.revocations.settle(id).await {
-            Ok(()) => store.delete_account(id, &self.administrators).await,
-            Err(error) => Err(error),
-        };
-        match deleted {
-            Ok(DeleteAccount::Deleted) => drop(turn),
-            Ok(DeleteAccount::Absent) => return Err(AccountSettingsError::Gone),
-            Ok(DeleteAccount::LastMember) => {
+        let id = account.id;
+        let proved = Some(account.password_changed_at);
+        let deleted = self.revocations.delete(
+            &self.store,
+            &account,
+            proved,
+            &self.administrators,
+            &owner,
+            origin,
+        );
+        match deleted.await? {
+            DeleteAccount::Deleted => {}
+            DeleteAccount::Absent => return Err(AccountSettingsError::Gone),
+            DeleteAccount::LastMember => {
                 self.note_refused(Kind::AccountDelete, session, origin);
                 return Err(AccountSettingsError::LastAdministrator);
             }
-            Err(error) => {
-                let act = AccountAct::Delete(Some(account.password_changed_at));
-                let guarded = &self.administrators;
-                let held = self
-                    .revocations
-                    .hold((&account).into(), act, guarded, error, &owner, origin);
-                return Err(held.await.into());
+            DeleteAccount::PasswordChanged => {
+                return Err(StoreError::from(PreconditionError::PasswordChanged).into());
             }
         }
-        self.access_keys.refresh(id).await;
         self.sessions.end(SessionsToEnd::Account(id, None)).await?;
         let event = Event::about(Kind::AccountDelete, &account);
         let event = event.detail(AuditDetail::of(DetailKey::Username, &account.username));
@@ -446,6 +455,33 @@ impl AccountSettings {
         let account = proved.map_err(AccountSettingsError::NotProved)?;
         let owner = Actor::owner(session, Some(account.password_changed_at));
         Ok((account, owner))
+    }
+
+    /// Edits an account whose sessions and keys follow: the returned change is to be finished once they do. `wanted`
+    /// is the account as it will be.
+    async fn edit_and_follow(
+        &self,
+        wanted: Account,
+        edited: impl Future<Output = Result<AccountDiff, EditError>>,
+    ) -> Result<(AccountDiff, UnsettledChange<'_>), EditError> {
+        let change = UnsettledChange::begin(&self.sessions, &self.access_keys, wanted);
+        match edited.await {
+            Ok(edited) => Ok((edited, change)),
+            Err(error) => {
+                match &error {
+                    EditError::Store(error) => change.fail(error),
+                    _ => change.finish(),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings memory up to an account that was changed.
+    async fn follow(&self, account: &Account, change: UnsettledChange<'_>) {
+        self.sessions.refresh(account).await;
+        self.access_keys.refresh(account.id).await;
+        change.finish();
     }
 
     /// Edits the account without a password, within the owner's rate limit.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::time::{Instant, timeout_at};
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
 use super::account_name::AccountName;
 use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
+use super::deferred_revocations::{HELD, PATIENCE, or_hold};
 use super::input::parse_display_name;
 use super::password_hash::PasswordHash;
 use super::pending_revocations::AccountAct;
 use super::reserved_usernames::is_reserved;
+use super::unsettled_change::UnsettledChange;
 use super::{
     AccessKeys, Actor, Audit, DeferredRevocations, Event, Hasher, Kind, Mailer, Origin, PasswordPolicy,
     Sessions, SharedServices,
@@ -22,12 +25,12 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AuditDetail, DetailKey, Email, LockoutSubject, MailKind, Password, Username, is_blank,
-    turns_text,
+    Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, MailKind, Password, Username,
+    is_blank, turns_text,
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, DeleteAccount, SessionsToEnd, Store, StoreError};
+use crate::store::{CreateAccount, DeleteAccount, PreconditionError, SessionsToEnd, Store, StoreError};
 use crate::text::is_language_tag;
 
 mod change;
@@ -248,12 +251,17 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Result<Account, AccountError> {
-        let account = match self.find(name).await {
-            Err(AccountError::Store(error)) if matches!(change, AccountChange::Disable) => {
-                let act = AccountAct::Disable(self.approval.decision(by));
-                return Err(self.shut_out_named(name, act, error, by, origin).await);
+        let deadline = Instant::now() + PATIENCE;
+        let account = if matches!(change, AccountChange::Disable) {
+            match self.find_to_shut_out(name, deadline).await {
+                Err(AccountError::Store(error)) => {
+                    let act = AccountAct::Disable(self.approval.decision(by));
+                    return Err(self.shut_out_named(name, act, error, by, origin));
+                }
+                found => found?,
             }
-            found => found?,
+        } else {
+            self.find(name).await?
         };
         let (kind, depends_on) = (change.kind(), change.depends_on());
         let edit = match change {
@@ -293,22 +301,63 @@ impl Accounts {
             by: by.clone(),
             origin: origin.clone(),
         };
-        let turn = self.revocations.pending.turn.lock().await;
-        let edited = match self.revocations.settle(account.id).await {
-            Ok(()) => self.edit(account.clone(), act, by).await,
-            Err(error) if disables => Err(error.into()),
-            Err(error) => Err(not_held(error)),
+        // As the account will be if the change is made.
+        let mut wanted = account.clone();
+        let can_be = act.change(&mut wanted).is_ok();
+        // Only one that may sign in can be shut out. What was read may be outdated by a change whose outcome is
+        // not known yet.
+        let may_hold = disables && (can_be || self.sessions.is_unsettled(account.id));
+        let hold = || may_hold.then(|| self.hold_by_now(&account, by, origin)).flatten();
+        let turn = match timeout_at(deadline, self.revocations.pending.turn.lock()).await {
+            Ok(turn) => turn,
+            Err(_) => match hold() {
+                Some((_, error)) => return Err(error.into()),
+                None => self.revocations.pending.turn.lock().await,
+            },
         };
-        let edited = match edited {
-            // Only one that may sign in can be shut out.
-            Err(AccountError::Store(error))
-                if disables && StatusChange::Disable.on(account.status).is_some() =>
-            {
-                let act = AccountAct::Disable(self.approval.decision(by));
-                return Err(self.hold((&account).into(), act, error, by, origin).await);
+        let edited = async {
+            match self.revocations.settle(account.id).await {
+                Ok(()) => {
+                    let (sessions, keys) = (&self.sessions, &self.access_keys);
+                    let change = UnsettledChange::begin(sessions, keys, wanted);
+                    match self.edit(account.clone(), act, by).await {
+                        Ok(edited) => Ok((edited, change)),
+                        Err(AccountError::Store(error)) => {
+                            change.fail(&error);
+                            Err(error.into())
+                        }
+                        Err(error) => {
+                            change.finish();
+                            Err(error)
+                        }
+                    }
+                }
+                Err(error) if disables => Err(error.into()),
+                Err(error) => Err(not_held(error)),
             }
-            edited => edited?,
         };
+        let (edited, held) = or_hold(edited, deadline, hold).await;
+        let edited = match edited {
+            Err(AccountError::Store(error)) if !error.is_refusal() => {
+                return Err(match held {
+                    Some(_) => error.with_note(HELD).into(),
+                    None if may_hold => {
+                        let act = AccountAct::Disable(self.approval.decision(by));
+                        self.hold((&account).into(), act, error, by, origin)
+                    }
+                    None => error.into(),
+                });
+            }
+            edited => edited,
+        };
+        // The store has it, or has refused it.
+        if let Some((held, _)) = held {
+            self.revocations.release(held);
+            if edited.is_err() {
+                self.access_keys.refresh(account.id).await;
+            }
+        }
+        let (edited, change) = edited?;
         let AccountDiff {
             before,
             after: changed,
@@ -318,7 +367,9 @@ impl Accounts {
             || (edits_groups && changed.groups == before.groups)
             || (renames && changed == before);
         self.mailer.announce();
-        self.access_keys.refresh(changed.id).await;
+        if changed.status != AccountStatus::Active {
+            self.access_keys.suspend(changed.id);
+        }
         let ended = if keeps_sessions {
             self.sessions.refresh(&changed).await;
             Ok(0)
@@ -326,6 +377,8 @@ impl Accounts {
             let all = SessionsToEnd::Account(changed.id, None);
             self.sessions.end(all).await
         };
+        self.access_keys.refresh(changed.id).await;
+        change.finish();
         // It is stored even if ending the sessions has to be retried: audited before the error is returned.
         if !held {
             self.note_change(kind, &before, &changed, by, origin);
@@ -355,29 +408,26 @@ impl Accounts {
 
     /// Deletes an account; its username stays reserved.
     pub async fn delete(&self, name: &str, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
-        let account = match self.find(name).await {
+        let deadline = Instant::now() + PATIENCE;
+        let account = match self.find_to_shut_out(name, deadline).await {
             Err(AccountError::Store(error)) => {
                 let act = AccountAct::Delete(None);
-                return Err(self.shut_out_named(name, act, error, by, origin).await);
+                return Err(self.shut_out_named(name, act, error, by, origin));
             }
             found => found?,
         };
-        let store = by.act_on(&self.store);
-        let turn = self.revocations.pending.turn.lock().await;
-        let deleted = match self.revocations.settle(account.id).await {
-            Ok(()) => store.delete_account(account.id, &self.administrators).await,
-            Err(error) => Err(error),
-        };
-        match deleted {
-            Ok(DeleteAccount::Deleted) => drop(turn),
-            Ok(DeleteAccount::Absent) => return Err(AccountError::NotFound(name.to_owned())),
-            Ok(DeleteAccount::LastMember) => return Err(AccountError::LastAdministrator),
-            Err(error) => {
-                let act = AccountAct::Delete(None);
-                return Err(self.hold((&account).into(), act, error, by, origin).await);
+        let deleted = self
+            .revocations
+            .delete(&self.store, &account, None, &self.administrators, by, origin);
+        match deleted.await? {
+            DeleteAccount::Deleted => {}
+            DeleteAccount::Absent => return Err(AccountError::NotFound(name.to_owned())),
+            DeleteAccount::LastMember => return Err(AccountError::LastAdministrator),
+            // None was asked for.
+            DeleteAccount::PasswordChanged => {
+                return Err(StoreError::from(PreconditionError::PasswordChanged).into());
             }
         }
-        self.access_keys.refresh(account.id).await;
         let all = SessionsToEnd::Account(account.id, None);
         let ended = self.sessions.end(all).await;
         self.note(Kind::AccountDelete, &account, by, origin);

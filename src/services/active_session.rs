@@ -1,8 +1,8 @@
 //! An active session in memory.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -40,6 +40,9 @@ pub struct ActiveSession {
     /// The last use that is stored.
     stored_ms: AtomicI64,
     limits: SessionLimits,
+    /// When the password was set that the session knows. Two while its owner changes the password: either may
+    /// be the one in force.
+    known_passwords: Mutex<Vec<Timestamp>>,
     ended: CancellationToken,
 }
 
@@ -57,6 +60,7 @@ impl ActiveSession {
             last_seen_ms: AtomicI64::new(last_seen),
             stored_ms: AtomicI64::new(last_seen),
             limits,
+            known_passwords: Mutex::new(vec![account.password_changed_at]),
             ended: CancellationToken::new(),
         }
     }
@@ -165,6 +169,22 @@ impl ActiveSession {
         let seen = self.last_seen_ms.load(Ordering::Relaxed);
         let stored = self.stored_ms.swap(seen, Ordering::Relaxed);
         (seen != stored).then(|| (self.digest(), timestamp(seen)))
+    }
+
+    /// Returns whether the session began with the account's password, or its owner set that in it.
+    pub(super) fn knows_password(&self, account: &Account) -> bool {
+        self.known_passwords().contains(&account.password_changed_at)
+    }
+
+    /// Notes that its owner is about to set another password in this session.
+    pub(super) fn may_set_password(&self, at: Timestamp) {
+        self.known_passwords().push(at);
+    }
+
+    fn known_passwords(&self) -> MutexGuard<'_, Vec<Timestamp>> {
+        self.known_passwords
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn refresh(&self, account: &Account) {

@@ -9,6 +9,7 @@ use url::Url;
 use super::approval::Approval;
 use super::input::{parse_email, parse_new_password};
 use super::mail::NOBODY;
+use super::unsettled_change::UnsettledChange;
 use super::{
     AccessKeys, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind, Mailer, Origin,
     PasswordPolicy, Sessions, SharedServices, SignUpField, SignUpNext,
@@ -192,9 +193,10 @@ impl EmailTokens {
         let consumed = self
             .store
             .consume_token(digest, effect, mails, self.now_for(&good));
-        let after = consumed_by(consumed.await?)?;
+        let (after, change) = self.consume(account.clone(), consumed).await?;
         self.sessions.refresh(&after).await;
         self.access_keys.refresh(after.id).await;
+        change.finish();
         self.mailer.announce();
         let mut event = Event::about(kind, &after);
         if kind == Kind::EmailChange {
@@ -257,9 +259,15 @@ impl EmailTokens {
         let consumed = self
             .store
             .consume_token(digest, effect, mails, self.now_for(&good));
-        let after = consumed_by(consumed.await?)?;
+        let wanted = Account {
+            password_changed_at: now,
+            ..account
+        };
+        let (after, change) = self.consume(wanted, consumed).await?;
+        let ended = self.sessions.end(SessionsToEnd::Account(after.id, None)).await;
         self.access_keys.refresh(after.id).await;
-        self.sessions.end(SessionsToEnd::Account(after.id, None)).await?;
+        change.finish();
+        ended?;
         self.mailer.announce();
         self.audit
             .note(origin, &Event::about(Kind::PasswordReset, &after));
@@ -296,6 +304,26 @@ impl EmailTokens {
         let base = self.public_url.as_str().trim_end_matches('/');
         let link = format!("{base}{}?token={}", Page::Reset.path(), token.expose());
         Ok((Secret::new(link), expires_at))
+    }
+
+    /// Uses a link. The returned change is to be finished once memory follows; `wanted` is the account as it will be.
+    async fn consume(
+        &self,
+        wanted: Account,
+        consumed: impl Future<Output = Result<ConsumeToken, StoreError>>,
+    ) -> Result<(Account, UnsettledChange<'_>), LinkError> {
+        let change = UnsettledChange::begin(&self.sessions, &self.access_keys, wanted);
+        match consumed.await.map(consumed_by) {
+            Ok(Ok(after)) => Ok((after, change)),
+            Ok(Err(refused)) => {
+                change.finish();
+                Err(refused)
+            }
+            Err(error) => {
+                change.fail(&error);
+                Err(error.into())
+            }
+        }
     }
 
     async fn ask(&self, email: &Email, topic: MailKind, origin: &Origin) -> Result<(), LinkError> {

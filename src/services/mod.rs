@@ -50,6 +50,8 @@ mod sign_up;
 mod terms;
 #[cfg(test)]
 mod test_support;
+mod unsettled_accounts;
+mod unsettled_change;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -25,9 +25,21 @@ pub(super) struct PendingRevocations {
 /// Entries with the order of their first insertion.
 #[derive(Debug)]
 struct Arrivals<K, T> {
-    by_key: HashMap<K, Vec<(u64, T)>>,
+    by_key: HashMap<K, Vec<Entry<T>>>,
     next: u64,
 }
+
+#[derive(Debug)]
+struct Entry<T> {
+    /// Its place in the order, which it takes over from what it replaces.
+    place: u64,
+    arrival: Arrival,
+    item: T,
+}
+
+/// One entry, of which another in its place is not the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arrival(u64);
 
 /// The revocation of an account.
 #[derive(Clone, Debug)]
@@ -69,7 +81,7 @@ impl PendingRevocations {
             .by_key
             .values()
             .flatten()
-            .map(|(_, revocation)| &revocation.account);
+            .map(|entry| &entry.item.account);
         held.find(|account| name.fits(account)).cloned()
     }
 
@@ -86,37 +98,38 @@ impl PendingRevocations {
     }
 
     /// What was done to this account, in that order.
-    pub(super) fn of_account(&self, id: AccountId) -> Vec<AccountRevocation> {
+    pub(super) fn of_account(&self, id: AccountId) -> Vec<(Arrival, AccountRevocation)> {
         let accounts = self.accounts();
         let came = accounts.by_key.get(&id).into_iter().flatten();
-        came.map(|(_, revocation)| revocation.clone()).collect()
+        came.map(|entry| (entry.arrival, entry.item.clone())).collect()
     }
 
     /// What was done to this key, if it is shut out.
-    pub(super) fn key(&self, id: &AccessKeyId) -> Option<KeyRevocation> {
+    pub(super) fn key(&self, id: &AccessKeyId) -> Option<(Arrival, KeyRevocation)> {
         let keys = self.keys();
-        let (_, revocation) = keys.by_key.get(id)?.first()?;
-        Some(revocation.clone())
+        let entry = keys.by_key.get(id)?.first()?;
+        Some((entry.arrival, entry.item.clone()))
     }
 
-    /// Shuts an account out.
-    pub(super) fn add_account(&self, id: AccountId, revocation: AccountRevocation) {
-        self.accounts().insert(id, revocation);
+    /// Shuts an account out. Takes no turn: what the store was told of before is decided by then, and what it is
+    /// being told of is told again.
+    pub(super) fn add_account(&self, id: AccountId, revocation: AccountRevocation) -> Arrival {
+        self.accounts().insert(id, revocation)
     }
 
-    /// Shuts a key out.
-    pub(super) fn add_key(&self, id: AccessKeyId, revocation: KeyRevocation) {
-        self.keys().insert(id, revocation);
+    /// Shuts a key out, in the same way.
+    pub(super) fn add_key(&self, id: AccessKeyId, revocation: KeyRevocation) -> Arrival {
+        self.keys().insert(id, revocation)
     }
 
-    /// What was done first to an account is in the store, or cannot be done.
-    pub(super) fn remove_first(&self, id: AccountId) {
-        self.accounts().remove_first(&id);
+    /// What was done to an account is in the store, or cannot be done. What came in its place meanwhile stays.
+    pub(super) fn remove_account(&self, id: AccountId, arrival: Arrival) {
+        self.accounts().remove(&id, arrival);
     }
 
-    /// Removes the revocation of a key.
-    pub(super) fn remove_key(&self, id: &AccessKeyId) {
-        self.keys().remove_first(id);
+    /// Removes the revocation of a key, in the same way.
+    pub(super) fn remove_key(&self, id: &AccessKeyId, arrival: Arrival) {
+        self.keys().remove(id, arrival);
     }
 
     /// Returns all, in the order of their first insertion: an earlier act may void a later one, not the
@@ -172,25 +185,29 @@ impl Covers for KeyRevocation {
 
 impl<K: Copy + Eq + Hash, T: Clone + Covers> Arrivals<K, T> {
     /// In the place of what it covers, if it does; nothing if it is covered by what came before and does not cover that.
-    fn insert(&mut self, key: K, came: T) {
+    /// Returns the entry that contains what came.
+    fn insert(&mut self, key: K, came: T) -> Arrival {
         let known = self.by_key.entry(key).or_default();
-        if known
-            .iter()
-            .any(|(_, known)| known.covers(&came) && !came.covers(known))
-        {
-            return;
+        let covers = |known: &&Entry<T>| known.item.covers(&came) && !came.covers(&known.item);
+        if let Some(known) = known.iter().find(covers) {
+            return known.arrival;
         }
-        let covered = known.iter().find(|(_, known)| came.covers(known));
-        let number = covered.map_or(self.next, |(number, _)| *number);
-        known.retain(|(_, known)| !came.covers(known));
-        known.push((number, came));
-        known.sort_by_key(|(number, _)| *number);
+        let covered = known.iter().find(|known| came.covers(&known.item));
+        let (place, arrival) = (covered.map_or(self.next, |known| known.place), Arrival(self.next));
+        known.retain(|known| !came.covers(&known.item));
+        known.push(Entry {
+            place,
+            arrival,
+            item: came,
+        });
+        known.sort_by_key(|known| known.place);
         self.next += 1;
+        arrival
     }
 
-    fn remove_first(&mut self, key: &K) {
+    fn remove(&mut self, key: &K, arrival: Arrival) {
         if let Some(known) = self.by_key.get_mut(key) {
-            known.remove(0);
+            known.retain(|known| known.arrival != arrival);
             if known.is_empty() {
                 self.by_key.remove(key);
             }
@@ -198,14 +215,14 @@ impl<K: Copy + Eq + Hash, T: Clone + Covers> Arrivals<K, T> {
     }
 
     fn in_order(&self) -> Vec<(K, T)> {
-        let of_key = |(key, came): (&K, &Vec<(u64, T)>)| {
+        let of_key = |(key, came): (&K, &Vec<Entry<T>>)| {
             let key = *key;
             came.iter()
-                .map(move |(number, came)| (*number, key, came.clone()))
+                .map(move |entry| (entry.place, key, entry.item.clone()))
                 .collect::<Vec<_>>()
         };
         let mut all: Vec<_> = self.by_key.iter().flat_map(of_key).collect();
-        all.sort_by_key(|(number, ..)| *number);
+        all.sort_by_key(|(place, ..)| *place);
         all.into_iter().map(|(_, key, came)| (key, came)).collect()
     }
 }
@@ -247,7 +264,8 @@ mod tests {
             pending.add_account(*id, shut_out(disable()));
         }
         pending.add_account(ids[3], shut_out(AccountAct::Delete(None)));
-        pending.remove_first(ids[5]);
+        let (first, _) = pending.of_account(ids[5])[0].clone();
+        pending.remove_account(ids[5], first);
         pending.add_account(ids[5], shut_out(disable()));
         let order: Vec<_> = pending.all_accounts().into_iter().map(|(id, _)| id).collect();
         let mut expected = ids.clone();
@@ -274,6 +292,12 @@ mod tests {
         for act in [AccountAct::Delete(None), leave, disable()] {
             twice.add_account(ids[0], shut_out(act));
         }
+        assert_eq!(acts(&twice), ["delete"]);
+
+        // What takes the place of an act while the store is told of that is still to be told.
+        let (told, _) = twice.of_account(ids[0])[0].clone();
+        twice.add_account(ids[0], shut_out(AccountAct::Delete(None)));
+        twice.remove_account(ids[0], told);
         assert_eq!(acts(&twice), ["delete"]);
 
         let keys: Vec<_> = (0..50).map(|_| AccessKeyId::new(&random)).collect();

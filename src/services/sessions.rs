@@ -1,7 +1,5 @@
 //! Sessions: held in memory for requests, persisted in the store.
 
-mod pages;
-
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,16 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use super::account_name::{AccountName, TypedName};
 use super::active_session::ActiveSession;
-use super::deferred_revocations::{ABANDONED, HELD};
+use super::deferred_revocations::{ABANDONED, HELD, PATIENCE, or_hold};
 use super::dual_time::DualTime;
 use super::pending_revocations::PendingRevocations;
 use super::session_expiry::SessionLimits;
 use super::settled_time::SettledTime;
+use super::unsettled_accounts::UnsettledAccounts;
+use super::unsettled_change::OnAbandoned;
 use super::{ActiveKey, Actor};
 use crate::clock::{self, Clock};
 use crate::config::{Config, SessionConfig};
@@ -29,13 +28,10 @@ use crate::model::{AccessKey, Account, AccountStatus, PlainToken, Session, SignI
 use crate::random::Random;
 use crate::store::{PutSession, SessionsToEnd, Store, StoreError, UnreadableRow};
 
+mod maintenance;
+mod pages;
+
 pub use pages::{SessionCursor, SessionInfo, SessionPage};
-
-/// How often expired sessions are ended: their streams must end within 5 s (S28).
-const SWEEP_EVERY: Duration = Duration::from_secs(2);
-
-/// Sweeps between two writes of last uses: every half minute.
-const SWEEPS_A_WRITE: u32 = 15;
 
 /// The credential of a sign-in.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +62,8 @@ pub struct Sessions {
     /// Serialises refreshes of an account, sharded by account: held from reading the account until its
     /// sessions are updated, so that a slow store delays few.
     refreshing: [tokio::sync::Mutex<()>; 64],
-    /// Accounts whose sessions may have fewer groups than the store says.
-    unsettled: Mutex<HashSet<AccountId>>,
+    /// Accounts whose sessions may allow less than the store says.
+    unsettled: UnsettledAccounts,
     metrics: Arc<Metrics>,
     /// Account revocations that the store does not have yet.
     revocations: Arc<PendingRevocations>,
@@ -98,7 +94,7 @@ impl Sessions {
             live: papaya::HashMap::new(),
             by_account: Mutex::default(),
             refreshing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-            unsettled: Mutex::default(),
+            unsettled: UnsettledAccounts::default(),
             metrics,
             revocations,
             verified_only: AtomicBool::new(false),
@@ -269,7 +265,18 @@ impl Sessions {
             self.remove(&live);
             return Ok(None);
         }
+        // The store may have this one by then, and the replaced one no longer: the next sweep ends both there.
+        let abandoned = OnAbandoned::new(|| {
+            live.end();
+            if let Some(replaced) = replaces {
+                self.end_in_memory(SessionsToEnd::Token(replaced));
+            }
+        });
         let put = self.store.put_session(session, replaces).await;
+        if let Err(error @ StoreError::OutcomeUnknown(_)) = put {
+            return Err(error);
+        }
+        abandoned.disarm();
         if !matches!(put, Ok(PutSession::Kept)) {
             self.remove(&live);
             return put.map(|_| None);
@@ -303,15 +310,30 @@ impl Sessions {
     }
 
     /// Ends sessions for an actor, in the store first: if the actor's precondition fails, none ends. If the
-    /// store fails, they end in memory, provided memory vouches for the actor, and the store is told again
-    /// later.
+    /// store fails or takes its time, they end in memory, provided memory vouches for the actor, and the store
+    /// is told again later.
     pub(super) async fn end_by(&self, actor: &Actor, which: SessionsToEnd) -> Result<usize, StoreError> {
         let ending = self.matching(which);
-        let stored = match actor.act_on(&self.store).end_sessions(which).await {
-            Err(error) if !error.is_refusal() && self.vouch_for(actor) => {
-                for session in &ending {
-                    session.end();
-                }
+        let end = || ending.iter().for_each(|session| session.end());
+        let store = actor.act_on(&self.store);
+        // The store goes on with it if the caller goes away.
+        let abandoned = OnAbandoned::new(|| {
+            if self.vouch_for(actor) {
+                end();
+            }
+        });
+        let (stored, is_ended) = or_hold(store.end_sessions(which), Instant::now() + PATIENCE, || {
+            self.vouch_for(actor).then(&end)
+        })
+        .await;
+        abandoned.disarm();
+        let stored = match stored {
+            Err(error)
+                if is_ended.is_some()
+                    || error.is_outcome_unknown()
+                    || (!error.is_refusal() && self.vouch_for(actor)) =>
+            {
+                end();
                 return Err(untold(&ending, error));
             }
             stored => stored?,
@@ -371,9 +393,9 @@ impl Sessions {
     }
 
     /// Updates the sessions of an account to its stored groups, names and address; ends them if the account
-    /// is not active. The account is read here, so that of concurrent changes the last in the store wins. If
-    /// the store is unavailable, `account` may be outdated: the sessions lose the groups that it lacks and
-    /// gain none, until the store responds.
+    /// is not active, and those that do not know its password. The account is read here, so that of concurrent
+    /// changes the last in the store wins. If the store is unavailable, `account` may be outdated: the sessions
+    /// lose the groups that it lacks and gain none, until the store responds.
     pub async fn refresh(&self, account: &Account) {
         if let Err(error) = self.try_refresh(account.id).await {
             tracing::warn!(%error, account = %account.id, "its sessions have no more groups than are known for sure until the store answers");
@@ -386,121 +408,47 @@ impl Sessions {
         let [.., last] = id.as_bytes();
         let turn = usize::from(*last) % self.refreshing.len();
         let _in_order = self.refreshing[turn].lock().await;
-        let stored = self.store.account(id).await?;
+        loop {
+            let restriction = self.unsettled.of(id);
+            let stored = match restriction {
+                // The change that it may lack may still be under way.
+                Some(_) => self.store.settled_account(id).await?,
+                None => self.store.account(id).await?,
+            };
+            let apply = || self.apply(id, stored.as_ref());
+            if self.unsettled.settle(id, restriction, apply) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn apply(&self, id: AccountId, stored: Option<&Account>) {
+        let active = stored.filter(|account| account.status == AccountStatus::Active);
         for session in self.matching(SessionsToEnd::Account(id, None)) {
-            match &stored {
-                Some(current) if current.status == AccountStatus::Active => session.refresh(current),
-                _ => session.end(),
-            }
-        }
-        self.unsettled().remove(&id);
-        Ok(())
-    }
-
-    fn restrict(&self, account: &Account) {
-        self.unsettled().insert(account.id);
-        for session in self.matching(SessionsToEnd::Account(account.id, None)) {
-            match account.status {
-                AccountStatus::Active => session.restrict(&account.groups),
-                _ => session.end(),
+            match active.filter(|account| session.knows_password(account)) {
+                Some(account) => session.refresh(account),
+                None => session.end(),
             }
         }
     }
 
-    /// Refreshes the accounts that the store could not read before.
-    async fn settle_accounts(&self) {
-        let unsettled: Vec<AccountId> = self.unsettled().iter().copied().collect();
-        for id in unsettled {
-            if self.try_refresh(id).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn unsettled(&self) -> MutexGuard<'_, HashSet<AccountId>> {
-        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes last uses to the store, and ends expired sessions, until `stop`.
-    pub async fn run_maintenance(&self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(SWEEP_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut sweeps = 0;
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.sweep().await;
-            self.settle_accounts().await;
-            sweeps += 1;
-            if sweeps % SWEEPS_A_WRITE == 0 {
-                self.write_uses().await;
-                self.sweep_store().await;
-            }
-        }
-        self.write_uses().await;
-        self.sweep().await;
-        let now = self.moment();
-        let live = self.live.pin();
-        let untold: Vec<_> = live.values().filter(|live| live.is_over(now)).cloned().collect();
-        for (account, (email, sessions)) in by_owner(&untold) {
-            tracing::error!(
-                %account,
-                email,
-                sessions,
-                "sessions were ended and the store could not be told: they live again at the next start, until they \
-                 are ended again (`vestibule session revoke`)"
-            );
-        }
-    }
-
-    /// Ends expired sessions and removes them.
-    async fn sweep(&self) {
-        let now = self.moment();
-        let over: Vec<_> = self
-            .live
-            .pin()
-            .values()
-            .filter(|live| live.is_over(now))
-            .cloned()
-            .collect();
-        // Streams end now, even if the store fails; the sessions stay in the map until the store has removed
-        // them.
-        for session in &over {
-            session.end();
-        }
-        for session in &over {
-            let which = SessionsToEnd::Token(session.digest());
-            match self.store.end_sessions(which).await {
-                Ok(_) => self.remove(session),
-                // A corrupt row does not keep the others.
-                Err(StoreError::Corrupt(error)) => {
-                    tracing::warn!(error, session = %session.id(), "a session that is over could not be removed");
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "sessions that are over could not be removed; trying again soon");
-                    return;
+    /// Takes from the sessions of an account what `account`, as the store may have it by now, does not allow:
+    /// groups, or all if it is not active or has another password. They gain nothing before it was read.
+    pub(super) fn restrict(&self, account: &Account) {
+        self.unsettled.mark(account.id, || {
+            for session in self.matching(SessionsToEnd::Account(account.id, None)) {
+                if account.status == AccountStatus::Active && session.knows_password(account) {
+                    session.restrict(&account.groups);
+                } else {
+                    session.end();
                 }
             }
-        }
+        });
     }
 
-    async fn write_uses(&self) {
-        let uses: Vec<_> = self
-            .live
-            .pin()
-            .values()
-            .filter_map(|live| live.unstored_use())
-            .collect();
-        if !uses.is_empty()
-            && let Err(error) = self.store.touch_sessions(uses).await
-        {
-            tracing::warn!(%error, "the last use of sessions could not be stored");
-        }
-    }
-
-    async fn sweep_store(&self) {
-        let now = self.settled.read();
-        if let Err(error) = self.store.sweep(now, self.limits.oldest(now)).await {
-            tracing::warn!(%error, "what expired could not be removed from the store");
-        }
+    /// Returns whether memory may allow the account less than the store.
+    pub(super) fn is_unsettled(&self, id: AccountId) -> bool {
+        self.unsettled.contains(id)
     }
 
     fn moment(&self) -> DualTime {

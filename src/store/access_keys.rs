@@ -21,6 +21,12 @@ pub trait AccessKeyStore: Send + Sync + 'static {
     /// The access keys of an account, or all, in order of creation.
     async fn access_keys(&self, of: Option<AccountId>) -> Result<Vec<AccessKey>, StoreError>;
 
+    /// The access keys of an account, once no other operation is changing them, as
+    /// [`settled_account`](super::AccountStore::settled_account) has it.
+    async fn settled_access_keys(&self, of: AccountId) -> Result<Vec<AccessKey>, StoreError> {
+        self.access_keys(Some(of)).await
+    }
+
     /// Loads all access keys, in order of creation; read once, at start.
     async fn load_access_keys(&self) -> Result<LoadedRows<AccessKey>, StoreError>;
 

@@ -47,6 +47,12 @@ pub trait AccountStore: Send + Sync + 'static {
     /// The account with this id.
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
 
+    /// The account with this id, once no other operation is changing it: what is under way is waited for, so that
+    /// nothing that began before makes the returned account outdated.
+    async fn settled_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.account(id).await
+    }
+
     /// The account with this address, compared by [`Email::key`].
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
 
@@ -103,7 +109,18 @@ pub trait AccountStore: Send + Sync + 'static {
 
     /// Removes the account, its sessions, access keys, failure counters and e-mail tokens. Its usernames stay
     /// taken (S53). `guarded` as above.
-    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError>;
+    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+        self.delete_account_with_password(id, None, guarded).await
+    }
+
+    /// As [`delete_account`](Self::delete_account), only if its password is still the one that was set at this
+    /// time ([`DeleteAccount::PasswordChanged`]). `None`: whatever its password is.
+    async fn delete_account_with_password(
+        &self,
+        id: AccountId,
+        password_changed_at: Option<Timestamp>,
+        guarded: &str,
+    ) -> Result<DeleteAccount, StoreError>;
 }
 
 /// The outcome of [`AccountStore::create_account`].
@@ -181,4 +198,6 @@ pub enum DeleteAccount {
     Absent,
     /// The account is the guarded group's last active member.
     LastMember,
+    /// The account has another password.
+    PasswordChanged,
 }

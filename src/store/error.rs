@@ -11,6 +11,10 @@ pub enum StoreError {
     /// The store is not available now: a full queue, a full disk, a server out of reach.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The change may have been made or not: the store did not answer its commit. Memory must allow no more than
+    /// either leaves, until the store was read again.
+    #[error("the store is unavailable: {0}")]
+    OutcomeUnknown(String),
     /// Stored data cannot be read.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -33,6 +37,7 @@ impl StoreError {
         match self {
             Self::Superseded(why) => Self::Superseded(format!("{why}; {NOT_KEPT}")),
             Self::Unavailable(why) => Self::Unavailable(format!("{why}; {note}")),
+            Self::OutcomeUnknown(why) => Self::OutcomeUnknown(format!("{why}; {note}")),
             Self::Corrupt(why) => Self::Corrupt(format!("{why}; {note}")),
             Self::Refused(_) | Self::Precondition(_) => self,
         }
@@ -41,9 +46,11 @@ impl StoreError {
     /// Why, without saying that it is the store's.
     pub(crate) fn reason(&self) -> String {
         match self {
-            Self::Unavailable(why) | Self::Corrupt(why) | Self::Refused(why) | Self::Superseded(why) => {
-                why.clone()
-            }
+            Self::Unavailable(why)
+            | Self::OutcomeUnknown(why)
+            | Self::Corrupt(why)
+            | Self::Refused(why)
+            | Self::Superseded(why) => why.clone(),
             Self::Precondition(error) => error.to_string(),
         }
     }
@@ -53,8 +60,16 @@ impl StoreError {
         matches!(self, Self::Precondition(_))
     }
 
+    /// Returns whether the change may have been made all the same.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown(_))
+    }
+
     /// Whether the store may be told later of what it could not keep now.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Corrupt(_) | Self::Refused(_))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Corrupt(_) | Self::Refused(_)
+        )
     }
 }

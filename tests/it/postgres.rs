@@ -1,5 +1,6 @@
 //! The gateway with its store in PostgreSQL, on a real server, as operators and clients see it.
 
+mod commits;
 mod encrypted;
 mod foreign;
 mod outage;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::harness::{Application, Cluster, PASSWORD, Program, Site, soon, until};
+use crate::harness::{Application, Cluster, DatabaseProxy, PASSWORD, Program, Site, soon, until};
 
 /// How long the gateway may take to notice that its database is gone, or back.
 const NOTICE: Duration = Duration::from_secs(15);
@@ -70,11 +71,15 @@ fn cookie(answer: &Response) -> String {
 }
 
 async fn get(program: &Program, site: &Site, path: &str, cookie: &str) -> Response {
+    try_get(program, site, path, cookie).await.unwrap()
+}
+
+async fn try_get(program: &Program, site: &Site, path: &str, cookie: &str) -> reqwest::Result<Response> {
     let request = program
         .client(site)
         .get(program.url(path))
         .header("cookie", cookie);
-    soon(request.send()).await.unwrap()
+    soon(request.send()).await
 }
 
 /// Repeats a request until the response has this status.
@@ -265,6 +270,42 @@ async fn a_broken_lock_is_held_again() {
     };
     soon(told).await;
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+    program.stop();
+}
+
+/// The server's session of a connection that the gateway gave up holds the lock until it finds its client gone.
+#[tokio::test]
+async fn s49_a_database_that_was_frozen_is_used_again_within_a_second() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let (site, program) = gateway(&cluster, &app);
+    let cookie = cookie(&sign_in(&program, &site).await);
+    let frozen = cluster.freeze();
+    until(|| program.said().contains("is out of reach")).await;
+    assert_eq!(get(&program, &site, "/", &cookie).await.status(), 503);
+    drop(frozen);
+    let thawed = std::time::Instant::now();
+    until_status(&program, &site, &cookie, 200).await;
+    let took = thawed.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}: {}", program.said());
+    assert_eq!(sign_in(&program, &site).await.status(), 200);
+    let holders = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'";
+    assert_eq!(cluster.sql("t0", holders).trim(), "1");
+    program.stop();
+}
+
+/// What a firewall leaves that forgets a connection: the server does not know that the gateway has closed it.
+#[tokio::test]
+async fn s49_a_former_session_that_keeps_the_lock_is_terminated() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let proxy = DatabaseProxy::start(&cluster);
+    let site = Site::new(&config(&proxy.url(&cluster.database()), &app.url()));
+    add(&site, "ann@example.com");
+    let (program, _) = Program::start(&site);
+    let cookie = cookie(&sign_in(&program, &site).await);
+    proxy.abandon();
+    until(|| program.said().contains("is out of reach")).await;
+    until_status(&program, &site, &cookie, 200).await;
+    assert_eq!(sign_in(&program, &site).await.status(), 200);
     program.stop();
 }
 

@@ -56,7 +56,7 @@ impl AccessKeys {
 
     /// Tells the store of a key that is shut out in memory alone, if this one is. The caller has the turn.
     pub(super) async fn settle(&self, id: AccessKeyId) -> Result<(), StoreError> {
-        let Some(shut_out) = self.revocations.key(&id) else {
+        let Some((arrival, shut_out)) = self.revocations.key(&id) else {
             return Ok(());
         };
         let told = if shut_out.is_revoked {
@@ -67,13 +67,13 @@ impl AccessKeys {
         let changed = match told {
             Err(error) if !error.may_pass() => {
                 tracing::error!(%error, key = %id, event = shut_out.event.kind.as_str(), "{ABANDONED}");
-                self.revocations.remove_key(&id);
+                self.revocations.remove_key(&id, arrival);
                 return Err(error);
             }
             told => told?,
         };
         tracing::warn!(key = %id, "the store knows now that an access key was shut out");
-        self.revocations.remove_key(&id);
+        self.revocations.remove_key(&id, arrival);
         // One that is gone was revoked, or went with its account.
         if let Some(key) = changed {
             self.audit.note(&shut_out.origin, &shut_out.event);
@@ -97,7 +97,7 @@ impl AccessKeys {
             }
         }
         self.store_revocations().await;
-        anew.extend(self.unsettled().iter());
+        anew.extend(self.unsettled.ids());
         for account in anew {
             self.refresh(account).await;
         }

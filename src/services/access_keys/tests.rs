@@ -319,8 +319,7 @@ async fn s28_a_session_ends_with_a_key_whose_end_the_store_could_not_keep() {
     let begun = with_key().await.unwrap();
     let keys = &world.services.access_keys;
     let error = StoreError::Unavailable("disk full".to_owned());
-    keys.shut_out(key.id, Kind::AccessKeyDisable, &error, &tester(), &client())
-        .await;
+    keys.shut_out(key.id, Kind::AccessKeyDisable, &error, &tester(), &client());
     assert!(begun.session.has_ended());
     assert!(with_key().await.is_err());
     keys.store_revocations().await;
@@ -333,9 +332,9 @@ async fn s49_no_weaker_change_takes_back_a_revocation_that_memory_holds() {
     let world = TestEnv::with_ann(|_| {}).await;
     let ann = world.account(EMAIL).await;
     let keys = &world.services.access_keys;
-    let hold = async |id, kind| {
+    let hold = |id, kind| {
         let error = StoreError::Unavailable("the database is gone".to_owned());
-        keys.shut_out(id, kind, &error, &tester(), &client()).await;
+        keys.shut_out(id, kind, &error, &tester(), &client());
     };
     let change = async |id, owner, change| keys.change(id, owner, change, &tester(), &client()).await;
     for (owner, weaker) in [
@@ -345,9 +344,9 @@ async fn s49_no_weaker_change_takes_back_a_revocation_that_memory_holds() {
         (None, AccessKeyChange::Enable),
     ] {
         let (key, _) = create(&world, NewAccessKey::default()).await;
-        hold(key.id, Kind::AccessKeyRevoke).await;
+        hold(key.id, Kind::AccessKeyRevoke);
         // What came later is less, and is held by what came before.
-        hold(key.id, Kind::AccessKeyDisable).await;
+        hold(key.id, Kind::AccessKeyDisable);
         let done = change(key.id, owner, weaker).await;
         assert!(matches!(done, Err(AccessKeyError::NotFound(_))), "{done:?}");
         let again = change(key.id, owner, AccessKeyChange::Enable).await;
@@ -366,8 +365,7 @@ async fn s49_a_key_that_is_enabled_again_is_so_after_what_memory_held() {
     let ann = world.account(EMAIL).await;
     let keys = &world.services.access_keys;
     let error = StoreError::Unavailable("the database is gone".to_owned());
-    keys.shut_out(key.id, Kind::AccessKeyDisable, &error, &tester(), &client())
-        .await;
+    keys.shut_out(key.id, Kind::AccessKeyDisable, &error, &tester(), &client());
     let (owner, by, origin) = (Some(ann.id), tester(), client());
     let enable = keys.change(key.id, owner, AccessKeyChange::Enable, &by, &origin);
     assert!(!enable.await.unwrap().disabled);

@@ -61,7 +61,7 @@ impl PendingChange {
         mails
     }
 
-    fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
+    pub(super) fn change(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
         match &self.edit {
             Edit::Status(ruling) => {
                 return self.approval.decide(*ruling, account, &self.by, &self.origin);

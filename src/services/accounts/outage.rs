@@ -1,8 +1,13 @@
 //! Account revocation during outages: accounts that the store cannot look up or change.
 
+use std::pin::pin;
+
+use tokio::time::{Instant, timeout_at};
+
 use super::{AccountError, Accounts};
+use crate::model::Account;
 use crate::services::account_name::{AccountName, TypedName};
-use crate::services::deferred_revocations::NOT_HELD;
+use crate::services::deferred_revocations::{HeldRevocation, NOT_HELD, slow};
 use crate::services::pending_revocations::AccountAct;
 use crate::services::{Actor, Origin};
 use crate::store::StoreError;
@@ -17,8 +22,23 @@ impl Accounts {
         }
     }
 
+    /// Returns the account of this name that is to be shut out. An error of a store that is only slow if memory knows
+    /// the account.
+    pub(super) async fn find_to_shut_out(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Account, AccountError> {
+        let mut found = pin!(self.find(name));
+        match timeout_at(deadline, &mut found).await {
+            Ok(found) => found,
+            Err(_) if self.recall(name).is_some() => Err(slow().into()),
+            Err(_) => found.await,
+        }
+    }
+
     /// Revokes in memory an account that the store could not look up because of `error`.
-    pub(super) async fn shut_out_named(
+    pub(super) fn shut_out_named(
         &self,
         name: &str,
         act: AccountAct,
@@ -27,15 +47,12 @@ impl Accounts {
         origin: &Origin,
     ) -> AccountError {
         match self.recall(name) {
-            Some(account) => {
-                let _turn = self.revocations.pending.turn.lock().await;
-                self.hold(account, act, error, by, origin).await
-            }
+            Some(account) => self.hold(account, act, error, by, origin),
             None => not_held(error),
         }
     }
 
-    pub(super) async fn hold(
+    pub(super) fn hold(
         &self,
         account: AccountName,
         act: AccountAct,
@@ -44,8 +61,24 @@ impl Accounts {
         origin: &Origin,
     ) -> AccountError {
         let guarded = &self.administrators;
-        let held = self.revocations.hold(account, act, guarded, error, by, origin);
-        held.await.into()
+        self.revocations
+            .hold(account, act, guarded, error, by, origin)
+            .into()
+    }
+
+    /// Disables in memory an account that the store has not disabled in time. `None` if memory may not.
+    pub(super) fn hold_by_now(
+        &self,
+        account: &Account,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Option<(HeldRevocation, StoreError)> {
+        let act = AccountAct::Disable(self.approval.decision(by));
+        let guarded = &self.administrators;
+        let held = self
+            .revocations
+            .try_hold(account.into(), act, guarded, slow(), by, origin);
+        held.ok()
     }
 
     /// Looks an account up in memory: among sessions, access keys and pending revocations.

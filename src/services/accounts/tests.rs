@@ -1,7 +1,7 @@
 use super::change::default_username;
 use super::*;
 use crate::config::AuditMode;
-use crate::model::{AccountStatus, PasswordError};
+use crate::model::PasswordError;
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, group_set, tester};
 
 const HASH: &str = "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
@@ -465,11 +465,10 @@ async fn s52_sessions_whose_end_cannot_be_recorded_are_ended_and_that_is_an_erro
 
 impl TestEnv {
     /// Has memory hold an act that the store could not keep.
-    async fn hold(&self, account: &Account, act: AccountAct) {
+    fn hold(&self, account: &Account, act: AccountAct) {
         let error = StoreError::Unavailable("the database is gone".to_owned());
         let (revocations, by, origin) = (&self.services.revocations, tester(), client());
-        let held = revocations.hold(account.into(), act, "gateway-admin", error, &by, &origin);
-        held.await;
+        revocations.hold(account.into(), act, "gateway-admin", error, &by, &origin);
     }
 
     fn disabling(&self) -> AccountAct {
@@ -494,7 +493,7 @@ async fn s49_nothing_but_enabling_takes_back_a_disabling_that_memory_holds() {
         AccountChange::Disable,
     ] {
         let approves = matches!(change, AccountChange::Approve);
-        world.hold(&ann, world.disabling()).await;
+        world.hold(&ann, world.disabling());
         let changed = world.try_change(change).await;
         if approves {
             assert!(
@@ -510,7 +509,7 @@ async fn s49_nothing_but_enabling_takes_back_a_disabling_that_memory_holds() {
     }
 
     // Enabled before the store was told: both are in the audit log, in their order.
-    world.hold(&ann, world.disabling()).await;
+    world.hold(&ann, world.disabling());
     world.change(AccountChange::Enable).await;
     world.services.revocations.try_again().await;
     assert_eq!(stands().await, AccountStatus::Active);
@@ -523,7 +522,7 @@ async fn s49_an_act_is_judged_by_what_memory_held_before_it() {
     // A new password voids only a deletion that it comes before.
     let ann = world.account(EMAIL).await;
     let left = AccountAct::Delete(Some(ann.password_changed_at));
-    world.hold(&ann, left).await;
+    world.hold(&ann, left);
     let changed = world.try_change(AccountChange::SetPassword(hash())).await;
     assert!(matches!(changed, Err(AccountError::NotFound(_))), "{changed:?}");
     assert_eq!(world.kinds(1).await, [Kind::AccountDelete]);
@@ -531,7 +530,7 @@ async fn s49_an_act_is_judged_by_what_memory_held_before_it() {
     // The last administrator is whoever is left by what was done to the others.
     let bob = world.add("bob@example.com", &["gateway-admin"]).await;
     world.add("cat@example.com", &["gateway-admin"]).await;
-    world.hold(&bob, world.disabling()).await;
+    world.hold(&bob, world.disabling());
     let accounts = &world.services.accounts;
     let nobody = AccountChange::SetGroups(BTreeSet::new());
     let left = accounts
@@ -553,7 +552,7 @@ async fn s49_an_act_is_judged_by_what_memory_held_before_it() {
     let links = &world.services.email_tokens;
     let (link, _) = links.reset_link(&dan, &tester(), &client()).await.unwrap();
     let (_, token) = link.expose().split_once("token=").unwrap();
-    world.hold(&dan, AccountAct::Delete(None)).await;
+    world.hold(&dan, AccountAct::Delete(None));
     let password = Secret::new(PASSWORD.to_owned());
     let reset = links.reset(token, &password, &password, &client()).await;
     assert!(
@@ -573,7 +572,7 @@ async fn s49_an_account_that_cannot_be_read_is_not_deleted_later() {
         AccountAct::Delete(Some(ann.password_changed_at)),
     ] {
         let refused = revocations.hold((&ann).into(), act, "", damaged(), &by, &origin);
-        let refused = refused.await.to_string();
+        let refused = refused.to_string();
         assert!(refused.contains("it is not deleted"), "{refused}");
     }
     revocations.try_again().await;

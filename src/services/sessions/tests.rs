@@ -1,3 +1,5 @@
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::config::{HumanDuration, SignupMode};
 use crate::model::SignatureDigest;
@@ -217,13 +219,55 @@ async fn s76_what_is_known_while_the_store_does_not_answer_brings_no_groups_back
     assert_eq!(groups(), group_set(&["staff"]));
     sessions.settle_accounts().await;
     assert_eq!(groups(), group_set(&["staff", "dev"]));
-    assert!(sessions.unsettled().is_empty());
+    assert!(!sessions.is_unsettled(stale.id));
     let disabled = Account {
         status: AccountStatus::Disabled,
         ..stale
     };
     sessions.restrict(&disabled);
     assert!(ann.session.has_ended());
+}
+
+#[tokio::test]
+async fn s28_a_session_that_does_not_know_the_password_ends_when_its_account_is_read() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let stays = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    world.hand.advance(MINUTE);
+    let changed = Account {
+        password_changed_at: world.clock.now(),
+        ..ann.account.clone()
+    };
+    // As by a change whose response was lost.
+    stays.session.may_set_password(changed.password_changed_at);
+    world
+        .store
+        .update_account(&ann.account, changed.clone(), "")
+        .await
+        .unwrap();
+    world.services.sessions.try_refresh(ann.account.id).await.unwrap();
+    assert!(ann.session.has_ended());
+    assert!(!stays.session.has_ended(), "its owner set it there");
+}
+
+#[tokio::test]
+async fn s28_a_change_that_its_caller_gave_up_leaves_no_more_than_the_store_may_have() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    world
+        .change(AccountChange::SetGroups(group_set(&["ops", "staff"])))
+        .await;
+    let ann = world.sign_in(EMAIL, PASSWORD).await.unwrap();
+    let (accounts, by, origin) = (&world.services.accounts, Actor::operator("test"), client());
+    let stripped = AccountChange::SetGroups(group_set(&["staff"]));
+    let mut changing = Box::pin(accounts.change(EMAIL, stripped, &by, &origin));
+    // Until it waits for the commit, which goes on.
+    while world.account(EMAIL).await.groups.len() > 1 {
+        let _ = futures_util::poll!(&mut changing);
+    }
+    drop(changing);
+    assert_eq!(ann.session.principal().groups, group_set(&["staff"]));
+    world.services.sessions.settle_accounts().await;
+    assert_eq!(ann.session.principal().groups, group_set(&["staff"]));
 }
 
 #[tokio::test]

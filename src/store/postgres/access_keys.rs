@@ -35,6 +35,13 @@ impl AccessKeyStore for PostgresStore {
             .require_sound()
     }
 
+    async fn settled_access_keys(&self, of: AccountId) -> Result<Vec<AccessKey>, StoreError> {
+        self.database
+            .transact(of, |tx, of| Box::pin(share_all(tx, *of)))
+            .await?
+            .require_sound()
+    }
+
     async fn load_access_keys(&self) -> Result<LoadedRows<AccessKey>, StoreError> {
         self.database
             .with_all(async |client| list(client, None).await)
@@ -137,7 +144,19 @@ async fn list(
 ) -> Result<LoadedRows<AccessKey>, OperationError> {
     let sql = "SELECT id, account, version, record FROM access_key WHERE $1::uuid IS NULL OR account = $1";
     let rows = query(client, sql, &[&of.map(|of| uuid(of.as_bytes()))]).await?;
-    let mut loaded = load(&rows, Some("account"), read)?;
+    in_order(&rows)
+}
+
+/// Loads the access keys of an account and locks them and it against changes until the transaction ends.
+async fn share_all(tx: &Transaction<'_>, of: AccountId) -> Result<LoadedRows<AccessKey>, OperationError> {
+    let of = uuid(of.as_bytes());
+    query_opt(tx, "SELECT FROM account WHERE id = $1 FOR SHARE", &[&of]).await?;
+    let sql = "SELECT id, account, version, record FROM access_key WHERE account = $1 ORDER BY id FOR SHARE";
+    in_order(&query(tx, sql, &[&of]).await?)
+}
+
+fn in_order(rows: &[Row]) -> Result<LoadedRows<AccessKey>, OperationError> {
+    let mut loaded = load(rows, Some("account"), read)?;
     loaded
         .sound
         .sort_by_key(|access_key| (access_key.created_at, access_key.id));

@@ -57,6 +57,12 @@ impl AccountStore for PostgresStore {
         self.database.with(async |client| by_id(client, id).await).await
     }
 
+    async fn settled_account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.database
+            .transact(id, |tx, id| Box::pin(share(tx, *id)))
+            .await
+    }
+
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
         self.database
             .with(async |client| by_email(client, email).await)
@@ -78,7 +84,7 @@ impl AccountStore for PostgresStore {
     async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
         let guarded = self.database.guarded(group);
         self.database
-            .with(async |client| has_active_members(client, &guarded, None).await)
+            .with(async |client| has_active_members(client, &guarded).await)
             .await
     }
 
@@ -103,11 +109,19 @@ impl AccountStore for PostgresStore {
             .await
     }
 
-    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+    async fn delete_account_with_password(
+        &self,
+        id: AccountId,
+        password_changed_at: Option<Timestamp>,
+        guarded: &str,
+    ) -> Result<DeleteAccount, StoreError> {
         self.database
-            .transact((id, self.database.guarded(guarded)), |tx, (id, guarded)| {
-                Box::pin(delete(tx, *id, guarded))
-            })
+            .transact(
+                (id, password_changed_at, self.database.guarded(guarded)),
+                |tx, (id, password_changed_at, guarded)| {
+                    Box::pin(delete(tx, *id, *password_changed_at, guarded))
+                },
+            )
             .await
     }
 }
@@ -314,22 +328,15 @@ async fn list(
     rows.iter().map(read_found).collect()
 }
 
-/// Returns whether the group has an active member other than `but`.
+/// Returns whether the group has an active member.
 pub(super) async fn has_active_members(
     client: &impl GenericClient,
     guarded: &GuardedGroup,
-    but: Option<AccountId>,
 ) -> Result<bool, OperationError> {
     let sql = "SELECT EXISTS (SELECT FROM account WHERE groups @> ARRAY[$1::text] AND status = $2
-        AND ((record ->> 'email_verified')::boolean OR NOT $3) AND id IS DISTINCT FROM $4)";
+        AND ((record ->> 'email_verified')::boolean OR NOT $3))";
     let active = AccountStatus::Active.as_str();
-    let but = but.map(|id| uuid(id.as_bytes()));
-    query_value(
-        client,
-        sql,
-        &[&guarded.group, &active, &guarded.verified_only, &but],
-    )
-    .await
+    query_value(client, sql, &[&guarded.group, &active, &guarded.verified_only]).await
 }
 
 /// The accounts in a group, ordered by id.
@@ -342,6 +349,13 @@ async fn members(client: &impl GenericClient, group: &str) -> Result<LoadedRows<
 /// it.
 pub(super) async fn lock(tx: &Transaction<'_>, id: AccountId) -> Result<Option<Account>, OperationError> {
     let sql = "SELECT version, record FROM account WHERE id = $1 FOR UPDATE";
+    let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
+    row.map(|row| read(&row, id)).transpose()
+}
+
+/// Loads an account and locks it against changes until the transaction ends.
+async fn share(tx: &Transaction<'_>, id: AccountId) -> Result<Option<Account>, OperationError> {
+    let sql = "SELECT version, record FROM account WHERE id = $1 FOR SHARE";
     let row = query_opt(tx, sql, &[&uuid(id.as_bytes())]).await?;
     row.map(|row| read(&row, id)).transpose()
 }
@@ -443,11 +457,15 @@ pub(super) async fn note_sign_in(tx: &Transaction<'_>, account: &Account) -> Res
 async fn delete(
     tx: &Transaction<'_>,
     id: AccountId,
+    password_changed_at: Option<Timestamp>,
     guarded: &GuardedGroup,
 ) -> Result<DeleteAccount, OperationError> {
     let Some(account) = lock(tx, id).await? else {
         return Ok(DeleteAccount::Absent);
     };
+    if password_changed_at.is_some_and(|at| at != account.password_changed_at) {
+        return Ok(DeleteAccount::PasswordChanged);
+    }
     if guarded.is_active_member(&account) && is_last(tx, id, guarded).await? {
         return Ok(DeleteAccount::LastMember);
     }
@@ -480,7 +498,34 @@ async fn is_last(
 ) -> Result<bool, OperationError> {
     let sql = "SELECT pg_advisory_xact_lock($1, $2)";
     query_opt(tx, sql, &[&GUARD.0, &GUARD.1]).await?;
-    Ok(!has_active_members(tx, guarded, Some(member)).await?)
+    Ok(!has_readable_member(tx, guarded, member).await?)
+}
+
+/// Returns whether the group has an active member other than `but` whose row can be read: of another nobody can
+/// sign in.
+async fn has_readable_member(
+    tx: &Transaction<'_>,
+    guarded: &GuardedGroup,
+    but: AccountId,
+) -> Result<bool, OperationError> {
+    let sql = "SELECT id, version, record FROM account WHERE groups @> ARRAY[$1::text] AND status = $2
+        AND id <> $3 AND ($4::uuid IS NULL OR id > $4) ORDER BY id LIMIT 100";
+    let (active, but) = (AccountStatus::Active.as_str(), uuid(but.as_bytes()));
+    let mut after: Option<uuid::Uuid> = None;
+    loop {
+        let rows = query(tx, sql, &[&guarded.group, &active, &but, &after]).await?;
+        for row in &rows {
+            match read_found(row) {
+                Ok(account) if guarded.is_active_member(&account) => return Ok(true),
+                Ok(_) | Err(OperationError::Store(StoreError::Corrupt(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match rows.last() {
+            Some(last) => after = Some(last.try_get("id")?),
+            None => return Ok(false),
+        }
+    }
 }
 
 /// The account's groups as its column has them.

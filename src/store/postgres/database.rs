@@ -111,7 +111,7 @@ impl Database {
             }
         });
         let outcome = done.await;
-        Ok(outcome.unwrap_or_else(|_| Err(unavailable("an operation did not finish")))?)
+        Ok(outcome.unwrap_or_else(|_| Err(unknown("an operation did not finish")))?)
     }
 
     /// Runs reads, or statements of which each is atomic by itself.
@@ -162,20 +162,30 @@ async fn attempt<A, T>(
     work: Work<A, T>,
 ) -> Result<T, OperationError> {
     let mut client = pool.get().await?;
+    let mut commits = false;
     let done = tokio::time::timeout(LONGEST, async {
         let transaction = client.transaction().await?;
         if let Some(precondition) = precondition {
             require(&transaction, precondition).await?;
         }
         let outcome = work(&transaction, arguments).await?;
+        commits = true;
         transaction.commit().await?;
-        Ok(outcome)
+        Ok::<_, OperationError>(outcome)
     });
-    if let Ok(outcome) = done.await {
-        return outcome;
+    let done = done.await;
+    if done.is_err() {
+        drop(Object::take(client));
     }
-    drop(Object::take(client));
-    Err(too_slow(LONGEST))
+    match done {
+        Ok(Err(fault)) if commits && !fault.is_decided() => Err(unknown(&StoreError::from(fault).reason())),
+        Ok(outcome) => outcome,
+        Err(_) if commits => Err(unknown(&format!(
+            "the database did not answer a commit within {} s",
+            LONGEST.as_secs()
+        ))),
+        Err(_) => Err(too_slow(LONGEST)),
+    }
 }
 
 /// Checks the precondition under locks that last until the transaction ends. Takes the account's exclusive
@@ -188,6 +198,13 @@ async fn require(tx: &Transaction<'_>, precondition: &Precondition) -> Result<()
     };
     precondition.check(account.as_ref(), session.as_ref())?;
     Ok(())
+}
+
+/// The error of a transaction whose commit was sent and not answered.
+fn unknown(why: &str) -> OperationError {
+    OperationError::Store(StoreError::OutcomeUnknown(format!(
+        "{why}; whether the change was made is not known yet"
+    )))
 }
 
 fn too_slow(limit: Duration) -> OperationError {

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::store::StoreError;
 
@@ -31,6 +31,17 @@ impl OperationError {
             ]
             .contains(&code)
         })
+    }
+
+    /// Returns whether the server said that the statement failed. What it says as it ends the session, or what
+    /// ends the connection, leaves open what became of a commit.
+    pub(super) fn is_decided(&self) -> bool {
+        match self {
+            Self::Database(error) => error
+                .as_db_error()
+                .is_some_and(|said| said.parsed_severity() == Some(Severity::Error)),
+            Self::Store(_) => true,
+        }
     }
 
     /// The server's code of the error.

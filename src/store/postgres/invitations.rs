@@ -177,7 +177,7 @@ pub(super) async fn lock_if_it_serves(
     };
     let invitation = read(&row)?;
     for guarded in rules::groups_to_be_empty(&invitation, verified_only) {
-        if accounts::has_active_members(tx, &guarded, None).await? {
+        if accounts::has_active_members(tx, &guarded).await? {
             return Ok(false);
         }
     }

@@ -83,9 +83,15 @@ impl AccountStore for SledStore {
             .await
     }
 
-    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
+    async fn delete_account_with_password(
+        &self,
+        id: AccountId,
+        password_changed_at: Option<Timestamp>,
+        guarded: &str,
+    ) -> Result<DeleteAccount, StoreError> {
         let guarded = self.guarded(guarded);
-        self.change(move |group| delete(group, id, &guarded)).await
+        self.change(move |group| delete(group, id, password_changed_at, &guarded))
+            .await
     }
 }
 
@@ -279,11 +285,15 @@ pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) ->
 fn delete(
     batch: &mut WriteBatch<'_>,
     id: AccountId,
+    password_changed_at: Option<Timestamp>,
     guarded: &GuardedGroup,
 ) -> Result<DeleteAccount, StoreError> {
     let Some(account) = batch.read::<Account>(&key::account(id))? else {
         return Ok(DeleteAccount::Absent);
     };
+    if password_changed_at.is_some_and(|at| at != account.password_changed_at) {
+        return Ok(DeleteAccount::PasswordChanged);
+    }
     if guarded.is_active_member(&account) && !has_active_members(batch, guarded, Some(id))? {
         return Ok(DeleteAccount::LastMember);
     }
@@ -315,7 +325,15 @@ pub(super) fn has_active_members(
         let Some(id) = key::trailing_account(&index) else {
             continue;
         };
-        if Some(id) != but && guarded.is_active_member(&rows.indexed(&index, &key::account(id))?) {
+        if Some(id) == but {
+            continue;
+        }
+        let member = match rows.indexed(&index, &key::account(id)) {
+            // Nobody can sign in to it, so another one must not leave for its sake.
+            Err(StoreError::Corrupt(_)) if but.is_some() => continue,
+            member => member?,
+        };
+        if guarded.is_active_member(&member) {
             return Ok(true);
         }
     }

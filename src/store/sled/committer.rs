@@ -90,7 +90,9 @@ impl Committer {
             })
         });
         self.enqueue(job)?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        // It ended after it took the operation.
+        let lost = |_| Err(StoreError::OutcomeUnknown(gone().reason()));
+        answered.await.unwrap_or_else(lost)
     }
 
     /// Writes all that is queued and joins the thread; further operations fail.
@@ -171,7 +173,11 @@ impl WriterThread {
         if !self.reserved_space.lay()? {
             return Err(StoreError::Unavailable("the disk is full".to_owned()));
         }
-        let written = self.engine.commit(changes);
+        let written = self.engine.commit(changes).map_err(|error| match error {
+            // The log may have all of it.
+            StoreError::Unavailable(why) => StoreError::OutcomeUnknown(why),
+            error => error,
+        });
         match (&written, &self.mark) {
             (Ok(()), Some(mark)) => mark.advance(),
             (Ok(()), None) => {}

@@ -123,6 +123,44 @@ impl Cluster {
         self.end("keep\n");
     }
 
+    /// Stops all its processes where they are, until the returned value is dropped.
+    pub(crate) fn freeze(&self) -> Frozen {
+        let main = fs::read_to_string(self.path().join("data/postmaster.pid")).unwrap();
+        let main = main.lines().next().unwrap().to_owned();
+        let children = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &main])
+            .output()
+            .unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        let mut pids = vec![main];
+        pids.extend(children.split_whitespace().map(str::to_owned));
+        signal("-STOP", &pids);
+        Frozen(pids)
+    }
+
+    /// Lets every commit wait for a standby that does not exist, until [`let_commit`](Self::let_commit).
+    pub(crate) fn hold_commits(&self) {
+        self.set_standby("'nobody'");
+    }
+
+    /// Lets the commits that wait, and all later ones, end.
+    pub(crate) fn let_commit(&self) {
+        self.set_standby("''");
+    }
+
+    /// Neither statement commits anything, so none of them waits for the standby.
+    fn set_standby(&self, name: &str) {
+        let set = format!("ALTER SYSTEM SET synchronous_standby_names = {name}");
+        self.sql("postgres", &set);
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let mut looks = 0..LOOKS;
+        let is_set = |shown: String| shown.trim() == name.trim_matches('\'');
+        while !is_set(self.sql("postgres", "SHOW synchronous_standby_names")) {
+            assert!(looks.next().is_some(), "it does not take the setting");
+            thread::sleep(PAUSE);
+        }
+    }
+
     fn end(&self, last: &str) {
         if let Some(mut keeper) = self.keeper.lock().unwrap().take() {
             let mut told = keeper.stdin.take().unwrap();
@@ -168,7 +206,12 @@ impl Cluster {
 
     /// Returns `store.url` for a database.
     pub(crate) fn url(&self, database: &str) -> String {
-        format!("postgres://{ROLE}@/{database}?host={}", self.path().display())
+        Self::url_by(self.path(), database)
+    }
+
+    /// Returns `store.url` for a database by the socket in another folder.
+    pub(super) fn url_by(folder: &Path, database: &str) -> String {
+        format!("postgres://{ROLE}@/{database}?host={}", folder.display())
     }
 
     /// Writes a file into the server's folder, readable for the server only.
@@ -202,6 +245,20 @@ impl Cluster {
         command.args(["-q", "-h", self.path().to_str().unwrap(), "-p", &self.port()]);
         command.status().unwrap().success()
     }
+}
+
+/// The stopped processes of a server.
+pub(crate) struct Frozen(Vec<String>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+/// Sends a signal; a process that has ended meanwhile is none of its business.
+fn signal(signal: &str, pids: &[String]) {
+    let _ = Command::new("kill").arg(signal).args(pids).output();
 }
 
 impl Drop for Cluster {

@@ -3,6 +3,7 @@
 mod application;
 mod client;
 mod cluster;
+mod database_proxy;
 pub(crate) mod frames;
 mod mailbox;
 mod person;
@@ -13,6 +14,7 @@ pub(crate) mod signer;
 pub(crate) use application::{Application, Received, head_of, until};
 pub(crate) use client::{PASSWORD, Running, certify, route, upstream};
 pub(crate) use cluster::Cluster;
+pub(crate) use database_proxy::DatabaseProxy;
 pub(crate) use mailbox::Letter;
 pub(crate) use person::{Person, ProgramReply, form, inviting};
 pub(crate) use program::{Program, Site};

@@ -237,6 +237,59 @@ async fn s49_an_administrators_row_that_cannot_be_read_stops_no_sign_up() {
 }
 
 #[tokio::test]
+async fn s49_the_last_administrator_who_can_be_read_stays() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    add(&site, "bob@example.com");
+    for name in ["ann", "bob"] {
+        site.ask(&["user", "set-groups", name, "gateway-admin"]);
+    }
+    cluster.sql(
+        &database,
+        "UPDATE account SET record = '{}' WHERE email = 'bob@example.com'",
+    );
+    for change in [
+        &["user", "disable", "ann"][..],
+        &["user", "delete", "ann", "--yes"],
+        &["user", "set-groups", "ann", "--remove", "gateway-admin"],
+    ] {
+        let error = site.run(&[change, &["--json"]].concat()).error(1);
+        assert!(error.contains("last active member"), "{change:?}: {error}");
+    }
+    assert_eq!(site.ask(&["user", "show", "ann"])["status"], "active");
+    program.stop();
+}
+
+/// The notice of a new password lists the keys that go on serving.
+#[tokio::test]
+async fn a_key_that_cannot_be_read_keeps_no_notice_of_a_new_password_back() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    for _ in 0..2 {
+        site.ask(&["key", "create", "ann@example.com"]);
+    }
+    let outbox = site.path("data/outbox");
+    let sent = |count: usize| std::fs::read_dir(&outbox).is_ok_and(|mails| mails.count() == count);
+    until(|| sent(2)).await;
+    cluster.sql(
+        &database,
+        "UPDATE access_key SET record = '{}' WHERE id = (SELECT min(id) FROM access_key)",
+    );
+    let set = [
+        "user",
+        "set-password",
+        "ann@example.com",
+        "--password-stdin",
+        "--json",
+    ];
+    site.run_with_input(&set, "N3w-harbour!9").document(0);
+    until(|| sent(3)).await;
+    program.stop();
+}
+
+#[tokio::test]
 async fn s49_no_owner_undoes_a_revocation_that_the_database_refused() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
     let database = cluster.database();

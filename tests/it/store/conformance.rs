@@ -68,6 +68,7 @@ macro_rules! conformance {
                 a_change_cannot_take_an_address
                 an_account_keeps_the_usernames_that_it_had
                 the_last_active_administrator_stays
+                an_account_is_deleted_by_the_password_that_was_proved
                 the_last_administrator_who_may_sign_in_stays
                 a_removed_account_takes_its_sessions_and_attempts_along
                 accounts_survive_a_restart

@@ -1,6 +1,7 @@
 //! Accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vestibule::model::{Account, AccountStatus, LockoutSubject};
 use vestibule::store::{
@@ -448,6 +449,38 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
     assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
     let outcome = store.delete_account(ann.id, ADMINS).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::Absent);
+    assert_sound(&store).await;
+}
+
+pub(crate) async fn an_account_is_deleted_by_the_password_that_was_proved<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let ann = account("ann", harness.random());
+    store.create_account(ann.clone(), None, noon()).await.unwrap();
+    let set = ann.password_changed_at;
+    let changed = Account {
+        password_changed_at: set + Duration::from_secs(1),
+        ..ann.clone()
+    };
+    let outcome = store.update_account(&ann, changed.clone(), ADMINS).await;
+    assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
+    let delete = async |at| {
+        store
+            .delete_account_with_password(ann.id, at, ADMINS)
+            .await
+            .unwrap()
+    };
+    assert_eq!(delete(Some(set)).await, DeleteAccount::PasswordChanged);
+    assert_eq!(
+        store.settled_account(ann.id).await.unwrap(),
+        Some(changed.clone())
+    );
+    assert_eq!(
+        delete(Some(changed.password_changed_at)).await,
+        DeleteAccount::Deleted
+    );
+    assert_eq!(delete(None).await, DeleteAccount::Absent);
+    assert_eq!(store.settled_account(ann.id).await.unwrap(), None);
     assert_sound(&store).await;
 }
 
