@@ -14,6 +14,7 @@ use super::active_key::{ActiveKey, KeyState};
 use super::change_rate_limiter::ChangeRateLimiter;
 use super::dual_time::DualTime;
 use super::pending_revocations::PendingRevocations;
+use super::refresh_locks::RefreshLocks;
 use super::secret_encryption::{SecretCipher, SecretCipherError};
 use super::unsettled_accounts::UnsettledAccounts;
 use super::unsettled_change::OnAbandoned;
@@ -134,8 +135,7 @@ pub struct AccessKeys {
     /// The owner of each stored key, active or not.
     owners: papaya::HashMap<AccessKeyId, AccountId>,
     by_account: tokio::sync::Mutex<HashMap<AccountId, HashSet<AccessKeyId>>>,
-    /// Serialises refreshes of an account, sharded by account, as [`Sessions`] has it.
-    refreshing: [tokio::sync::Mutex<()>; 64],
+    refreshing: RefreshLocks,
     /// Accounts whose keys may allow less than the store says.
     unsettled: UnsettledAccounts,
 }
@@ -173,7 +173,7 @@ impl AccessKeys {
             live: papaya::HashMap::new(),
             owners: papaya::HashMap::new(),
             by_account: tokio::sync::Mutex::default(),
-            refreshing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            refreshing: RefreshLocks::default(),
             unsettled: UnsettledAccounts::default(),
         };
         let loaded = keys.store.load_access_keys().await?;
@@ -432,9 +432,7 @@ impl AccessKeys {
     /// Rebuilds the active keys of an account after it, or one of its keys, changed. An account that is not
     /// active has none; nor has one that the store cannot read, until it can.
     pub async fn refresh(&self, id: AccountId) {
-        let [.., last] = id.as_bytes();
-        let turn = usize::from(*last) % self.refreshing.len();
-        let _in_order = self.refreshing[turn].lock().await;
+        let _in_order = self.refreshing.lock(id).await;
         loop {
             let restriction = self.unsettled.of(id);
             let (account, stored) = match self.read(id, restriction.is_some()).await {

@@ -264,32 +264,13 @@ impl Accounts {
             self.find(name).await?
         };
         let (kind, depends_on) = (change.kind(), change.depends_on());
-        let edit = match change {
-            AccountChange::Unlock => {
-                let store = by.act_on(&self.store);
-                store.clear_attempts(LockoutSubject::Account(account.id)).await?;
-                self.note(kind, &account, by, origin);
-                return Ok(account);
-            }
-            AccountChange::Approve => Edit::Status(StatusChange::Approve),
-            AccountChange::Decline => Edit::Status(StatusChange::Decline),
-            AccountChange::Disable => Edit::Status(StatusChange::Disable),
-            AccountChange::Enable => Edit::Status(StatusChange::Enable),
-            AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
-            AccountChange::EditGroups { add, remove } => Edit::Membership {
-                add: Self::group_names(&add)?,
-                remove: Self::group_names(&remove)?,
-            },
-            AccountChange::SetName(name) => Edit::Name(parse_display_name(&name)?),
-            AccountChange::SetEmail(email) => Edit::Email(email),
-            AccountChange::SetPassword(NewPassword::ByLink(_)) => return Err(AccountError::NotNew),
-            AccountChange::SetPassword(password) => {
-                let hash = self.hash(password, &account.email, &account.username).await?;
-                Edit::Password(hash, self.clock.now())
-            }
+        let Some(edit) = self.edit_of(change, &account).await? else {
+            let store = by.act_on(&self.store);
+            store.clear_attempts(LockoutSubject::Account(account.id)).await?;
+            self.note(kind, &account, by, origin);
+            return Ok(account);
         };
         let decides = matches!(edit, Edit::Status(_));
-        let disables = matches!(edit, Edit::Status(StatusChange::Disable));
         let edits_groups = matches!(edit, Edit::Membership { .. });
         let renames = matches!(edit, Edit::Name(_) | Edit::Email(_));
         let keeps_sessions = edit.keeps_sessions();
@@ -306,7 +287,7 @@ impl Accounts {
         let can_be = act.change(&mut wanted).is_ok();
         // Only one that may sign in can be shut out. What was read may be outdated by a change whose outcome is
         // not known yet.
-        let may_hold = disables && (can_be || self.sessions.is_unsettled(account.id));
+        let may_hold = act.disables() && (can_be || self.sessions.is_unsettled(account.id));
         let hold = || may_hold.then(|| self.hold_by_now(&account, by, origin)).flatten();
         let turn = match timeout_at(deadline, self.revocations.pending.turn.lock()).await {
             Ok(turn) => turn,
@@ -315,31 +296,11 @@ impl Accounts {
                 None => self.revocations.pending.turn.lock().await,
             },
         };
-        let edited = async {
-            match self.revocations.settle(account.id).await {
-                Ok(()) => {
-                    let (sessions, keys) = (&self.sessions, &self.access_keys);
-                    let change = UnsettledChange::begin(sessions, keys, wanted);
-                    match self.edit(account.clone(), act, by).await {
-                        Ok(edited) => Ok((edited, change)),
-                        Err(AccountError::Store(error)) => {
-                            change.fail(&error);
-                            Err(error.into())
-                        }
-                        Err(error) => {
-                            change.finish();
-                            Err(error)
-                        }
-                    }
-                }
-                Err(error) if disables => Err(error.into()),
-                Err(error) => Err(not_held(error)),
-            }
-        };
-        let (edited, held) = or_hold(edited, deadline, hold).await;
+        let edited = Box::pin(self.edit_settled(account.clone(), act, wanted, by));
+        let (edited, revocation) = or_hold(edited, deadline, hold).await;
         let edited = match edited {
             Err(AccountError::Store(error)) if !error.is_refusal() => {
-                return Err(match held {
+                return Err(match revocation {
                     Some(_) => error.with_note(HELD).into(),
                     None if may_hold => {
                         let act = AccountAct::Disable(self.approval.decision(by));
@@ -351,8 +312,8 @@ impl Accounts {
             edited => edited,
         };
         // The store has it, or has refused it.
-        if let Some((held, _)) = held {
-            self.revocations.release(held);
+        if let Some((revocation, _)) = revocation {
+            self.revocations.release(revocation);
             if edited.is_err() {
                 self.access_keys.refresh(account.id).await;
             }
@@ -363,7 +324,7 @@ impl Accounts {
             after: changed,
         } = edited;
         drop(turn);
-        let held = (decides && changed.status == before.status)
+        let is_unchanged = (decides && changed.status == before.status)
             || (edits_groups && changed.groups == before.groups)
             || (renames && changed == before);
         self.mailer.announce();
@@ -380,7 +341,7 @@ impl Accounts {
         self.access_keys.refresh(changed.id).await;
         change.finish();
         // It is stored even if ending the sessions has to be retried: audited before the error is returned.
-        if !held {
+        if !is_unchanged {
             self.note_change(kind, &before, &changed, by, origin);
         }
         ended?;
@@ -539,6 +500,58 @@ impl Accounts {
     /// Returns whether the administrators' group has an active member.
     pub async fn has_administrator(&self) -> Result<bool, StoreError> {
         self.store.group_has_active_members(&self.administrators).await
+    }
+
+    /// Returns the edit that a change is; `None` for one that leaves the stored account as it is.
+    async fn edit_of(&self, change: AccountChange, account: &Account) -> Result<Option<Edit>, AccountError> {
+        Ok(Some(match change {
+            AccountChange::Unlock => return Ok(None),
+            AccountChange::Approve => Edit::Status(StatusChange::Approve),
+            AccountChange::Decline => Edit::Status(StatusChange::Decline),
+            AccountChange::Disable => Edit::Status(StatusChange::Disable),
+            AccountChange::Enable => Edit::Status(StatusChange::Enable),
+            AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
+            AccountChange::EditGroups { add, remove } => Edit::Membership {
+                add: Self::group_names(&add)?,
+                remove: Self::group_names(&remove)?,
+            },
+            AccountChange::SetName(name) => Edit::Name(parse_display_name(&name)?),
+            AccountChange::SetEmail(email) => Edit::Email(email),
+            AccountChange::SetPassword(NewPassword::ByLink(_)) => return Err(AccountError::NotNew),
+            AccountChange::SetPassword(password) => {
+                let hash = self.hash(password, &account.email, &account.username).await?;
+                Edit::Password(hash, self.clock.now())
+            }
+        }))
+    }
+
+    /// Edits the account once the store was told of what memory holds of it. The returned change is to be finished
+    /// when memory follows; `wanted` is the account as it will be. The caller has the turn.
+    async fn edit_settled(
+        &self,
+        account: Account,
+        act: PendingChange,
+        wanted: Account,
+        by: &Actor,
+    ) -> Result<(AccountDiff, UnsettledChange<'_>), AccountError> {
+        if let Err(error) = self.revocations.settle(account.id).await {
+            return Err(if act.disables() {
+                error.into()
+            } else {
+                not_held(error)
+            });
+        }
+        let change = UnsettledChange::begin(&self.sessions, &self.access_keys, wanted);
+        match self.edit(account, act, by).await {
+            Ok(edited) => Ok((edited, change)),
+            Err(error) => {
+                match &error {
+                    AccountError::Store(error) => change.fail(error),
+                    _ => change.finish(),
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn edit(

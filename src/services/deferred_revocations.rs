@@ -1,6 +1,5 @@
 //! Account revocations during outages: in force in memory, retried until the store has them.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,18 +61,15 @@ pub(super) fn slow() -> StoreError {
 
 /// Awaits `work`, and calls `hold` once that takes until `deadline`. Returns the outcomes of both.
 pub(super) async fn or_hold<T, H>(
-    work: impl Future<Output = T>,
+    mut work: impl Future<Output = T> + Unpin,
     deadline: Instant,
     hold: impl FnOnce() -> Option<H>,
 ) -> (T, Option<H>) {
-    let mut work = pin!(work);
-    match timeout_at(deadline, &mut work).await {
-        Ok(outcome) => (outcome, None),
-        Err(_) => {
-            let held = hold();
-            (work.await, held)
-        }
+    if let Ok(outcome) = timeout_at(deadline, &mut work).await {
+        return (outcome, None);
     }
+    let item = hold();
+    (work.await, item)
 }
 
 /// The result of a retry.
@@ -180,7 +176,7 @@ impl DeferredRevocations {
             },
         };
         let store = by.act_on(store);
-        let deleted = async {
+        let deleted = Box::pin(async {
             self.settle(account.id).await?;
             let gone = Account {
                 status: AccountStatus::Disabled,
@@ -194,11 +190,11 @@ impl DeferredRevocations {
                     Err(error)
                 }
             }
-        };
-        let (deleted, held) = or_hold(deleted, deadline, hold).await;
+        });
+        let (deleted, revocation) = or_hold(deleted, deadline, hold).await;
         let deleted = match deleted {
             Err(error) if !error.is_refusal() => {
-                return Err(match held {
+                return Err(match revocation {
                     Some(_) => error.with_note(HELD),
                     None => match try_hold(error) {
                         Ok((_, error)) | Err(error) => error,
@@ -208,8 +204,8 @@ impl DeferredRevocations {
             deleted => deleted,
         };
         // The store has it, or has refused it.
-        if let Some((held, _)) = held {
-            self.release(held);
+        if let Some((revocation, _)) = revocation {
+            self.release(revocation);
             if deleted.is_err() {
                 self.access_keys.refresh(account.id).await;
             }

@@ -36,6 +36,7 @@ mod master_keys;
 mod password_hash;
 mod password_policy;
 mod pending_revocations;
+mod refresh_locks;
 mod replay_guard;
 mod reserved_usernames;
 mod secret_encryption;

@@ -15,6 +15,7 @@ use super::active_session::ActiveSession;
 use super::deferred_revocations::{ABANDONED, HELD, PATIENCE, or_hold};
 use super::dual_time::DualTime;
 use super::pending_revocations::PendingRevocations;
+use super::refresh_locks::RefreshLocks;
 use super::session_expiry::SessionLimits;
 use super::settled_time::SettledTime;
 use super::unsettled_accounts::UnsettledAccounts;
@@ -59,9 +60,7 @@ pub struct Sessions {
     random: Random,
     live: papaya::HashMap<TokenDigest, Arc<ActiveSession>>,
     by_account: Mutex<HashMap<AccountId, HashSet<TokenDigest>>>,
-    /// Serialises refreshes of an account, sharded by account: held from reading the account until its
-    /// sessions are updated, so that a slow store delays few.
-    refreshing: [tokio::sync::Mutex<()>; 64],
+    refreshing: RefreshLocks,
     /// Accounts whose sessions may allow less than the store says.
     unsettled: UnsettledAccounts,
     metrics: Arc<Metrics>,
@@ -93,7 +92,7 @@ impl Sessions {
             random,
             live: papaya::HashMap::new(),
             by_account: Mutex::default(),
-            refreshing: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            refreshing: RefreshLocks::default(),
             unsettled: UnsettledAccounts::default(),
             metrics,
             revocations,
@@ -405,9 +404,7 @@ impl Sessions {
 
     /// Like [`Self::refresh`]; if the store is unavailable, changes nothing and fails.
     pub(super) async fn try_refresh(&self, id: AccountId) -> Result<(), StoreError> {
-        let [.., last] = id.as_bytes();
-        let turn = usize::from(*last) % self.refreshing.len();
-        let _in_order = self.refreshing[turn].lock().await;
+        let _in_order = self.refreshing.lock(id).await;
         loop {
             let restriction = self.unsettled.of(id);
             let stored = match restriction {

@@ -283,7 +283,7 @@ async fn s49_a_database_that_was_frozen_is_used_again_within_a_second() {
     until(|| program.said().contains("is out of reach")).await;
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 503);
     drop(frozen);
-    let thawed = std::time::Instant::now();
+    let thawed = tokio::time::Instant::now();
     until_status(&program, &site, &cookie, 200).await;
     let took = thawed.elapsed();
     assert!(took < Duration::from_secs(3), "{took:?}: {}", program.said());

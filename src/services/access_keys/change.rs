@@ -45,7 +45,8 @@ impl AccessKeys {
             },
         };
         let abandoned = OnAbandoned::new(|| self.doubt(id));
-        let (changed, held) = or_hold(self.change_in_store(id, owner, change, by), deadline, hold).await;
+        let changed = Box::pin(self.change_in_store(id, owner, change, by));
+        let (changed, revocation) = or_hold(changed, deadline, hold).await;
         let is_unknown = |error: &AccessKeyError| match error {
             AccessKeyError::Store(error) => error.is_outcome_unknown(),
             _ => false,
@@ -58,10 +59,10 @@ impl AccessKeys {
         let changed = match changed {
             Err(AccessKeyError::Store(error)) if !error.is_refusal() => {
                 let may_hold = change != AccessKeyChange::Enable && self.sessions.vouch_for(by);
-                if held.is_none() && may_hold && error.may_pass() {
+                if revocation.is_none() && may_hold && error.may_pass() {
                     self.shut_out(id, change.kind(), &error, by, origin);
                 }
-                return Err(if held.is_some() || may_hold {
+                return Err(if revocation.is_some() || may_hold {
                     error.with_note(HELD).into()
                 } else {
                     error.into()
@@ -70,7 +71,7 @@ impl AccessKeys {
             changed => changed,
         };
         // The store has it, or has refused it.
-        if let Some(arrival) = held {
+        if let Some(arrival) = revocation {
             self.revocations.remove_key(&id, arrival);
             if let (Some(owner), Err(_) | Ok(KeyOutcome::AsItWas(_))) = (self.owner(&id), &changed) {
                 self.refresh(owner).await;

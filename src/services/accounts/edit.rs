@@ -46,6 +46,10 @@ pub(super) struct PendingChange {
 }
 
 impl PendingChange {
+    pub(super) fn disables(&self) -> bool {
+        matches!(self.edit, Edit::Status(StatusChange::Disable))
+    }
+
     /// Applies the change. One that already holds is no conflict, whatever version was seen.
     pub(super) fn apply(&self, account: &mut Account) -> Result<Vec<Mail>, EditError> {
         let before = account.clone();

@@ -77,7 +77,7 @@ impl Running {
             descriptors: usize::MAX,
             lost_messages: Arc::default(),
         };
-        let application = Application::build(config, environment).await.unwrap();
+        let application = Box::pin(Application::build(config, environment)).await.unwrap();
         let address = application.https_addresses()[0];
         let ops = application.ops_address();
         let plain = application.plain_addresses().to_vec();

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{add, config, cookie, gateway_on, get, sign_in_as, try_get};
 use crate::harness::{Application, Cluster, DatabaseProxy, PASSWORD, Program, Site, soon, until};

@@ -277,14 +277,14 @@ async fn a_key_that_cannot_be_read_keeps_no_notice_of_a_new_password_back() {
         &database,
         "UPDATE access_key SET record = '{}' WHERE id = (SELECT min(id) FROM access_key)",
     );
-    let set = [
+    let command = [
         "user",
         "set-password",
         "ann@example.com",
         "--password-stdin",
         "--json",
     ];
-    site.run_with_input(&set, "N3w-harbour!9").document(0);
+    site.run_with_input(&command, "N3w-harbour!9").document(0);
     until(|| sent(3)).await;
     program.stop();
 }
