@@ -30,8 +30,8 @@ pub struct UpstreamConfig {
     /// PEM file of the authority that signs this application's certificate, instead of the system's.
     #[schemars(extend("examples" = ["certs/console-ca.pem"]))]
     pub ca: Option<PathBuf>,
-    /// Connections to all its servers at one time. Further requests wait for a moment, then get 503. A server of
-    /// HTTP/2 (`h2c://`) has one connection and no such bound.
+    /// Connections to all its servers at one time; with `h2c://`, where a connection has many, requests. Further
+    /// requests wait for a moment, then get 503.
     pub max_connections: usize,
 }
 

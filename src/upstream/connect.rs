@@ -1,9 +1,12 @@
 //! Opens connections to servers: TCP, TLS or Unix sockets, with HTTP/1.1 or HTTP/2.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -117,13 +120,21 @@ pub(super) async fn http1(
 #[derive(Clone)]
 pub(super) struct Http2Connection {
     pub(super) sender: http2::SendRequest<RequestBody>,
+    streams: Arc<AtomicUsize>,
     _dispatch: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Http2Connection {
+    /// How many streams the server allows at one time (RFC 9113, section 5.1.2), as of the last request.
+    pub(super) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
 }
 
 /// A connection that speaks HTTP/2 without having been asked (RFC 9113, section 3.3).
 pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<Http2Connection> {
     let stream = tcp(endpoint).await?;
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+    let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(256 << 10)
         .initial_connection_window_size(4 << 20)
@@ -132,13 +143,22 @@ pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<Http2Connection> {
         .handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
+    let streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+    let allowed = streams.clone();
     let dispatch = tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        // Polled for every request, which is when the number is needed.
+        let ended = poll_fn(|context| {
+            let ended = Pin::new(&mut connection).poll(context);
+            allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
+            ended
+        });
+        if let Err(error) = ended.await {
             tracing::debug!(%error, "a connection to a server ended");
         }
     });
     Ok(Http2Connection {
         sender,
+        streams,
         _dispatch: Arc::new(AbortOnDropHandle::new(dispatch)),
     })
 }

@@ -85,17 +85,12 @@ impl<'s> RequestSender<'s> {
             return (server, sent.await);
         };
         self.was_diverted = true;
-        let needs_connection = connection.is_some();
         let (upstream, permit, client) = (self.upstream, self.permit, self.client);
         let diversion = async {
-            let taken = if needs_connection {
-                Some(upstream.slots.take(client).await.ok()?)
-            } else {
-                None
-            };
+            let (taken, _turn) = upstream.slots.take(client).await.ok()?;
             permit.require_current().ok()?;
             match other.send(copied.request(), None).await {
-                SendOutcome::Answered(answer) => Some((answer, taken.map(|(connection, _turn)| connection))),
+                SendOutcome::Answered(answer) => Some((answer, taken)),
                 SendOutcome::TimedOut => {
                     upstream.suspect(other, "timeout");
                     None
@@ -117,7 +112,7 @@ impl<'s> RequestSender<'s> {
         };
         match (answered, attempted) {
             (Ok(Some((answer, taken))), _) => {
-                *connection = taken;
+                *connection = Some(taken);
                 (other, SendOutcome::Answered(answer))
             }
             (_, Some(attempted)) => (server, attempted),

@@ -282,13 +282,9 @@ impl Upstream {
         request: Request<RequestBody>,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let mut request = request;
-        let (mut place, turn) = if self.balancer.servers().iter().all(Server::is_shared) {
-            (None, None)
-        } else {
-            let taken = self.slots.take(client).await;
-            let (place, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
-            (Some(place), Some(turn))
-        };
+        let taken = self.slots.take(client).await;
+        let (place, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
+        let mut place = Some(place);
         let mut tried = balance::TriedServers::default();
         let mut sending = divert::RequestSender::new(self, permit, client);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::balance::Suspicion;
 use super::pool::Lease;
+use super::server::StreamLease;
 use super::slots::ConnectionPermit;
 use super::{BodyError, IncomingBody};
 
@@ -36,6 +38,8 @@ struct ExchangeState {
 struct Exchange {
     received: IncomingBody,
     lease: Option<Lease>,
+    /// Its place on a connection of HTTP/2.
+    stream: Option<StreamLease>,
     /// Dropped after the connection is back, so that the next holder can reuse it.
     permit: Option<ConnectionPermit>,
     /// Raised if the body breaks off, dismissed at its end: half a response counts as a failure.
@@ -43,13 +47,27 @@ struct Exchange {
 }
 
 impl ResponseBody {
-    pub(super) fn new(received: IncomingBody, lease: Option<Lease>) -> Self {
-        let mut exchange = Exchange {
-            received,
-            lease,
+    pub(super) fn http1(received: Incoming, lease: Lease) -> Self {
+        Self::new(Exchange {
+            received: IncomingBody::http1(received),
+            lease: Some(lease),
+            stream: None,
             permit: None,
             suspicion: None,
-        };
+        })
+    }
+
+    pub(super) fn http2(received: Incoming, stream: StreamLease) -> Self {
+        Self::new(Exchange {
+            received: IncomingBody::http2(received),
+            lease: None,
+            stream: Some(stream),
+            permit: None,
+            suspicion: None,
+        })
+    }
+
+    fn new(mut exchange: Exchange) -> Self {
         exchange.give_back_at_the_end();
         let state = ExchangeState {
             exchange: Some(exchange),
@@ -107,6 +125,7 @@ impl Exchange {
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
+        self.stream = None;
         self.permit = None;
         if let Some(suspicion) = self.suspicion.take() {
             suspicion.dismiss();

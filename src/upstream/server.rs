@@ -1,9 +1,9 @@
-//! One server of an upstream: sends requests over pooled HTTP/1.1 connections or a shared HTTP/2 one.
+//! One server of an upstream: sends requests over pooled HTTP/1.1 connections or shared HTTP/2 ones.
 
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::connect::{self, Http2Connection, ServerTls};
 use super::health::Health;
 use super::pool::{KEPT_FOR, Lease, Pool};
 use super::slots::UpstreamSlots;
-use super::{BodyProgress, IncomingBody, RequestBody, ResponseBody, UpstreamTimeouts};
+use super::{BodyProgress, RequestBody, ResponseBody, UpstreamTimeouts};
 use crate::config;
 
 /// Longest idle time of a connection that a non-repeatable request may reuse: the server may close an idle
@@ -33,10 +33,8 @@ pub(super) struct Server {
     limits: UpstreamTimeouts,
     slots: Arc<UpstreamSlots>,
     idle: Arc<Pool>,
-    /// The one connection for all requests in HTTP/2.
-    shared: Mutex<Option<SharedConnection>>,
-    /// Shared connections with lower numbers are no longer used.
-    given_up: AtomicU64,
+    /// The connections for requests in HTTP/2, in the order in which they are filled.
+    shared: Mutex<SharedConnections>,
     /// Held while connecting, so that only one connection is made.
     connecting: tokio::sync::Mutex<()>,
     health: Arc<Health>,
@@ -50,12 +48,25 @@ struct Probed {
     is_answered: bool,
 }
 
+#[derive(Default)]
+struct SharedConnections {
+    open: Vec<SharedConnection>,
+    /// How many there have been.
+    count: u64,
+}
+
 #[derive(Clone)]
 struct SharedConnection {
     connection: Http2Connection,
     /// How many came before it.
     number: u64,
+    /// How many requests it has, until the ends of their responses.
+    requests: Arc<AtomicUsize>,
 }
+
+/// The place of a request on a shared connection, held until the end of its response.
+#[derive(Debug)]
+pub(super) struct StreamLease(Arc<AtomicUsize>);
 
 /// The outcome of sending a request.
 pub(super) enum SendOutcome {
@@ -92,7 +103,6 @@ impl Server {
             slots,
             idle,
             shared: Mutex::default(),
-            given_up: AtomicU64::new(0),
             connecting: tokio::sync::Mutex::default(),
             health: Arc::default(),
             probed: tokio::sync::Mutex::default(),
@@ -106,11 +116,6 @@ impl Server {
 
     pub(super) fn address(&self) -> &config::UpstreamUrl {
         &self.address
-    }
-
-    /// Whether all requests share one connection.
-    pub(super) fn is_shared(&self) -> bool {
-        matches!(self.address, config::UpstreamUrl::H2c(_))
     }
 
     pub(super) fn health(&self) -> &Arc<Health> {
@@ -198,8 +203,7 @@ impl Server {
         timeout(limit, connecting).await?
     }
 
-    /// Sends a request, over an existing connection if possible. The caller holds a connection permit unless
-    /// the connection is shared. `copied` is a copy of the request, if there is one already.
+    /// Sends a request, over an existing connection if possible. The caller holds a connection permit. `copied` is a copy of the request, if there is one already.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
@@ -269,7 +273,7 @@ impl Server {
             None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
                 let lease = Lease::new(&self.idle, sender, body.is_read(response.status()));
-                let response = response.map(|body| ResponseBody::new(IncomingBody::http1(body), Some(lease)));
+                let response = response.map(|body| ResponseBody::http1(body, lease));
                 SendOutcome::Answered(response)
             }
             Some(Err(mut error)) => match error.take_message() {
@@ -291,7 +295,7 @@ impl Server {
         let can_repeat = progress.is_none() && is_safe(request.method());
         // A connection may turn out to be closing; then one more is made.
         for _ in 0..2 {
-            let (mut shared, is_kept) = match self.shared(endpoint).await {
+            let (mut shared, stream, is_kept) = match self.shared(endpoint).await {
                 Ok(shared) => shared,
                 Err(error) => return SendOutcome::Unreachable(error, request),
             };
@@ -304,7 +308,7 @@ impl Server {
                     return SendOutcome::TimedOut;
                 }
                 Some(Ok(response)) => {
-                    let response = response.map(|body| ResponseBody::new(IncomingBody::http2(body), None));
+                    let response = response.map(|body| ResponseBody::http2(body, stream));
                     return SendOutcome::Answered(response);
                 }
                 Some(Err(mut error)) => match (error.take_message(), copied) {
@@ -321,38 +325,82 @@ impl Server {
         SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
     }
 
-    /// Returns the shared connection, reconnecting if it is closed, and whether it existed before.
-    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(SharedConnection, bool)> {
-        if let Some(shared) = self.open_shared() {
-            return Ok((shared, true));
+    /// Returns a shared connection with room for a request, and whether it existed before; makes one if there is none.
+    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(SharedConnection, StreamLease, bool)> {
+        if let Some((shared, stream)) = self.lock_shared().begin() {
+            return Ok((shared, stream, true));
         }
         let _one_at_a_time = self.connecting.lock().await;
-        if let Some(shared) = self.open_shared() {
-            return Ok((shared, true));
+        if let Some((shared, stream)) = self.lock_shared().begin() {
+            return Ok((shared, stream, true));
         }
         let connection = timeout(self.limits.connect, connect::http2(endpoint)).await??;
-        let mut shared = self.lock_shared();
-        let number = shared.as_ref().map_or(0, |last| last.number + 1);
-        let made = SharedConnection { connection, number };
-        *shared = Some(made.clone());
-        Ok((made, false))
-    }
-
-    fn open_shared(&self) -> Option<SharedConnection> {
-        let shared = self.lock_shared();
-        let given_up = self.given_up.load(Ordering::Relaxed);
-        shared
-            .clone()
-            .filter(|shared| shared.number >= given_up && !shared.connection.sender.is_closed())
+        let (shared, stream) = self.lock_shared().add(connection);
+        Ok((shared, stream, false))
     }
 
     /// Stops using a shared connection that is ending but may not report it yet.
     fn give_up(&self, number: u64) {
-        self.given_up.fetch_max(number + 1, Ordering::Relaxed);
+        self.lock_shared().open.retain(|shared| shared.number != number);
     }
 
-    fn lock_shared(&self) -> MutexGuard<'_, Option<SharedConnection>> {
+    fn lock_shared(&self) -> MutexGuard<'_, SharedConnections> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedConnections {
+    /// Begins a request on the first connection with room for it. `None` if all are full.
+    fn begin(&mut self) -> Option<(SharedConnection, StreamLease)> {
+        self.open.retain(|shared| !shared.connection.sender.is_closed());
+        let at = self
+            .open
+            .iter()
+            .position(|shared| shared.count() < shared.most())?;
+        let shared = self.open[at].clone();
+        // With so much room those after it are needed no more; half of it, lest they come and go with every request.
+        if shared.count() < shared.most() / 2 {
+            let mut place = 0..;
+            self.open
+                .retain(|shared| place.next() <= Some(at) || shared.count() > 0);
+        }
+        let stream = shared.begin();
+        Some((shared, stream))
+    }
+
+    fn add(&mut self, connection: Http2Connection) -> (SharedConnection, StreamLease) {
+        let shared = SharedConnection {
+            connection,
+            number: self.count,
+            requests: Arc::default(),
+        };
+        self.count += 1;
+        let stream = shared.begin();
+        self.open.push(shared.clone());
+        (shared, stream)
+    }
+}
+
+impl SharedConnection {
+    fn begin(&self) -> StreamLease {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        StreamLease(self.requests.clone())
+    }
+
+    fn count(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many requests it takes at one time. A server that allows none is asked all the same, and answers in time or
+    /// not.
+    fn most(&self) -> usize {
+        self.connection.streams().max(1)
+    }
+}
+
+impl Drop for StreamLease {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use vestibule::config::HumanDuration;
 
 use crate::harness::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS, frame, next};
-use crate::harness::{Application, Running, route, soon, upstream};
+use crate::harness::{Application, Raw, Running, route, soon, upstream};
 
 /// What happens to the second request on a connection.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +172,91 @@ async fn an_application_that_allows_no_streams_is_waited_for_no_longer_than_for_
         let answer = soon(gateway.client().get(gateway.url("/")).send()).await.unwrap();
         assert_eq!(answer.status(), 200);
     }
+}
+
+/// An application that allows two streams a connection, answers whatever is sent whole, and waits for all else.
+async fn allowing_two_streams() -> (String, Arc<AtomicUsize>) {
+    const MAX_CONCURRENT_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 2];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("h2c://{}", listener.local_addr().unwrap());
+    let stalled = Arc::<AtomicUsize>::default();
+    let counted = stalled.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let settings = frame(SETTINGS, 0, 0, &MAX_CONCURRENT_STREAMS);
+                stream.write_all(&settings).await.unwrap();
+                let mut preface = [0; 24];
+                stream.read_exact(&mut preface).await.unwrap();
+                while let Some((kind, flags, of, _)) = next(&mut stream).await {
+                    let answer = match kind {
+                        SETTINGS if flags == 0 => frame(SETTINGS, 1, 0, &[]),
+                        HEADERS if flags & END_STREAM != 0 => {
+                            frame(HEADERS, END_STREAM | END_HEADERS, of, &[0x88])
+                        }
+                        HEADERS => {
+                            counted.fetch_add(1, Ordering::SeqCst);
+                            continue;
+                        }
+                        _ => continue,
+                    };
+                    stream.write_all(&answer).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, stalled)
+}
+
+/// Begins a request whose body does not end.
+async fn stall(gateway: &Running) -> Raw {
+    let mut raw = gateway.raw().await;
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        gateway.authority()
+    );
+    raw.send(head).await;
+    raw
+}
+
+#[tokio::test]
+async fn s48_bodies_that_do_not_come_keep_nobody_from_an_application_over_http2() {
+    let (url, stalled) = allowing_two_streams().await;
+    let gateway = Running::before("public", &url).await;
+    let mut held = Vec::new();
+    for count in 1..=7 {
+        held.push(stall(&gateway).await);
+        // A new connection tells of its limit soon, but after it was used.
+        crate::harness::until(|| stalled.load(Ordering::SeqCst) >= count).await;
+    }
+    for client in [gateway.client(), gateway.http2_client()] {
+        for _ in 0..3 {
+            let answer = soon(client.get(gateway.url("/")).send()).await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn s48_one_client_has_a_share_of_the_requests_to_an_application_over_http2() {
+    let (url, stalled) = allowing_two_streams().await;
+    let gateway = Running::start(|config| {
+        let mut few = upstream(&[&url]);
+        few.max_connections = 20;
+        config.upstream.insert("app".to_owned(), few);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        held.push(stall(&gateway).await);
+    }
+    crate::harness::until(|| stalled.load(Ordering::SeqCst) >= 10).await;
+    let other = gateway.client_at([127, 0, 0, 2].into());
+    let answer = soon(other.get(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(stalled.load(Ordering::SeqCst), 10, "half of what there may be");
 }
 
 /// An application that takes connections and reads nothing.
