@@ -9,7 +9,7 @@ use crate::request::{fold, is_plain, names_second_resource, overrides_method, re
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
 /// not change them (RFC 9110, section 6.5.1).
-const NEVER_IN_TRAILERS: [HeaderName; 16] = [
+const NEVER_IN_TRAILERS: [HeaderName; 22] = [
     header::AUTHORIZATION,
     header::CONNECTION,
     header::CONTENT_ENCODING,
@@ -17,6 +17,10 @@ const NEVER_IN_TRAILERS: [HeaderName; 16] = [
     header::CONTENT_TYPE,
     header::COOKIE,
     header::HOST,
+    header::ACCESS_CONTROL_REQUEST_METHOD,
+    header::IF_MATCH,
+    header::ORIGIN,
+    header::RANGE,
     header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRAILER,
@@ -25,7 +29,9 @@ const NEVER_IN_TRAILERS: [HeaderName; 16] = [
     HeaderName::from_static("depth"),
     HeaderName::from_static("destination"),
     HeaderName::from_static("if"),
+    HeaderName::from_static("keep-alive"),
     HeaderName::from_static("overwrite"),
+    HeaderName::from_static("proxy-connection"),
 ];
 
 /// The header names that any upstream gets from the gateway. Clients may send none of them, in any spelling
@@ -76,7 +82,6 @@ impl Strip {
         names_second_resource(name)
             || overrides_method(name)
             || NEVER_IN_TRAILERS.contains(name)
-            || [header::ORIGIN, header::ACCESS_CONTROL_REQUEST_METHOD].contains(name)
     }
 
     /// Strips request trailers, also of fields that may only be in the head.

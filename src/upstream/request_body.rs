@@ -199,7 +199,13 @@ impl StreamingContent {
 
     fn poll_unchecked(&mut self, context: &mut Context<'_>) -> Polled {
         let polled = std::task::ready!(self.poll_sent(context));
-        if polled.is_none() || self.upload.is_end_stream() && !matches!(polled, Some(Err(_))) {
+        // Trailers are the end: what sends them asks for nothing after them.
+        let is_over = match &polled {
+            None => true,
+            Some(Ok(frame)) => frame.is_trailers() || self.upload.is_end_stream(),
+            Some(Err(_)) => false,
+        };
+        if is_over {
             self.progress.finish();
         }
         Poll::Ready(polled.map(|frame| {

@@ -289,6 +289,22 @@ async fn http2_in_the_clear_to_an_application() {
     assert_eq!(app.connections(), 1);
 }
 
+/// The library of HTTP/2 sends no such trailers, and ends the stream neither (RFC 9113, section 8.2.2).
+#[tokio::test]
+async fn trailers_that_http2_forbids_do_not_hang_a_request() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url().replace("http:", "h2c:")).await;
+    for name in ["Keep-Alive", "Proxy-Connection", "Connection", "Upgrade", "X-Sum"] {
+        let mut raw = gateway.raw().await;
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{name}: 1\r\n\r\n",
+            gateway.authority()
+        );
+        raw.send(head).await;
+        assert_eq!(raw.answer_with_body().await.0, 200, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_gateway_behind_a_gateway_over_tls_and_a_local_socket() {
     let app = Application::start().await;
