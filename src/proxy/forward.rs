@@ -89,6 +89,10 @@ impl Gateway {
         if is_websocket {
             websocket::set_upgrade_headers(&mut headers);
         }
+        // After the last field was written.
+        if headers.len() > FIELDS_KEPT {
+            headers = self.decisive_first(&headers, signed.is_some())?;
+        }
         let spends = route.enforces_single_use(head.method) || admission.second.spends_signature();
         let spent = self.claim_signature(signed.as_deref().filter(|_| spends)).await?;
         let id = match route.target() {
@@ -164,9 +168,6 @@ impl Gateway {
         );
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
-        if headers.len() > FIELDS_KEPT {
-            headers = self.decisive_first(&headers, signed.is_some())?;
-        }
         Ok(headers)
     }
 

@@ -58,11 +58,13 @@ upstream = "http://127.0.0.1:{port}"
     )
     cookie = front.sign_up("ann")
     many = [f"X-{number}: 1" for number in range(1500)]
-    status, body = Raw(front.port, front.authority).get("/", [*many, f"Cookie: {cookie}", "Overwrite: F"])
+    conditions = ["Overwrite: F", "If: (<opaquelocktoken:1>)", f"Destination: https://{front.authority}/b"]
+    status, body = Raw(front.port, front.authority).get("/", [*many, f"Cookie: {cookie}", *conditions])
     told = json.loads(body)
     assert status == 200 and "x-1499" not in told, "it drops some"
-    kept = [told.get(name) for name in ("remote-user", "x-forwarded-for", "x-forwarded-proto", "overwrite")]
-    assert kept == ["ann", "127.0.0.1", "https", "F"], kept
+    kept = [told.get(name) for name in ("remote-user", "x-forwarded-for", "x-forwarded-proto", "overwrite", "if")]
+    assert kept == ["ann", "127.0.0.1", "https", "F", "(<opaquelocktoken:1>)"], kept
+    assert told.get("destination", "").endswith("/b"), told
     for repeated in ("Depth: 0", "Cookie: a"):
         status, body = Raw(front.port, front.authority).get("/", [repeated] * 860 + [f"Cookie: {cookie}"] + many[:600])
         assert status == 200 and json.loads(body).get("remote-user") == "ann", (repeated, status)
