@@ -217,6 +217,18 @@ impl Invitations {
         origin: &Origin,
     ) -> Result<InvitationOutcome, InvitationError> {
         let outcome = self.plan(new, by, origin).await?;
+        self.issue(&outcome, None, by, origin).await?;
+        Ok(outcome)
+    }
+
+    /// Stores and mails planned invitations. With `earlier`, one in place of that, and false if that is gone.
+    async fn issue(
+        &self,
+        outcome: &InvitationOutcome,
+        earlier: Option<InvitationId>,
+        by: &Actor,
+        origin: &Origin,
+    ) -> Result<bool, StoreError> {
         let invitations: Vec<Invitation> = outcome
             .issued
             .iter()
@@ -229,7 +241,17 @@ impl Invitations {
             mails.extend(self.mail(invitation, origin));
         }
         let store = by.act_on(&self.store);
-        let replaced = store.create_invitations(invitations.clone(), mails).await?;
+        let replaced = match (earlier, invitations.as_slice()) {
+            (Some(earlier), [invitation]) => {
+                store
+                    .replace_invitation(earlier, invitation.clone(), mails)
+                    .await?
+            }
+            _ => Some(store.create_invitations(invitations.clone(), mails).await?),
+        };
+        let Some(replaced) = replaced else {
+            return Ok(false);
+        };
         for earlier in &replaced {
             let new = invitations.iter().find(|new| new.email == earlier.email);
             self.note_replaced(earlier, new, by, origin);
@@ -238,7 +260,7 @@ impl Invitations {
             self.note(Kind::InvitationCreate, invitation, by, origin);
         }
         self.mailer.announce();
-        Ok(outcome)
+        Ok(true)
     }
 
     /// The outcome that [`invite`](Self::invite) would have now. Stores and mails nothing; the links are void.
@@ -447,7 +469,9 @@ impl Invitations {
             resend: true,
             ..NewInvitations::default()
         };
-        self.invite(again, by, origin).await.map(Some)
+        let outcome = self.plan(again, by, origin).await?;
+        let is_sent = self.issue(&outcome, Some(id), by, origin).await?;
+        Ok(is_sent.then_some(outcome))
     }
 
     /// Revokes an invitation and returns whether it existed.

@@ -23,6 +23,15 @@ pub trait InvitationStore: Send + Sync + 'static {
         mails: Vec<Mail>,
     ) -> Result<Vec<Invitation>, StoreError>;
 
+    /// Like [`create_invitations`](Self::create_invitations), in place of the unused invitation with the id `earlier`. `None`
+    /// if there is no such invitation any more: nothing is kept then.
+    async fn replace_invitation(
+        &self,
+        earlier: InvitationId,
+        invitation: Invitation,
+        mails: Vec<Mail>,
+    ) -> Result<Option<Vec<Invitation>>, StoreError>;
+
     /// The unused invitation with this token, expired or not.
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError>;
 

@@ -26,6 +26,20 @@ impl InvitationStore for PostgresStore {
             .await
     }
 
+    async fn replace_invitation(
+        &self,
+        earlier: InvitationId,
+        invitation: Invitation,
+        mails: Vec<Mail>,
+    ) -> Result<Option<Vec<Invitation>>, StoreError> {
+        self.database
+            .transact(
+                (earlier, invitation, mails),
+                |tx, (earlier, invitation, mails)| Box::pin(replace(tx, *earlier, invitation, mails)),
+            )
+            .await
+    }
+
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
         self.database
             .with(async |client| by_digest(client, &digest).await)
@@ -69,12 +83,7 @@ async fn create_all(
     let replacing = rules::Replacing::new(invitations);
     let mut replaced = Vec::new();
     if !replacing.is_empty() {
-        query_opt(
-            tx,
-            "SELECT pg_advisory_xact_lock($1, $2)",
-            &[&MAKING.0, &MAKING.1],
-        )
-        .await?;
+        lock_making(tx).await?;
         for row in query(tx, "SELECT id, version, record FROM invitation", &[]).await? {
             match read(&row) {
                 Ok(earlier) if replacing.replaces(&earlier) => replaced.push(earlier),
@@ -95,6 +104,29 @@ async fn create_all(
     }
     mails::enqueue(tx, new_mails).await?;
     Ok(replaced)
+}
+
+async fn replace(
+    tx: &Transaction<'_>,
+    earlier: InvitationId,
+    invitation: &Invitation,
+    mails: &[Mail],
+) -> Result<Option<Vec<Invitation>>, OperationError> {
+    // Before the row, in the order in which others take both.
+    lock_making(tx).await?;
+    let sql = "SELECT FROM invitation WHERE id = $1 FOR UPDATE";
+    if query_opt(tx, sql, &[&uuid(earlier.as_bytes())]).await?.is_none() {
+        return Ok(None);
+    }
+    create_all(tx, std::slice::from_ref(invitation), mails)
+        .await
+        .map(Some)
+}
+
+async fn lock_making(tx: &Transaction<'_>) -> Result<(), OperationError> {
+    let sql = "SELECT pg_advisory_xact_lock($1, $2)";
+    query_opt(tx, sql, &[&MAKING.0, &MAKING.1]).await?;
+    Ok(())
 }
 
 /// Inserts an invitation, replacing one with the same token.

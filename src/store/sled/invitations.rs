@@ -26,6 +26,21 @@ impl InvitationStore for SledStore {
             .await
     }
 
+    async fn replace_invitation(
+        &self,
+        earlier: InvitationId,
+        invitation: Invitation,
+        mails: Vec<Mail>,
+    ) -> Result<Option<Vec<Invitation>>, StoreError> {
+        self.change(move |group| {
+            if by_id(group, earlier)?.is_none() {
+                return Ok(None);
+            }
+            create_all(group, std::slice::from_ref(&invitation), &mails).map(Some)
+        })
+        .await
+    }
+
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
         self.open.engine.with(|tree| tree.read(&key::invitation(&digest)))
     }

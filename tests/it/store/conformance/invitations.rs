@@ -316,6 +316,18 @@ pub(crate) async fn an_invitation_takes_the_place_of_another_for_its_address<H: 
         .map(|kept| kept.digest)
         .collect();
     assert_eq!(live, (2..=7).map(digest).collect());
+    let third = bound(8, "bob@example.com");
+    let too_late = store
+        .replace_invitation(first.id, third.clone(), mails.clone())
+        .await;
+    assert_eq!(too_late.unwrap(), None, "what is gone is not brought back");
+    assert_eq!(store.invitation(third.digest).await.unwrap(), None);
+    let replaced = store
+        .replace_invitation(other.id, third.clone(), Vec::new())
+        .await;
+    assert_eq!(replaced.unwrap().as_deref(), Some(std::slice::from_ref(&other)));
+    assert_eq!(store.invitation(other.digest).await.unwrap(), None);
+    assert!(store.revoke_invitation(third.id).await.unwrap());
     assert_eq!(
         store.mails(None, 9).await.unwrap().mails.len(),
         1,
