@@ -106,7 +106,7 @@ pub use replay_guard::{ReplayError, ReplayGuard};
 pub use secret_encryption::{SecretCipherError, check_master_key, require_master_key};
 pub use session_cookie::{PresentedCookie, SessionCookie};
 pub use sessions::{SessionCursor, SessionInfo, SessionPage, Sessions};
-pub use shown_once::ShownOnce;
+pub use shown_once::{ShownOn, ShownOnce};
 pub use sign_in::{SignIn, SignInError, SignedIn};
 pub use sign_up::{SignUp, SignUpError, SignUpForm, SignUpNext};
 

@@ -1,26 +1,40 @@
-//! Secrets that a page shows once, after the redirect from the form that made them.
+//! What a page shows once, after the redirect from the form that made it: secrets, and outcomes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::ids::SessionId;
+use crate::ids::{AccountId, SessionId};
+use crate::model::AccessKeyId;
 use crate::secret::Secret;
 
 /// How long they wait for the page.
 const LASTS: Duration = Duration::from_mins(5);
 
-/// The most sessions that have some, and the most that a session has: the oldest go first.
-const SESSIONS: usize = 100;
+/// The most pages that have some, and the most that a page has: the oldest go first.
+const PAGES: usize = 100;
 const SECRETS: usize = 1000;
+
+/// The page that shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ShownOn {
+    /// The access keys of an owner, with the secret of this new one.
+    AccessKeys(AccessKeyId),
+    /// An account, with the link that sets its password.
+    Account(AccountId),
+    /// The accounts, with what became of a change of several.
+    Accounts,
+    /// The invitations, with their links.
+    Invitations,
+}
 
 /// Secrets that are kept in memory until the page of the session that made them takes them: they are in no URL, no
 /// cookie and not in the store.
 #[derive(Debug)]
 pub struct ShownOnce {
     clock: Clock,
-    kept: Mutex<HashMap<SessionId, Kept>>,
+    kept: Mutex<HashMap<(SessionId, ShownOn), Kept>>,
 }
 
 #[derive(Debug)]
@@ -37,17 +51,18 @@ impl ShownOnce {
         }
     }
 
-    /// Keeps secrets for the page of this session, after those that it has not taken yet.
-    pub fn keep(&self, session: SessionId, secrets: Vec<Secret<String>>) {
+    /// Keeps secrets for a page of this session, after those that it has not taken yet.
+    pub fn keep(&self, session: SessionId, page: ShownOn, secrets: Vec<Secret<String>>) {
         let now = self.clock.monotonic();
         let mut kept = self.fresh(now);
-        if kept.len() >= SESSIONS && !kept.contains_key(&session) {
+        let key = (session, page);
+        if kept.len() >= PAGES && !kept.contains_key(&key) {
             let oldest = kept.iter().min_by_key(|(_, kept)| kept.since);
-            if let Some(oldest) = oldest.map(|(session, _)| *session) {
+            if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 kept.remove(&oldest);
             }
         }
-        let own = kept.entry(session).or_insert_with(|| Kept {
+        let own = kept.entry(key).or_insert_with(|| Kept {
             since: now,
             secrets: Vec::new(),
         });
@@ -57,13 +72,13 @@ impl ShownOnce {
         own.secrets.drain(..excess);
     }
 
-    /// Takes the secrets of this session; empty if there are none, or they waited for more than five minutes.
-    pub fn take(&self, session: SessionId) -> Vec<Secret<String>> {
-        let taken = self.fresh(self.clock.monotonic()).remove(&session);
+    /// Takes the secrets for a page of this session; empty if there are none, or they waited for more than five minutes.
+    pub fn take(&self, session: SessionId, page: ShownOn) -> Vec<Secret<String>> {
+        let taken = self.fresh(self.clock.monotonic()).remove(&(session, page));
         taken.map(|kept| kept.secrets).unwrap_or_default()
     }
 
-    fn fresh(&self, now: Duration) -> MutexGuard<'_, HashMap<SessionId, Kept>> {
+    fn fresh(&self, now: Duration) -> MutexGuard<'_, HashMap<(SessionId, ShownOn), Kept>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| now.saturating_sub(kept.since) < LASTS);
         kept
@@ -77,30 +92,33 @@ mod tests {
     use jiff::Timestamp;
 
     #[test]
-    fn secrets_are_taken_once_by_their_session_and_soon() {
+    fn secrets_are_taken_once_by_their_page_and_soon() {
         let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
         let random = Random::seeded(1);
         let session = || SessionId::new(Timestamp::UNIX_EPOCH, &random);
         let (own, other) = (session(), session());
         let shown = ShownOnce::new(clock);
-        let keep = |session, text: &str| shown.keep(session, vec![Secret::new(text.to_owned())]);
+        let keep = |session, text: &str| {
+            shown.keep(session, ShownOn::Invitations, vec![Secret::new(text.to_owned())]);
+        };
         let take = |session| -> Vec<String> {
-            let taken = shown.take(session);
+            let taken = shown.take(session, ShownOn::Invitations);
             taken.iter().map(|secret| secret.expose().clone()).collect()
         };
         keep(own, "one");
         keep(own, "two");
         assert!(take(other).is_empty());
+        assert!(shown.take(own, ShownOn::Accounts).is_empty());
         assert_eq!(take(own), ["one", "two"]);
         assert!(take(own).is_empty());
         keep(own, "three");
         hand.advance(LASTS);
         assert!(take(own).is_empty());
         keep(own, "four");
-        for _ in 0..SESSIONS {
+        for _ in 0..PAGES {
             keep(session(), "another");
         }
-        assert!(shown.kept.lock().unwrap().len() <= SESSIONS);
+        assert!(shown.kept.lock().unwrap().len() <= PAGES);
         for _ in 0..=SECRETS {
             keep(other, "many");
         }

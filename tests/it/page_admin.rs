@@ -401,7 +401,14 @@ async fn a_reset_link_is_shown_once_and_is_in_no_record() {
     let shown = admin
         .submit(ACCOUNT, &[("account", "ann"), ("action", "reset-link")])
         .await;
-    assert_eq!(shown.status, 200);
+    assert_eq!(shown.status, 303, "loaded again, the page makes no other");
+    let place = shown.location;
+    let shown = admin.open(&place).await;
+    let again = admin.open(&place).await.page;
+    assert!(
+        !again.contains("token=") && again.contains("was shown once"),
+        "{again}"
+    );
     let page = shown.page.replace("&#x2f;", "/");
     let (_, rest) = page.split_once("/.auth/reset?token=").unwrap();
     let token = &rest[..43];

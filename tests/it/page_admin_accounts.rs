@@ -191,8 +191,19 @@ async fn s77_several_are_changed_at_once_each_by_the_rules_of_one() {
         ("reason", "new <team>"),
         ("status", "awaiting-approval"),
     ];
-    let shown = admin.submit(ACCOUNTS, &fields).await;
-    assert_eq!(shown.status, 200, "{}", shown.page);
+    let done = admin.submit(ACCOUNTS, &fields).await;
+    assert_eq!(done.status, 303, "loaded again, the page changes nothing");
+    assert!(
+        done.location.contains("status=awaiting-approval"),
+        "{}",
+        done.location
+    );
+    let shown = admin.open(&done.location).await;
+    let again = admin.open(&done.location).await;
+    assert!(
+        again.status == 200 && !again.page.contains("Done for"),
+        "it is told once"
+    );
     assert!(shown.page.contains("Done for 1 account:"), "{}", shown.page);
     assert!(shown.page.contains("Not done for 2 accounts:"), "{}", shown.page);
     assert!(
@@ -219,6 +230,24 @@ async fn s77_several_are_changed_at_once_each_by_the_rules_of_one() {
     assert_eq!(recorded(&admin, "event=approve&outcome=failure").await.len(), 2);
     let letters = gateway.mails_to("ann@example.com", 1).await;
     assert_eq!(letters.len(), 1, "told as one is who was approved alone");
+}
+
+#[tokio::test]
+async fn ones_own_account_is_changed_last_and_what_was_done_is_told() {
+    let gateway = Running::start(|_| {}).await;
+    let admin = gateway.administrator("root1").await;
+    gateway.administrator("root2").await;
+    for name in ["ann", "bob"] {
+        gateway.person(name).await;
+    }
+    let change = json!({ "accounts": ["ann", "root1", "bob"], "action": "disable", "reason": "because" });
+    let told = admin.post_json(ACCOUNTS, change).await;
+    assert_eq!(told.status, 200, "{}", told.document);
+    let done = told.document["done"].as_array().unwrap();
+    let names: Vec<_> = done.iter().map(|account| account["username"].clone()).collect();
+    assert_eq!(names, ["ann", "bob", "root1"]);
+    assert_eq!(told.document["refused"], json!([]));
+    assert!(!admin.is_signed_in().await);
 }
 
 #[tokio::test]
@@ -307,8 +336,14 @@ async fn an_account_is_added_and_its_owner_sets_the_password_with_the_link_that_
         ("groups", "ops, dev"),
         ("reason", "joins in June"),
     ];
-    let shown = admin.submit(NEW, &fields).await;
-    assert_eq!(shown.status, 200, "{}", shown.page);
+    let added = admin.submit(NEW, &fields).await;
+    assert_eq!(added.status, 303, "{}", added.page);
+    let shown = admin.open(&added.location).await;
+    assert!(
+        shown.page.contains("The account has been added."),
+        "{}",
+        shown.page
+    );
     let page = shown.page.replace("&#x2f;", "/");
     let (_, rest) = page.split_once("/.auth/reset?token=").unwrap();
     let token = &rest[..43];

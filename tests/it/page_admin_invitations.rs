@@ -331,6 +331,11 @@ async fn one_that_is_there_already_is_mailed_again_by_its_row_alone() {
         .submit(INVITATIONS, &[("action", "send"), ("invitation", id.as_str())])
         .await;
     assert_eq!(gone.location, "/.auth/admin/invitations?done=gone");
+    // Of one that was replaced nobody is told that it is revoked: another one lives.
+    let gone = admin
+        .submit(INVITATIONS, &[("action", "revoke"), ("invitation", id.as_str())])
+        .await;
+    assert_eq!(gone.location, "/.auth/admin/invitations?done=gone");
     let open = admin.post_json(INVITATIONS, json!({ "count": 1 })).await.document["invitations"][0].take();
     let open = json!({ "action": "send", "invitation": open["id"] });
     assert_eq!(admin.post_json(INVITATIONS, open).await.status, 404);

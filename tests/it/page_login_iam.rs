@@ -102,10 +102,16 @@ async fn a_program_signs_a_challenge_and_is_signed_in() {
 async fn a_browser_without_scripts_sends_the_secret() {
     let gateway = gateway().await;
     let ann = gateway.person("ann").await;
-    let page = ann
+    let created = ann
         .submit("/.auth/account/keys", &[("name", "laptop"), ("days", "")])
         .await;
-    assert_eq!(page.status, 200);
+    assert_eq!(created.status, 303, "loaded again, the page creates no other");
+    let page = ann.open(&created.location).await;
+    let again = ann.open(&created.location).await.page;
+    assert!(
+        !again.contains("made-secret-key") && again.contains("was shown once"),
+        "{again}"
+    );
     let code = |n: usize| {
         page.page
             .split("<code id=\"made-")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{done, find_account, place, too_often};
@@ -14,13 +14,14 @@ use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext, refusal_of_store, unavailable};
 use crate::portal::reauthenticate::{is_trusted, require_reauthentication};
 use crate::portal::request_context::RequestContext;
-use crate::portal::response::ResponseOutcome;
+use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::request::parse_decimal;
 use crate::route::AccountPage;
+use crate::secret::Secret;
 use crate::services::{
-    AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, Event, LoadedRows, NewAccessKey,
+    AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, Event, LoadedRows, NewAccessKey, ShownOn,
 };
 
 /// The lifetimes of a new key that are offered, in days; 0: until it is revoked.
@@ -45,8 +46,16 @@ enum KeyAction {
     Change(AccessKeyId, AccessKeyChange),
 }
 
+/// Parameters: `done`; `access_key` of the key that was created, whose secret is shown once.
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
-    show(cx, None, None).await
+    let created = cx.parameter("access_key").parse::<AccessKeyId>().ok();
+    let created = created.filter(|_| cx.head.method == Method::GET && !cx.wants_json());
+    let secret = created.and_then(|id| {
+        let page = ShownOn::AccessKeys(id);
+        let secret = cx.services.shown_once.take(cx.user.session.id(), page).pop()?;
+        Some((id, secret))
+    });
+    show(cx, secret, None).await
 }
 
 /// Fields: `change` "disable", "enable" or "revoke" with `access_key`; "revoke-older", for keys older than
@@ -117,7 +126,14 @@ async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
             if cx.wants_json() {
                 return Ok(cx.json(StatusCode::CREATED, &created));
             }
-            show(cx, Some(created), None).await
+            // A redirect, so that the page can be loaded again without creating another.
+            let id = created.key.access_key;
+            let secret = vec![Secret::new(created.secret_key)];
+            cx.services
+                .shown_once
+                .keep(cx.user.session.id(), ShownOn::AccessKeys(id), secret);
+            let parameters = [("done", "created"), ("access_key", &*id.to_string())];
+            Ok(cx.see_other(&with_query(AccountPage::Keys.path(), &parameters)))
         }
         Err(error @ (AccessKeyError::Name | AccessKeyError::TooMany(_))) => {
             if cx.wants_json() {
@@ -132,29 +148,34 @@ async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
 
 async fn show(
     cx: &SignedInContext<'_>,
-    created: Option<CreatedAccessKey>,
+    secret: Option<(AccessKeyId, Secret<String>)>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> PageResult {
     let keys = &cx.services.access_keys;
     let keys = keys.list(Some(cx.user.principal.account)).await?;
-    Ok(page(cx, keys, created, refused))
+    Ok(page(cx, keys, secret, refused))
 }
 
-/// `refused`: the name that was typed, and why no key was created.
+/// `secret`: that of the key that was just created. `refused`: the name that was typed, and why no key was created.
 pub(in crate::portal) fn page(
     cx: &SignedInRequest<'_>,
     keys: LoadedRows<AccessKeyInfo>,
-    created: Option<CreatedAccessKey>,
+    secret: Option<(AccessKeyId, Secret<String>)>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> Response<Bytes> {
     let list = AccessKeyList::from(keys);
     if cx.wants_json() {
         return cx.json(StatusCode::OK, &list);
     }
+    let made = secret.and_then(|(id, secret)| {
+        let key = list.access_keys.iter().find(|key| key.access_key == id)?.clone();
+        let secret_key = secret.expose().clone();
+        Some(CreatedAccessKey { secret_key, key })
+    });
     let mut view = KeysView {
         keys: list.access_keys,
         unreadable: list.unreadable,
-        made: created,
+        made,
         name: "",
         days: DAYS,
         done: cx.parameter("done"),

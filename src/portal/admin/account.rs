@@ -1,12 +1,12 @@
 //! `/.auth/admin/account?id=`: an account, with its access keys and sessions.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{group_names, place};
 use crate::api::AccountDetails;
-use crate::ids::SessionId;
+use crate::ids::{AccountId, SessionId};
 use crate::model::Account;
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
 use crate::portal::page_context::{PageResult, SignedInContext};
@@ -16,6 +16,7 @@ use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::Problem;
 use crate::route::AdminPage;
 use crate::secret::Secret;
+use crate::services::ShownOn;
 
 /// The fields of the page's forms, in their order.
 const ORDER: &[&str] = &["name", "email", "groups", "confirm"];
@@ -60,7 +61,37 @@ struct AccountPageView<'a> {
 /// Parameters: `id`, an id, an address or a username; `after`, for the sessions.
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let account = cx.services.accounts.find(&cx.parameter("id")).await?;
-    show(cx, account, PageMessage::default()).await
+    let hands_over = matches!(cx.parameter("done").as_str(), "reset-link" | "add-link");
+    if !hands_over || cx.head.method != Method::GET || cx.wants_json() {
+        return show(cx, account, PageMessage::default()).await;
+    }
+    // Of several, the last one serves.
+    let page = ShownOn::Account(account.id);
+    let link = cx.services.shown_once.take(cx.user.session.id(), page).pop();
+    let message = PageMessage {
+        link: link.as_ref(),
+        done: link.is_none().then_some("admin.link-gone"),
+        ..PageMessage::default()
+    };
+    show(cx, account, message).await
+}
+
+/// Leads to the account's page, which shows a link once, so that it can be loaded again without making another.
+pub(super) fn see_link(
+    cx: &SignedInContext<'_>,
+    account: AccountId,
+    done: &str,
+    link: Secret<String>,
+) -> Response<Bytes> {
+    let page = ShownOn::Account(account);
+    cx.services
+        .shown_once
+        .keep(cx.user.session.id(), page, vec![link]);
+    let id = account.to_string();
+    cx.see_other(&with_query(
+        AdminPage::Account.path(),
+        &[("id", &*id), ("done", done)],
+    ))
 }
 
 pub(super) async fn show(cx: &SignedInContext<'_>, account: Account, message: PageMessage<'_>) -> PageResult {
@@ -166,6 +197,7 @@ fn done(action: &str) -> Option<&'static str> {
         "set-email" => "admin.done-email",
         "revoke-key" => "keys.done-revoked",
         "add" => "admin.done-add",
+        "add-link" => "admin.done-add-link",
         "end-session" => "account.sessions-ended",
         "end-sessions" => "admin.done-sessions",
         _ => return None,

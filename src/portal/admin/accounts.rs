@@ -1,19 +1,22 @@
 //! `/.auth/admin/accounts`: lists, searches and exports accounts.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{A_PAGE, group_names, none_of, place};
 use crate::api::{AccountList, AccountView, ChangedAccounts, UnchangedAccount};
 use crate::model::AccountStatus;
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
-use crate::portal::page_context::{PageResult, SignedInContext};
+use crate::portal::page_context::{PageResult, SignedInContext, unavailable};
 use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
-use crate::services::{AccountFilter, AccountOrder, AccountPage, AccountQuery, AccountSort, AccountVersion};
+use crate::secret::Secret;
+use crate::services::{
+    AccountFilter, AccountOrder, AccountPage, AccountQuery, AccountSort, AccountVersion, ShownOn,
+};
 
 /// The fields of the forms, in their order.
 const ORDER: &[&str] = &["status", "accounts", "groups"];
@@ -33,6 +36,9 @@ pub(in crate::portal) struct Search {
     /// The order, as links name it; empty for that of the search.
     pub(in crate::portal) sort: String,
 }
+
+/// What the parameter `done` says after a change of several.
+const CHANGED: &str = "changed";
 
 /// What the page shows beside the list.
 #[derive(Default)]
@@ -112,7 +118,30 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     if cx.parameter("export") == "csv" {
         return export(cx, &search).await;
     }
-    show(cx, &search, ListMessage::default()).await
+    let mut message = ListMessage::default();
+    if cx.parameter("done") == CHANGED && cx.head.method == Method::GET && !cx.wants_json() {
+        let outcomes = cx
+            .services
+            .shown_once
+            .take(cx.user.session.id(), ShownOn::Accounts);
+        let last = outcomes.last().map(|text| serde_json::from_str(text.expose()));
+        message.changed = last.and_then(Result::ok);
+    }
+    show(cx, &search, message).await
+}
+
+/// Leads to the list, which tells once what became of a change of several.
+pub(super) fn see_outcome(
+    cx: &SignedInContext<'_>,
+    search: &Search,
+    outcome: &ChangedAccounts,
+) -> PageResult {
+    let text = serde_json::to_string(outcome).map_err(|error| unavailable(error.to_string()))?;
+    let text = vec![Secret::new(text)];
+    cx.services
+        .shown_once
+        .keep(cx.user.session.id(), ShownOn::Accounts, text);
+    Ok(cx.see_other(&search.url(&[("done", CHANGED)])))
 }
 
 /// Shows the list with the page of the search that the request names.
@@ -188,10 +217,7 @@ pub(in crate::portal) fn page(
         typed,
     } = message;
     if cx.wants_json() && refused.is_none() {
-        return match changed {
-            Some(changed) => cx.json(StatusCode::OK, &changed),
-            None => cx.json(StatusCode::OK, &AccountList::from(found)),
-        };
+        return cx.json(StatusCode::OK, &AccountList::from(found));
     }
     let versions: Vec<_> = found.accounts.iter().map(AccountVersion::of).collect();
     let found = AccountList::from(found);

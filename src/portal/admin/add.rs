@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::account::{self, PageMessage};
+use super::account;
 use super::change::{groups, refusal_of};
 use super::{ActDone, group_names, place};
 use crate::api::AddedAccount;
@@ -103,12 +103,7 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         };
         return Ok(cx.json(StatusCode::CREATED, &added));
     }
-    let message = PageMessage {
-        link: Some(&link),
-        done: Some("admin.done-add-link"),
-        ..PageMessage::default()
-    };
-    account::show(cx, account, message).await
+    Ok(account::see_link(cx, account.id, "add-link", link))
 }
 
 fn read(cx: &SignedInContext<'_>, fields: &Fields, send: bool) -> Result<NewAccount, Errors> {

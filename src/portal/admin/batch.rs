@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::accounts::{self, ListMessage, Search, TypedBatch};
+use super::accounts::{self, Search, TypedBatch};
 use super::change::{groups, refusal_of};
 use super::{note_refused_act, unknown_action};
 use crate::api::{ChangedAccounts, UnchangedAccount};
+use http::StatusCode;
+
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext};
@@ -39,7 +41,7 @@ pub(super) fn kind_of(action: &str) -> Option<Kind> {
 /// and those of the search that the page goes on to show.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (search, _) = Search::read(cx, |name| fields.text(name).to_owned());
-    let (chosen, change) = match read(cx, fields) {
+    let (mut chosen, change) = match read(cx, fields) {
         Ok(read) => read,
         Err(errors) => {
             let typed = TypedBatch {
@@ -50,6 +52,8 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
             return accounts::refuse(cx, &search, errors.into(), typed).await;
         }
     };
+    // The administrator's own comes last: its change may end the right to change the others.
+    chosen.sort_by_key(|chosen| is_own(cx, &chosen.name));
     let changed = cx
         .services
         .accounts
@@ -59,29 +63,34 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
     for (ChosenAccount { name, .. }, changed) in chosen.into_iter().zip(changed) {
         match changed {
             Ok(account) => outcome.done.push(account.into()),
-            Err(error) => {
-                if let Some(refusal) = lost_right(&error) {
-                    return Err(refusal);
-                }
+            Err(error) if !outcome.done.is_empty() || !loses_right(&error) => {
                 outcome.refused.push(unchanged(cx, fields, by, name, error).await);
             }
+            Err(error) => return Err(error.into()),
         }
     }
     outcome.done_count = outcome.done.len();
     outcome.refused_count = outcome.refused.len();
-    let message = ListMessage {
-        changed: Some(outcome),
-        ..ListMessage::default()
-    };
-    accounts::show(cx, &search, message).await
+    if cx.wants_json() {
+        return Ok(cx.json(StatusCode::OK, &outcome));
+    }
+    // A redirect, so that the page can be loaded again without changing them again.
+    accounts::see_outcome(cx, &search, &outcome)
 }
 
-/// The refusal of the whole form if the administrator lost the right to it meanwhile.
-fn lost_right(error: &AccountError) -> Option<PageError> {
-    match error {
-        AccountError::Store(error) if error.is_refusal() => Some(error.clone().into()),
-        _ => None,
-    }
+fn is_own(cx: &SignedInContext<'_>, name: &str) -> bool {
+    let own = cx.user.principal;
+    let names = [
+        own.account.to_string(),
+        own.email.to_string(),
+        own.username.to_string(),
+    ];
+    names.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+/// Returns whether the administrator had lost the right to it by then.
+fn loses_right(error: &AccountError) -> bool {
+    matches!(error, AccountError::Store(error) if error.is_refusal())
 }
 
 /// Tells of an account that was not changed, and audits it.
@@ -92,6 +101,7 @@ async fn unchanged(
     name: String,
     error: AccountError,
 ) -> UnchangedAccount {
+    let has_lost_right = loses_right(&error);
     let (refusal, errors) = match refusal_of(cx, error) {
         Ok(refused) => (refused.refusal, refused.errors),
         Err(PageError::Refused(refusal)) => (refusal, Errors::new()),
@@ -106,10 +116,15 @@ async fn unchanged(
         [] => cx.detail(&refusal),
         messages => messages.join(" "),
     };
-    let account = cx.services.accounts.find(&name).await;
+    let email = if has_lost_right {
+        None
+    } else {
+        let account = cx.services.accounts.find(&name).await;
+        account.ok().map(|account| account.email)
+    };
     UnchangedAccount {
         account: name,
-        email: account.ok().map(|account| account.email),
+        email,
         problem: problem.slug().to_owned(),
         detail,
     }

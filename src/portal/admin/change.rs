@@ -145,11 +145,7 @@ async fn hand_over_link(cx: &SignedInContext<'_>, name: &str, by: &Actor) -> Pag
         };
         return Ok(cx.json(StatusCode::CREATED, &link));
     }
-    let message = PageMessage {
-        link: Some(&link),
-        ..PageMessage::default()
-    };
-    account::show(cx, account, message).await
+    Ok(account::see_link(cx, account.id, "reset-link", link))
 }
 
 async fn refused_change(cx: &SignedInContext<'_>, fields: &Fields, error: AccountError) -> PageResult {

@@ -21,7 +21,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::parse_decimal;
 use crate::route::AdminPage;
 use crate::secret::Secret;
-use crate::services::{Actor, InvitationError, InvitationFilter, InvitationOutcome, InvitationPage};
+use crate::services::{Actor, InvitationError, InvitationFilter, InvitationOutcome, InvitationPage, ShownOn};
 
 /// The most invitations in a downloaded table, the oldest. `vestibule invite list --csv` has no such limit.
 const MOST: usize = 10_000;
@@ -52,7 +52,10 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         ..empty(cx)
     };
     if done == "create" && cx.head.method == Method::GET && !cx.wants_json() {
-        let links = cx.services.shown_once.take(cx.user.session.id());
+        let links = cx
+            .services
+            .shown_once
+            .take(cx.user.session.id(), ShownOn::Invitations);
         form.links = links.iter().map(|link| link.expose().clone()).collect();
         if form.links.is_empty() {
             form.done = Some("admin.links-gone");
@@ -93,7 +96,9 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         (false, false) => "create",
     };
     if !links.is_empty() {
-        cx.services.shown_once.keep(cx.user.session.id(), links);
+        cx.services
+            .shown_once
+            .keep(cx.user.session.id(), ShownOn::Invitations, links);
     }
     Ok(cx.see_other(&with_query(AdminPage::Invitations.path(), &[("done", done)])))
 }
@@ -152,11 +157,11 @@ async fn revoke(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     let id = id.map_err(|_| Problem::NotFound)?;
     let invitations = &cx.services.invitations;
     let was_there = invitations.revoke(id, by, &cx.origin()).await?;
-    // In a browser, which shows the list, an invitation used meanwhile is as good as revoked.
     if !was_there && cx.wants_json() {
         return Err(Problem::NotFound.into());
     }
-    let parameters = [("q", fields.text("q")), ("done", "revoke")];
+    let done = if was_there { "revoke" } else { "gone" };
+    let parameters = [("q", fields.text("q")), ("done", done)];
     let to = with_query(AdminPage::Invitations.path(), &parameters);
     Ok(cx.nothing_or_see_other(&to))
 }

@@ -1,7 +1,6 @@
 //! States of the pages for signed-in users.
 
 use super::*;
-use crate::api::{AccessKeyView, CreatedAccessKey};
 use crate::ids::MailId;
 use crate::model::{
     AccessKey, AccessKeyId, Account, Agreement, EncryptedSecret, KeyScope, KeyUse, PendingEmail, Session,
@@ -10,6 +9,7 @@ use crate::model::{
 use crate::portal::account::sessions as sessions_page;
 use crate::portal::account::{delete, email, form_refusal, keys, language, password, profile, username};
 use crate::portal::signed_in::{SignedInRequest, SignedInUser};
+use crate::secret::Secret;
 use crate::services::{
     AccessKeyError, AccessKeyInfo, AccountSettingsError, ActiveSession, FieldError, LoadedRows, SessionInfo,
     SignUpField,
@@ -148,13 +148,10 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         former_usernames: vec!["kim.mina".parse().unwrap(), "m.kim".parse().unwrap()],
         ..account()
     };
-    let created = CreatedAccessKey {
-        secret_key: "wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY".to_owned(),
-        key: AccessKeyView {
-            access_key: "AKIAIOSFODNN7EXAMPLE".parse().unwrap(),
-            ..key_list().remove(0).into()
-        },
-    };
+    let mut new_key = key_list()[..1].to_vec();
+    new_key[0].key.id = "AKIAIOSFODNN7EXAMPLE".parse().unwrap();
+    let secret = Secret::new("wJalrXUtnFEMI_K7MDENG_bPxRfiCYEXAMPLEKEY".to_owned());
+    let created = (new_key[0].key.id, secret);
     let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
     let many = ("", AccessKeyError::TooMany(5));
     vec![
@@ -184,7 +181,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ("account-keys", keys::page(cx, listed(key_list()), None, None)),
         (
             "account-keys-made",
-            keys::page(cx, listed(key_list()[..1].to_vec()), Some(created), None),
+            keys::page(cx, listed(new_key), Some(created), None),
         ),
         (
             "account-keys-refused",
