@@ -79,9 +79,7 @@ impl Strip {
 
     /// Whether policy or framing depends on a field that a client sends.
     pub fn is_decisive(&self, name: &HeaderName) -> bool {
-        names_second_resource(name)
-            || overrides_method(name)
-            || NEVER_IN_TRAILERS.contains(name)
+        names_second_resource(name) || overrides_method(name) || NEVER_IN_TRAILERS.contains(name)
     }
 
     /// Strips request trailers, also of fields that may only be in the head.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -346,17 +347,22 @@ impl AccessKeys {
         origin: &Origin,
     ) -> Result<usize, AccessKeyError> {
         let keys = self.older_than_password(account).await?;
-        let mut revoked = 0;
-        for AccessKeyInfo { key, .. } in keys {
-            let revoke = AccessKeyChange::Revoke;
-            match self.change(key.id, Some(account.id), revoke, by, origin).await {
+        let changes = keys.iter().map(|AccessKeyInfo { key, .. }| {
+            self.change(key.id, Some(account.id), AccessKeyChange::Revoke, by, origin)
+        });
+        // At once, since each waits for a store that is slow.
+        let changes = join_all(changes).await;
+        let (mut revoked, mut failure) = (0, None);
+        for changed in changes {
+            match changed {
                 Ok(_) => revoked += 1,
                 // Revoked meanwhile.
                 Err(AccessKeyError::NotFound(_)) => {}
-                Err(error) => return Err(error),
+                // One that the store does not keep is held in memory; the others are to be, too.
+                Err(error) => failure = Some(error),
             }
         }
-        Ok(revoked)
+        failure.map_or(Ok(revoked), Err)
     }
 
     /// Refuses an imported key that [`Self::create`] could not have made.

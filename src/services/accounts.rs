@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
@@ -348,8 +349,9 @@ impl Accounts {
         Ok(changed)
     }
 
-    /// Changes several accounts, one after another: each as [`Self::change_version`] would, whatever becomes of the
-    /// others. Returns a result for each, in their order.
+    /// Changes several accounts, each as [`Self::change_version`] would, whatever becomes of the others: one after
+    /// another, except that disabling one does not wait for a store that is slow with another. Returns a result for
+    /// each, in their order.
     pub async fn change_all(
         &self,
         chosen: &[ChosenAccount],
@@ -357,12 +359,15 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Vec<Result<Account, AccountError>> {
+        let changes = chosen
+            .iter()
+            .map(|chosen| self.change_version(&chosen.name, chosen.seen.clone(), change(), by, origin));
+        if matches!(change(), AccountChange::Disable) {
+            return join_all(changes).await;
+        }
         let mut results = Vec::with_capacity(chosen.len());
-        for ChosenAccount { name, seen } in chosen {
-            results.push(
-                self.change_version(name, seen.clone(), change(), by, origin)
-                    .await,
-            );
+        for changed in changes {
+            results.push(changed.await);
         }
         results
     }

@@ -161,7 +161,8 @@ impl<K, T> Default for Arrivals<K, T> {
     }
 }
 
-/// An act that contains others: once it is done, they are done too.
+/// An act that contains others: once it is done, they are done too. Only of the same actor: what one is refused the
+/// other may do.
 trait Covers {
     fn covers(&self, other: &Self) -> bool;
 }
@@ -169,6 +170,9 @@ trait Covers {
 impl Covers for AccountRevocation {
     /// A deletion that a new password voids contains no other act: that one holds whatever the password is.
     fn covers(&self, other: &Self) -> bool {
+        if self.event.by != other.event.by {
+            return false;
+        }
         match (&self.act, &other.act) {
             (AccountAct::Delete(None), _) | (AccountAct::Disable(_), AccountAct::Disable(_)) => true,
             (AccountAct::Delete(proved), AccountAct::Delete(other)) => proved == other,
@@ -179,7 +183,7 @@ impl Covers for AccountRevocation {
 
 impl Covers for KeyRevocation {
     fn covers(&self, other: &Self) -> bool {
-        self.is_revoked || !other.is_revoked
+        self.event.by == other.event.by && (self.is_revoked || !other.is_revoked)
     }
 }
 
@@ -231,7 +235,7 @@ impl<K: Copy + Eq + Hash, T: Clone + Covers> Arrivals<K, T> {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use crate::services::Kind;
+    use crate::services::{Actor, Kind};
 
     fn shut_out(act: AccountAct) -> AccountRevocation {
         AccountRevocation {
@@ -293,6 +297,15 @@ mod tests {
             twice.add_account(ids[0], shut_out(act));
         }
         assert_eq!(acts(&twice), ["delete"]);
+
+        // What another did is not refused with it.
+        let by_another = AccountRevocation {
+            event: Event::success(Kind::Disable, "").by(&Actor::operator("test")),
+            ..shut_out(disable())
+        };
+        let another = twice.add_account(ids[0], by_another);
+        assert_eq!(acts(&twice), ["delete", "disable"]);
+        twice.remove_account(ids[0], another);
 
         // What takes the place of an act while the store is told of that is still to be told.
         let (told, _) = twice.of_account(ids[0])[0].clone();

@@ -293,6 +293,53 @@ async fn s49_a_database_that_was_frozen_is_used_again_within_a_second() {
     program.stop();
 }
 
+/// A gateway that lost the lock may still have a transaction under way, which would be stored after the next one has
+/// read the store.
+#[tokio::test]
+async fn s49_a_change_that_a_former_gateway_began_is_not_made() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    site.ask(&["user", "set-groups", "ann", "ops"]);
+    let next = Site::new(&config(&cluster.url(&database), &app.url()));
+    let found = |sql: &str| cluster.sql(&database, sql).trim() != "0";
+    std::thread::scope(|scope| {
+        let held = scope.spawn(|| {
+            let hold = "BEGIN; SELECT FROM account WHERE email = 'ann@example.com' FOR UPDATE; SELECT pg_sleep(6); COMMIT";
+            cluster.sql(&database, hold)
+        });
+        let waits = |what: &str| {
+            let sql = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}"
+            );
+            while !found(&sql) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        waits("wait_event = 'PgSleep'");
+        let change = scope.spawn(|| {
+            site.run(&["user", "set-groups", "ann", "--remove", "ops", "--json"])
+                .error(1)
+        });
+        waits("application_name = 'vestibule' AND wait_event_type = 'Lock'");
+        // It waits for the lock, so that the former one does not get that back.
+        let second = scope.spawn(|| Program::start(&next));
+        std::thread::sleep(Duration::from_secs(1));
+        cluster.sql(
+            &database,
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        );
+        let (second, _) = second.join().unwrap();
+        change.join().unwrap();
+        held.join().unwrap();
+        let shown = next.ask(&["user", "show", "ann"]);
+        assert_eq!(shown["groups"], json!(["ops"]), "as the next gateway has it");
+        second.stop();
+    });
+    program.stop();
+}
+
 /// What a firewall leaves that forgets a connection: the server does not know that the gateway has closed it.
 #[tokio::test]
 async fn s49_a_former_session_that_keeps_the_lock_is_terminated() {

@@ -54,11 +54,15 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
     };
     // The administrator's own comes last: its change may end the right to change the others.
     chosen.sort_by_key(|chosen| is_own(cx, &chosen.name));
-    let changed = cx
-        .services
-        .accounts
-        .change_all(&chosen, || change.clone().into(), by, &cx.origin())
-        .await;
+    let others = chosen.partition_point(|chosen| !is_own(cx, &chosen.name));
+    let mut changed = Vec::with_capacity(chosen.len());
+    for chosen in [&chosen[..others], &chosen[others..]] {
+        let change = || change.clone().into();
+        let origin = cx.origin();
+        let changing = cx.services.accounts.change_all(chosen, change, by, &origin);
+        // Boxed: large and seldom needed.
+        changed.extend(Box::pin(changing).await);
+    }
     let mut outcome = ChangedAccounts::default();
     for (ChosenAccount { name, .. }, changed) in chosen.into_iter().zip(changed) {
         match changed {

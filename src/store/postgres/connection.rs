@@ -22,6 +22,9 @@ use crate::trust_anchors::read_trust_anchors;
 /// The schema of Vestibule's tables.
 pub(super) const SCHEMA: &str = "vestibule";
 
+/// The name of the gateway's and the commands' sessions on the server.
+pub(super) const APPLICATION_NAME: &str = "vestibule";
+
 /// Options of the server's end of a connection. With these the server soon drops a client whose machine is
 /// gone; otherwise the instance lock of a dead gateway would keep out its successor for hours.
 const OPTIONS: &str = "-c search_path=vestibule -c client_min_messages=warning -c tcp_keepalives_idle=10 \
@@ -79,7 +82,7 @@ impl Connector {
             .port(server.port)
             .user(&server.user)
             .dbname(&server.database)
-            .application_name("vestibule")
+            .application_name(APPLICATION_NAME)
             .options(OPTIONS)
             .ssl_mode(match server.tls {
                 DatabaseTls::Off => SslMode::Disable,

@@ -12,7 +12,8 @@ use futures_util::future::BoxFuture;
 
 use super::connection::Connector;
 use super::error::{OperationError, unavailable};
-use super::instance_lock::InstanceLock;
+use super::instance_lock::{InstanceLock, superseded};
+use super::row::query_value;
 use super::{accounts, sessions};
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
@@ -98,10 +99,11 @@ impl Database {
     {
         self.lock.require()?;
         let (pool, precondition) = (self.pool.clone(), self.precondition.clone());
+        let tenure = self.lock.tenure();
         let done = tokio::spawn(async move {
             let mut tries = 1;
             loop {
-                match attempt(&pool, precondition.as_deref(), &arguments, work).await {
+                match attempt(&pool, tenure, precondition.as_deref(), &arguments, work).await {
                     Err(fault) if fault.is_conflict() && tries < TRIES => {
                         tokio::time::sleep(Duration::from_millis(tries.into())).await;
                         tries += 1;
@@ -157,6 +159,7 @@ impl Database {
 
 async fn attempt<A, T>(
     pool: &Pool,
+    tenure: i64,
     precondition: Option<&Precondition>,
     arguments: &A,
     work: Work<A, T>,
@@ -165,6 +168,7 @@ async fn attempt<A, T>(
     let mut commits = false;
     let done = tokio::time::timeout(LONGEST, async {
         let transaction = client.transaction().await?;
+        require_tenure(&transaction, tenure).await?;
         if let Some(precondition) = precondition {
             require(&transaction, precondition).await?;
         }
@@ -185,6 +189,19 @@ async fn attempt<A, T>(
             LONGEST.as_secs()
         ))),
         Err(_) => Err(too_slow(LONGEST)),
+    }
+}
+
+/// Fails if another process has taken the store since. Limits each statement as the whole is limited here: the
+/// server would go on waiting for a lock or a standby on a connection that was given up.
+async fn require_tenure(tx: &Transaction<'_>, tenure: i64) -> Result<(), OperationError> {
+    let sql = "SELECT tenure FROM store, set_config('statement_timeout', $1, true)";
+    let limit = LONGEST.as_millis().to_string();
+    let found: i64 = query_value(tx, sql, &[&limit]).await?;
+    if found == tenure {
+        Ok(())
+    } else {
+        Err(OperationError::Store(superseded()))
     }
 }
 

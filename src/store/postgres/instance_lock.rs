@@ -5,6 +5,10 @@
 //! nothing and serves nothing from memory until it has the lock again; and never again if another process had
 //! the lock meanwhile, because its memory may be stale. The server may keep the session of a broken connection,
 //! and the lock with it, so the gateway closes its own end and terminates that session before it tries again.
+//!
+//! Whoever takes the lock counts itself in `store.tenure`, and then ends the sessions of whoever had it before: what
+//! one of them had begun would be stored after this process has read the store. Each transaction compares the count,
+//! so that none begins later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
 use tokio_postgres::{Client, Row};
 
-use super::connection::Connector;
+use super::connection::{APPLICATION_NAME, Connector};
 use super::error::{OperationError, unavailable};
 use super::migrations;
 use crate::store::StoreError;
@@ -43,6 +47,8 @@ pub(super) struct InstanceLock(Arc<HeldLock>);
 
 #[derive(Debug)]
 struct HeldLock {
+    /// The store's count of lock holders when this process took the lock.
+    tenure: i64,
     state: Arc<AtomicU8>,
     keeper: AbortHandle,
 }
@@ -77,17 +83,22 @@ impl InstanceLock {
         for _ in 0..LOOKS {
             if line.try_lock().await? {
                 migrations::run(&line.client).await?;
-                let number = line
+                let tenure = line
                     .value("UPDATE store SET tenure = tenure + 1 RETURNING tenure", &[])
                     .await?;
+                line.end_former_sessions().await?;
                 let state = Arc::new(AtomicU8::new(OURS));
                 let keeper = LockKeeper {
                     connector,
-                    number,
+                    tenure,
                     state: state.clone(),
                 };
                 let keeper = tokio::spawn(keeper.run(line)).abort_handle();
-                return Ok(Self(Arc::new(HeldLock { state, keeper })));
+                return Ok(Self(Arc::new(HeldLock {
+                    tenure,
+                    state,
+                    keeper,
+                })));
             }
             sleep(PAUSE).await;
         }
@@ -103,13 +114,23 @@ impl InstanceLock {
         Err(match self.0.state.load(Ordering::Acquire) {
             OURS => return Ok(()),
             UNKNOWN => StoreError::Unavailable("the connection that holds its lock is broken".to_owned()),
-            _ => StoreError::Superseded(
-                "another gateway or command has used it meanwhile; this gateway serves nobody any more: \
-                 start it anew once the other has ended"
-                    .to_owned(),
-            ),
+            _ => superseded(),
         })
     }
+
+    /// The store's count of lock holders when this process took the lock.
+    pub(super) fn tenure(&self) -> i64 {
+        self.0.tenure
+    }
+}
+
+/// The error of a store that another process has used.
+pub(super) fn superseded() -> StoreError {
+    StoreError::Superseded(
+        "another gateway or command has used it meanwhile; this gateway serves nobody any more: start it anew once the \
+         other has ended"
+            .to_owned(),
+    )
 }
 
 impl Drop for HeldLock {
@@ -123,7 +144,7 @@ struct LockKeeper {
     connector: Connector,
     /// The store's count of lock holders when this process took the lock; a different count means that
     /// another one had it since.
-    number: i64,
+    tenure: i64,
     state: Arc<AtomicU8>,
 }
 
@@ -156,10 +177,10 @@ impl LockKeeper {
                 _ = &mut line.ended => return "the connection ended".to_owned(),
                 () = sleep(HEARTBEAT) => {}
             }
-            match timeout(SILENCE, line.client.simple_query("SELECT")).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return error.to_string(),
-                Err(_) => return format!("no answer for {} s", SILENCE.as_secs()),
+            match line.value::<i64>(TENURE, &[]).await {
+                Ok(tenure) if tenure == self.tenure => {}
+                Ok(_) => return "another gateway or command has used it meanwhile".to_owned(),
+                Err(error) => return error.reason(),
             }
         }
     }
@@ -174,9 +195,9 @@ impl LockKeeper {
             if let Ok(line) = dial(&self.connector).await
                 && line.terminate(former).await.is_ok()
                 && let Ok(is_held) = line.try_lock().await
-                && let Ok(number) = line.value::<i64>("SELECT tenure FROM store", &[]).await
+                && let Ok(tenure) = line.value::<i64>(TENURE, &[]).await
             {
-                let is_ours = number == self.number;
+                let is_ours = tenure == self.tenure;
                 if !is_ours || is_held {
                     return is_ours.then_some(line);
                 }
@@ -208,6 +229,9 @@ async fn dial(connector: &Connector) -> Result<LockConnection, StoreError> {
     };
     Ok(line)
 }
+
+/// The count of lock holders. No row on a standby: advisory locks are each server's own, and its rows are old.
+const TENURE: &str = "SELECT tenure FROM store WHERE NOT pg_is_in_recovery()";
 
 /// When a session of the server began, to the microsecond.
 const BEGAN: &str = "to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
@@ -259,6 +283,34 @@ impl LockConnection {
         let arguments: [&(dyn ToSql + Sync); 2] = [&session.pid, &session.began];
         in_time(self.client.query_opt(&sql, &arguments)).await?;
         Ok(())
+    }
+
+    /// Ends the other sessions of this role in this database that are Vestibule's, and waits until they are gone.
+    async fn end_former_sessions(&self) -> Result<(), StoreError> {
+        let sql = format!(
+            "SELECT pid, {BEGAN}, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+             AND usename = current_user AND application_name = $1 AND pid <> pg_backend_pid()"
+        );
+        let ended = in_time(self.client.query(&sql, &[&APPLICATION_NAME])).await?;
+        let pids: Vec<i32> = ended.iter().map(|row| row.get(0)).collect();
+        let begins: Vec<String> = ended.iter().map(|row| row.get(1)).collect();
+        let sql =
+            format!("SELECT pid FROM pg_stat_activity WHERE pid = ANY ($1) AND {BEGAN} = ANY ($2) LIMIT 1");
+        let arguments: [&(dyn ToSql + Sync); 2] = [&pids, &begins];
+        for _ in 0..LOOKS {
+            if in_time(self.client.query_opt(&sql, &arguments)).await?.is_none() {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        let left = in_time(self.client.query_opt(&sql, &arguments)).await?;
+        left.map_or(Ok(()), |row| {
+            let pid: i32 = row.get(0);
+            Err(StoreError::Refused(format!(
+                "a session of the gateway that used the database before (process {pid} of its server) does not end, and may still \
+                 change something: end it there, and start again"
+            )))
+        })
     }
 
     /// Describes the lock's holder for an error message.

@@ -128,7 +128,7 @@ async fn s49_what_is_done_where_another_has_the_database_is_not_said_to_hold() {
         let (cluster, database) = (cluster.clone(), database.clone());
         std::thread::spawn(move || cluster.sql(&database, other))
     };
-    until(|| program.said().contains("start it anew")).await;
+    until(|| program.said().contains("this one answers nothing more")).await;
     assert!(!held.is_finished(), "while the other has it");
     for arguments in [
         &["user", "disable", "ann@example.com"][..],
