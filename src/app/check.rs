@@ -10,7 +10,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, PlainAddress, StoreLocation};
+use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation};
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls, check_address};
 use crate::log_file::{LogFile, Reopening};
@@ -18,6 +18,7 @@ use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;
 use crate::route::Routes;
 use crate::services::{Audit, LETTER, MailError, Mailer, check_master_key};
+use crate::system_user::owner_in_the_way;
 use crate::unix_socket::{check_place, folder_of};
 
 /// The right of a folder's group, or of everybody, to go through it.
@@ -124,10 +125,16 @@ impl CheckReport {
         });
     }
 
+    fn warn(&mut self, key: String, message: String) {
+        self.warnings.push(CheckFinding {
+            key,
+            message,
+            place: None,
+        });
+    }
+
     fn certificates(&mut self, config: &Config, clock: &Clock) {
-        if let Err(error) = ListenerTls::check_local_authority(config) {
-            self.error("tls.certificates", &error);
-        }
+        self.local_authority(config, clock);
         for (index, loaded) in ListenerTls::check(config, clock).enumerate() {
             let key = format!("tls.certificates[{index}]");
             match loaded {
@@ -146,6 +153,23 @@ impl CheckReport {
         }
     }
 
+    fn local_authority(&mut self, config: &Config, clock: &Clock) {
+        let key = "tls.certificates";
+        let routes = config.public_host().map(|host| Routes::new(config, host));
+        // What is wrong with routes is an error of its own.
+        let Some(Ok(routes)) = routes else { return };
+        let certs = config.certs();
+        match ListenerTls::check_local_authority(config, &certs, &routes.hosts(), clock) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Err(reason) = require_own_folder(&certs) {
+                    self.error(key, &reason);
+                }
+            }
+            Err(error) => self.error(key, &error),
+        }
+    }
+
     fn master_key(&mut self, config: &Config) {
         let wanted = config
             .store
@@ -154,6 +178,11 @@ impl CheckReport {
             .and_then(|location| sealing_master_key(&location));
         if let Err(error) = check_master_key(&config.store.master_key, wanted.as_deref()) {
             self.error("store.master_key", &error);
+        } else if let SecretSource::File { file } = &config.store.master_key
+            && !file.exists()
+            && let Err(reason) = require_own_folder(file.parent().unwrap_or(Path::new("")))
+        {
+            self.error("store.master_key", &reason);
         }
     }
 
@@ -188,11 +217,7 @@ impl CheckReport {
                 let key = format!("listen.plain[{index}]");
                 self.socket(&key, socket);
                 if let Some(warning) = unreachable_folder(socket) {
-                    self.warnings.push(CheckFinding {
-                        key,
-                        message: warning,
-                        place: None,
-                    });
+                    self.warn(key, warning);
                 }
             }
         }
@@ -201,9 +226,15 @@ impl CheckReport {
                 self.error("store.url", &format!("{} is no folder", file.display()));
             } else if let Err(error) = check_store_folder(&folder) {
                 self.error("store.url", &error);
-            } else if let Err(reason) = require_writable_folder(&folder) {
+            } else if let Err(reason) = require_own_folder(&folder) {
                 self.error("store.url", &reason);
             }
+        }
+        // A start does not write there: only the mails fail.
+        if let Ok(MailTransport::Folder(folder)) = config.mail.transport()
+            && let Err(reason) = require_own_folder(&folder)
+        {
+            self.warn("mail.url".to_owned(), format!("no mail can be written: {reason}"));
         }
     }
 
@@ -270,6 +301,28 @@ fn unreachable_folder(socket: &Path) -> Option<String> {
             folder.display()
         )
     })
+}
+
+/// Fails if this user cannot create files in a folder that is the gateway's alone, and says whose it is.
+fn require_own_folder(folder: &Path) -> Result<(), String> {
+    if let Some(file) = no_folder(folder) {
+        return Err(format!("{} is no folder", file.display()));
+    }
+    require_writable_folder(folder).map_err(|reason| {
+        if folder.exists() {
+            with_owner(reason, folder)
+        } else {
+            reason
+        }
+    })
+}
+
+/// Adds whose a file is that this user may not write.
+fn with_owner(reason: String, file: &Path) -> String {
+    match owner_in_the_way(file) {
+        Some(owner) => format!("{reason}; {owner}"),
+        None => reason,
+    }
 }
 
 /// Fails if this user cannot create files in the folder, or in the nearest existing one above it.

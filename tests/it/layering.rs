@@ -288,6 +288,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     (
         "control::error",
         "refusal",
+    (
+        "app::check",
+        "system_user",
+        "whose a file is that this user may not write",
+    ),
         "the record names a refused command as it names a refused page",
     ),
     ("control", "secret", "a password in a command is one"),
@@ -329,6 +334,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "listener",
         "unix_socket",
         "proxies of this machine come through one",
+    ),
+    (
+        "listener",
+        "system_user",
+        "whose the files of the local authority are",
     ),
     ("listener", "warning_limit", "strangers knock at any rate"),
     ("listener", "request", "who is at the other end"),
