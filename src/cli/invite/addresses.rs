@@ -1,7 +1,7 @@
 //! Reads the addresses to invite from a CSV file.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use crate::cli::output::Failure;
@@ -12,13 +12,33 @@ use crate::services::Invitee;
 /// The most addresses of one command.
 pub(super) const MOST: usize = 1000;
 
+/// The most bytes of a file: more than that many addresses with names and groups have.
+const LARGEST: u64 = 4 << 20;
+
 /// The people of a CSV file. Its first line may name the columns: e-mail, name, groups and language, in any order, others are
 /// passed over; otherwise the first column has the addresses. One row that is not an invitee is an error for the whole file.
 pub(super) fn read(file: &Path) -> Result<Vec<Invitee>, Failure> {
     let name = standard_stream::input_name(file);
-    let text = standard_stream::open_input(file).and_then(io::read_to_string);
+    let text = standard_stream::open_input(file).and_then(|input| read_text(input, LARGEST));
     let text = text.map_err(|error| Failure::failed(format!("{name} cannot be read: {error}")))?;
     people(&text).map_err(|fault| Failure::failed(format!("{name}: {fault}")))
+}
+
+fn read_text(input: impl Read, largest: u64) -> io::Result<String> {
+    let mut content = Vec::new();
+    input.take(largest + 1).read_to_end(&mut content)?;
+    let error = if content.len() as u64 > largest {
+        format!(
+            "it is larger than {} MiB: no list of {MOST} addresses is",
+            largest >> 20
+        )
+    } else {
+        match String::from_utf8(content) {
+            Ok(text) => return Ok(text),
+            Err(_) => "it is not UTF-8".to_owned(),
+        }
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Where the columns are.
@@ -158,5 +178,17 @@ mod tests {
         assert!(people("email\n").is_err());
         let many: Vec<String> = (0..=MOST).map(|n| format!("a{n}@example.com")).collect();
         assert!(people(&many.join("\n")).is_err());
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_read_to_the_limit() {
+        let error = read_text(io::repeat(b'a'), 1 << 20).unwrap_err().to_string();
+        assert!(error.starts_with("it is larger than 1 MiB"), "{error}");
+        assert_eq!(read_text(&b"ann"[..], 3).unwrap(), "ann");
+        assert!(read_text(&b"anna"[..], 3).is_err());
+        assert_eq!(
+            read_text(&b"\xff"[..], 3).unwrap_err().to_string(),
+            "it is not UTF-8"
+        );
     }
 }

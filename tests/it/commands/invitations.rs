@@ -294,6 +294,18 @@ fn a_file_in_which_something_is_wrong_invites_nobody() {
     assert_eq!(
         site.run(&usage).status,
         2,
+    let lang = "invite create --email ann@example.com --send --lang fr".split(' ');
+    let told = site.run(&lang.collect::<Vec<_>>());
+    assert_eq!(told.status, 2);
+    assert!(told.stderr.contains("which are en, ko"), "{}", told.stderr);
+    for endless in ["/dev/zero", "-"] {
+        let mut invite = site.program(&["invite", "create", "--csv", endless, "--config", "vestibule.toml"]);
+        let zeros = fs::File::open("/dev/zero").unwrap();
+        let told = invite.stdin(zeros).output().unwrap();
+        assert_eq!(told.status.code(), Some(1));
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(told.contains("cannot be read: it is larger than 4 MiB"), "{told}");
+    }
         "there is nothing to send again without --send"
     );
 }
