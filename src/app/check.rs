@@ -10,7 +10,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation};
+use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation, resolve_links};
 use crate::control::{check_store_folder, sealing_master_key};
 use crate::listener::{CertificateError, ListenerTls, check_address};
 use crate::log_file::{LogFile, Reopening};
@@ -262,23 +262,35 @@ impl CheckReport {
             }
             Ok(about) if about.is_file() => {
                 if let Err(reason) = require_access(file, Access::WRITE_OK) {
-                    self.error(key, &reason);
+                    self.error(key, &with_owner(reason, file));
                 }
             }
             // What a pipe or a device takes is known when it is opened.
-            Ok(about) if about.file_type().is_fifo() => {
+            Ok(_) => {
                 if let Err(error) = LogFile::open(file, Reopening::default()) {
                     self.error(key, &format!("{} cannot be opened: {error}", file.display()));
                 }
             }
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(file).is_ok() => {
-                self.error(key, &format!("{} is a link that leads nowhere", file.display()));
-            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let folder = file.parent().unwrap_or(Path::new(""));
+                // A file is made where links lead, but no folder for it.
+                let is_link = fs::symlink_metadata(file).is_ok();
+                let target = if is_link {
+                    resolve_links(file)
+                } else {
+                    file.to_owned()
+                };
+                let makes_folder = makes_folder && !is_link;
+                let folder = target.parent().unwrap_or(Path::new(""));
                 if let Some(file) = no_folder(folder) {
                     self.error(key, &format!("{} is no folder", file.display()));
+                } else if folder
+                    .canonicalize()
+                    .is_ok_and(|folder| folder.starts_with("/proc"))
+                {
+                    self.error(
+                        key,
+                        &format!("{} is not there, and cannot be made", file.display()),
+                    );
                 } else if !makes_folder && !folder.as_os_str().is_empty() && !folder.is_dir() {
                     self.error(key, &format!("there is no folder {}", folder.display()));
                 } else if let Err(reason) = require_writable_folder(folder) {

@@ -15,6 +15,7 @@ mod routes;
 mod upstreams;
 
 pub(super) use listen::NOT_AN_ADDRESS;
+pub use places::resolve_links;
 
 use super::Config;
 use super::diagnostic::Diagnostic;

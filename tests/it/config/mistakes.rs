@@ -213,6 +213,7 @@ fn each_value_that_cannot_be_is_refused_where_it_stands() {
 fn s42_where_proxies_ask_in_the_clear_is_checked() {
     let listen = |lines: &str| with(&format!("[listen]\n{lines}"));
     let trusted = "trusted_proxies = [\"10.0.0.0/8\"]";
+    let here = std::env::current_dir().unwrap();
     for (lines, key, said) in [
         (
             "plain = [\"127.0.0.1:8080\"]".to_owned(),
@@ -243,6 +244,36 @@ fn s42_where_proxies_ask_in_the_clear_is_checked() {
             "admin_socket = \"a\"\nplain = [\"unix:a\"]".to_owned(),
             "listen.plain[0]",
             "`listen.admin_socket`",
+        ),
+        (
+            "plain = [\"unix:a\", \"unix:b/../a\"]".to_owned(),
+            "listen.plain[1]",
+            "twice",
+        ),
+        (
+            format!("plain = [\"unix:a\", \"unix:{}/a\"]", here.display()),
+            "listen.plain[1]",
+            "twice",
+        ),
+        (
+            "admin_socket = \"a\"\nplain = [\"unix:./a\"]".to_owned(),
+            "listen.plain[0]",
+            "`listen.admin_socket`",
+        ),
+        (
+            "plain = [\"unix:data/store/p.sock\"]".to_owned(),
+            "listen.plain[0]",
+            "inside the folder of store.url",
+        ),
+        (
+            "plain = [\"unix:p.sock/\"]".to_owned(),
+            "listen.plain[0]",
+            "the path of a folder",
+        ),
+        (
+            "admin_socket = \"a.sock/\"".to_owned(),
+            "listen.admin_socket",
+            "the path of a folder",
         ),
         ("plain = [\"unix:\"]".to_owned(), "listen.plain[0]", "`unix:`"),
         (

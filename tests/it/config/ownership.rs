@@ -255,3 +255,45 @@ fn a_folder_in_which_no_mail_or_master_key_can_be_written_is_told() {
     give("root", &site.path("keys"));
     assert_refused(&site, "keys", "store.master_key", &["keys", "cannot be written"]);
 }
+
+#[test]
+fn links_that_lead_nowhere_and_a_terminal_that_is_none_are_refused() {
+    let site = Site::new(CONFIG);
+    std::os::unix::fs::symlink("not-there", site.path("certs")).unwrap();
+    let checked = site.run(&["check", "--json"]);
+    let report = checked.document(1);
+    let errors = report["errors"].as_array().unwrap();
+    assert!(
+        errors
+            .iter()
+            .all(|error| error["message"] == "certs is no folder"),
+        "{report}"
+    );
+    let keys: Vec<_> = errors
+        .iter()
+        .map(|error| error["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["tls.certificates", "store.master_key"]);
+    assert!(site.run(&["serve"]).stderr.contains("certs"));
+    for key in ["audit.file", "log.access_file"] {
+        let site = Site::new(&format!("{key} = \"/dev/tty\"\n{CONFIG}"));
+        // A session of its own has no terminal.
+        let without_terminal = |command: &str| {
+            let program = site.program(&[command, "--config", "vestibule.toml"]);
+            let mut session = Command::new("setsid");
+            session
+                .arg("--wait")
+                .arg(program.get_program())
+                .args(program.get_args());
+            let done = session.current_dir(site.path("")).output().unwrap();
+            assert!(!done.status.success(), "{command}");
+            String::from_utf8(done.stdout).unwrap() + &String::from_utf8(done.stderr).unwrap()
+        };
+        let told = without_terminal("check");
+        assert!(
+            told.contains(&format!("{key}: /dev/tty cannot be opened")),
+            "{told}"
+        );
+        assert!(without_terminal("serve").contains("/dev/tty"));
+    }
+}
