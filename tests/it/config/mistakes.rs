@@ -593,3 +593,27 @@ fn listeners_that_overlap_are_refused() {
         );
     }
 }
+
+#[test]
+fn a_text_that_pages_cannot_show_as_it_is_is_refused() {
+    let long = "x".repeat(5000);
+    for text in ["a\\u0007b", "a\\nb", "\\u202ex", "\\u2066x", "\\u200b", &long] {
+        for (key, lines) in [
+            ("login.iam_label", format!("[login]\niam_label = \"{text}\"")),
+            ("branding.name", format!("[branding]\nname = \"{text}\"")),
+            ("branding.contact", format!("[branding]\ncontact = \"{text}\"")),
+            (
+                "branding.links[0].text",
+                format!("[branding]\nlinks = [{{ text = \"{text}\", url = \"/help\" }}]"),
+            ),
+        ] {
+            let errors = errors(&with(&lines));
+            assert_eq!(errors.len(), 1, "{text} {errors:?}");
+            assert!(errors[0].contains(&format!(": {key}: at most ")), "{errors:?}");
+        }
+    }
+    for text in ["", "IAM 키로 로그인", "שרה", "a👩\\u200d👩b"] {
+        let lines = format!("[login]\niam_label = \"{text}\"\n[branding]\ncontact = \"{text}\"");
+        assert_eq!(errors(&with(&lines)), Vec::<String>::new());
+    }
+}
