@@ -12,7 +12,7 @@ use super::BuildError;
 use crate::clock::Clock;
 use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation, resolve_links};
 use crate::control::{check_store_folder, sealing_master_key};
-use crate::listener::{CertificateError, ListenerTls, check_address};
+use crate::listener::{CertificateError, ListenerTls, check_address, may_bind};
 use crate::log_file::{LogFile, Reopening};
 use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;
@@ -44,7 +44,8 @@ pub struct CheckFinding {
     pub place: Option<(PathBuf, Option<usize>)>,
 }
 
-/// Builds what a start builds, by the same code, but writes nothing, opens no connection and takes no port. Blocks on files.
+/// Builds what a start builds, by the same code, but writes nothing, opens no connection and listens nowhere. Blocks on
+/// files.
 pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     let mut report = CheckReport::default();
     report.certificates(config, clock);
@@ -186,7 +187,8 @@ impl CheckReport {
         }
     }
 
-    /// Checks that the addresses to listen at are this machine's.
+    /// Checks that the addresses to listen at are this machine's, and warns of ports that are kept from this user: those of
+    /// a service manager may be let in.
     fn addresses(&mut self, config: &Config) {
         let listen = &config.listen;
         let mut all: Vec<(String, SocketAddr)> = Vec::new();
@@ -205,6 +207,14 @@ impl CheckReport {
         for (key, address) in all {
             if let Err(error) = check_address(address) {
                 self.error(&key, &error);
+            } else if address.port() != 0 && !may_bind(address) {
+                let message = format!(
+                    "this user may not listen at port {}: give the service CAP_NET_BIND_SERVICE \
+                     (`AmbientCapabilities=` in its unit), or listen at a port that the sysctl \
+                     net.ipv4.ip_unprivileged_port_start leaves to everybody",
+                    address.port()
+                );
+                self.warn(key, message);
             }
         }
     }

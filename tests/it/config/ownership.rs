@@ -257,6 +257,31 @@ fn a_folder_in_which_no_mail_or_master_key_can_be_written_is_told() {
 }
 
 #[test]
+fn a_port_that_is_kept_from_this_user_is_warned_of() {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if !geteuid().is_root() || first.trim().parse::<u16>().unwrap() <= 82 {
+        return;
+    }
+    let site = Site::new(&CONFIG.replace("127.0.0.1:0", "127.0.0.1:82"));
+    give("nobody", &site.path(""));
+    let report = report(&site);
+    let told = &report["warnings"][0];
+    assert_eq!(told["key"], "listen.https[0]", "{report}");
+    assert!(
+        told["message"].as_str().unwrap().contains("CAP_NET_BIND_SERVICE"),
+        "{report}"
+    );
+    assert!(!as_nobody(&site, &["serve"]).status.success());
+    assert!(
+        !site.run(&["check"]).stdout.contains("CAP_NET_BIND_SERVICE"),
+        "root may"
+    );
+    // Where a gateway that was let in listens, nothing is to be said.
+    let _gateway = std::net::TcpListener::bind("127.0.0.1:82").unwrap();
+    assert!(!self::report(&site).to_string().contains("CAP_NET_BIND_SERVICE"));
+}
+
+#[test]
 fn links_that_lead_nowhere_and_a_terminal_that_is_none_are_refused() {
     let site = Site::new(CONFIG);
     std::os::unix::fs::symlink("not-there", site.path("certs")).unwrap();
