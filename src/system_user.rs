@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 /// A user id, displayed by name if `/etc/passwd` has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,22 @@ impl SystemUser {
     fn name(self) -> Option<String> {
         name_in(&fs::read_to_string("/etc/passwd").ok()?, self.0)
     }
+}
+
+/// Says who else owns the file, or the folder that has it where it cannot be seen, and what hands it over to this process's
+/// user. `None` if it is this process's own, or root runs this.
+pub fn owner_in_the_way(path: &Path) -> Option<String> {
+    let current = SystemUser::current();
+    let there = [Some(path), path.parent()];
+    let (path, about) = there
+        .into_iter()
+        .flatten()
+        .find_map(|path| Some((path, fs::metadata(path).ok()?)))?;
+    let owner = SystemUser::owner_of(&about);
+    (owner != current && !current.is_root()).then(|| {
+        let path = path.display();
+        format!("{path} belongs to {owner}, and this runs as {current}; run as root: chown {current} {path}")
+    })
 }
 
 impl fmt::Display for SystemUser {

@@ -10,14 +10,15 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
 use crate::clock::Clock;
-use crate::config::{Config, PlainAddress, StoreLocation};
+use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation, resolve_links};
 use crate::control::{check_store_folder, sealing_master_key};
-use crate::listener::{CertificateError, ListenerTls, check_address};
+use crate::listener::{CertificateError, ListenerTls, check_address, may_bind};
 use crate::log_file::{LogFile, Reopening};
 use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;
 use crate::route::Routes;
 use crate::services::{Audit, LETTER, MailError, Mailer, check_master_key};
+use crate::system_user::owner_in_the_way;
 use crate::unix_socket::{check_place, folder_of};
 
 /// The right of a folder's group, or of everybody, to go through it.
@@ -43,7 +44,8 @@ pub struct CheckFinding {
     pub place: Option<(PathBuf, Option<usize>)>,
 }
 
-/// Builds what a start builds, by the same code, but writes nothing, opens no connection and takes no port. Blocks on files.
+/// Builds what a start builds, by the same code, but writes nothing, opens no connection and listens nowhere. Blocks on
+/// files.
 pub fn check(config: &Config, clock: &Clock) -> CheckReport {
     let mut report = CheckReport::default();
     report.certificates(config, clock);
@@ -124,10 +126,16 @@ impl CheckReport {
         });
     }
 
+    fn warn(&mut self, key: String, message: String) {
+        self.warnings.push(CheckFinding {
+            key,
+            message,
+            place: None,
+        });
+    }
+
     fn certificates(&mut self, config: &Config, clock: &Clock) {
-        if let Err(error) = ListenerTls::check_local_authority(config) {
-            self.error("tls.certificates", &error);
-        }
+        self.local_authority(config, clock);
         for (index, loaded) in ListenerTls::check(config, clock).enumerate() {
             let key = format!("tls.certificates[{index}]");
             match loaded {
@@ -146,6 +154,23 @@ impl CheckReport {
         }
     }
 
+    fn local_authority(&mut self, config: &Config, clock: &Clock) {
+        let key = "tls.certificates";
+        let routes = config.public_host().map(|host| Routes::new(config, host));
+        // What is wrong with routes is an error of its own.
+        let Some(Ok(routes)) = routes else { return };
+        let certs = config.certs();
+        match ListenerTls::check_local_authority(config, &certs, &routes.hosts(), clock) {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Err(reason) = require_own_folder(&certs) {
+                    self.error(key, &reason);
+                }
+            }
+            Err(error) => self.error(key, &error),
+        }
+    }
+
     fn master_key(&mut self, config: &Config) {
         let wanted = config
             .store
@@ -154,10 +179,16 @@ impl CheckReport {
             .and_then(|location| sealing_master_key(&location));
         if let Err(error) = check_master_key(&config.store.master_key, wanted.as_deref()) {
             self.error("store.master_key", &error);
+        } else if let SecretSource::File { file } = &config.store.master_key
+            && !file.exists()
+            && let Err(reason) = require_own_folder(file.parent().unwrap_or(Path::new("")))
+        {
+            self.error("store.master_key", &reason);
         }
     }
 
-    /// Checks that the addresses to listen at are this machine's.
+    /// Checks that the addresses to listen at are this machine's, and warns of ports that are kept from this user: those of
+    /// a service manager may be let in.
     fn addresses(&mut self, config: &Config) {
         let listen = &config.listen;
         let mut all: Vec<(String, SocketAddr)> = Vec::new();
@@ -176,6 +207,14 @@ impl CheckReport {
         for (key, address) in all {
             if let Err(error) = check_address(address) {
                 self.error(&key, &error);
+            } else if address.port() != 0 && !may_bind(address) {
+                let message = format!(
+                    "this user may not listen at port {}: give the service CAP_NET_BIND_SERVICE \
+                     (`AmbientCapabilities=` in its unit), or listen at a port that the sysctl \
+                     net.ipv4.ip_unprivileged_port_start leaves to everybody",
+                    address.port()
+                );
+                self.warn(key, message);
             }
         }
     }
@@ -188,11 +227,7 @@ impl CheckReport {
                 let key = format!("listen.plain[{index}]");
                 self.socket(&key, socket);
                 if let Some(warning) = unreachable_folder(socket) {
-                    self.warnings.push(CheckFinding {
-                        key,
-                        message: warning,
-                        place: None,
-                    });
+                    self.warn(key, warning);
                 }
             }
         }
@@ -201,9 +236,15 @@ impl CheckReport {
                 self.error("store.url", &format!("{} is no folder", file.display()));
             } else if let Err(error) = check_store_folder(&folder) {
                 self.error("store.url", &error);
-            } else if let Err(reason) = require_writable_folder(&folder) {
+            } else if let Err(reason) = require_own_folder(&folder) {
                 self.error("store.url", &reason);
             }
+        }
+        // A start does not write there: only the mails fail.
+        if let Ok(MailTransport::Folder(folder)) = config.mail.transport()
+            && let Err(reason) = require_own_folder(&folder)
+        {
+            self.warn("mail.url".to_owned(), format!("no mail can be written: {reason}"));
         }
     }
 
@@ -231,23 +272,35 @@ impl CheckReport {
             }
             Ok(about) if about.is_file() => {
                 if let Err(reason) = require_access(file, Access::WRITE_OK) {
-                    self.error(key, &reason);
+                    self.error(key, &with_owner(reason, file));
                 }
             }
             // What a pipe or a device takes is known when it is opened.
-            Ok(about) if about.file_type().is_fifo() => {
+            Ok(_) => {
                 if let Err(error) = LogFile::open(file, Reopening::default()) {
                     self.error(key, &format!("{} cannot be opened: {error}", file.display()));
                 }
             }
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(file).is_ok() => {
-                self.error(key, &format!("{} is a link that leads nowhere", file.display()));
-            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let folder = file.parent().unwrap_or(Path::new(""));
+                // A file is made where links lead, but no folder for it.
+                let is_link = fs::symlink_metadata(file).is_ok();
+                let target = if is_link {
+                    resolve_links(file)
+                } else {
+                    file.to_owned()
+                };
+                let makes_folder = makes_folder && !is_link;
+                let folder = target.parent().unwrap_or(Path::new(""));
                 if let Some(file) = no_folder(folder) {
                     self.error(key, &format!("{} is no folder", file.display()));
+                } else if folder
+                    .canonicalize()
+                    .is_ok_and(|folder| folder.starts_with("/proc"))
+                {
+                    self.error(
+                        key,
+                        &format!("{} is not there, and cannot be made", file.display()),
+                    );
                 } else if !makes_folder && !folder.as_os_str().is_empty() && !folder.is_dir() {
                     self.error(key, &format!("there is no folder {}", folder.display()));
                 } else if let Err(reason) = require_writable_folder(folder) {
@@ -270,6 +323,28 @@ fn unreachable_folder(socket: &Path) -> Option<String> {
             folder.display()
         )
     })
+}
+
+/// Fails if this user cannot create files in a folder that is the gateway's alone, and says whose it is.
+fn require_own_folder(folder: &Path) -> Result<(), String> {
+    if let Some(file) = no_folder(folder) {
+        return Err(format!("{} is no folder", file.display()));
+    }
+    require_writable_folder(folder).map_err(|reason| {
+        if folder.exists() {
+            with_owner(reason, folder)
+        } else {
+            reason
+        }
+    })
+}
+
+/// Adds whose a file is that this user may not write.
+fn with_owner(reason: String, file: &Path) -> String {
+    match owner_in_the_way(file) {
+        Some(owner) => format!("{reason}; {owner}"),
+        None => reason,
+    }
 }
 
 /// Fails if this user cannot create files in the folder, or in the nearest existing one above it.

@@ -211,7 +211,12 @@ impl User {
                 CommandOutput::new(&changed, format!("{} {said}", changed.email))
             }
             Self::SetName { user, name } => {
-                change(client, user, AccountChange::SetName(name), "has the name").await
+                let said = if name.trim().is_empty() {
+                    "has no name"
+                } else {
+                    "has the name"
+                };
+                change(client, user, AccountChange::SetName(name), said).await
             }
             Self::SetEmail { user, new } => {
                 let email: Email = new.parse().map_err(|error| invalid(&new, error))?;

@@ -51,6 +51,7 @@ use crate::request::Host;
 pub use admin::AdminConfig;
 pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
+pub use check::resolve_links;
 pub use checks::ChecksConfig;
 pub use diagnostic::{Diagnostic, TextPosition};
 pub use header_template::{HeaderEncoding, HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};

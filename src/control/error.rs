@@ -31,6 +31,9 @@ impl PartialEq for CommandError {
     }
 }
 
+/// What an import advises for an account whose username it cannot choose.
+const ADD_WITH_USERNAME: &str = "add this account with `vestibule user add --username`";
+
 impl CommandError {
     /// Creates a refusal without details.
     pub fn new(message: impl Into<String>) -> Self {
@@ -67,6 +70,24 @@ impl CommandError {
             self.details = members;
         }
         self
+    }
+
+    /// The refusal of a line of an import, which takes no username.
+    pub fn of_import(error: AccountError) -> Self {
+        let message = match &error {
+            AccountError::UsernameTaken(_) | AccountError::UsernameReserved(_) => {
+                Some(format!("{error}; {ADD_WITH_USERNAME}"))
+            }
+            AccountError::NoUsername(email) => {
+                Some(format!("no username can be made of {email}; {ADD_WITH_USERNAME}"))
+            }
+            _ => None,
+        };
+        let mut refusal = Self::from(error);
+        if let Some(message) = message {
+            refusal.message = message;
+        }
+        refusal
     }
 }
 

@@ -149,7 +149,7 @@ impl Administration {
                     report.skipped.push(SkippedLine { line, email });
                 }
                 (Err(error), _) => {
-                    let error = CommandError::from(error);
+                    let error = CommandError::of_import(error);
                     if let Some(problem) = error.problem.filter(|_| *step != ImportStep::DryRun) {
                         let act = AuditedCommand::on(Kind::AccountAdd, &line.name);
                         self.note_refused(act, problem, by).await;

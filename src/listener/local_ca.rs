@@ -28,7 +28,7 @@ use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 use super::certificates::{parse, read_chain};
 use super::private_file::{FileError, about, read_private, write_atomically};
 use crate::config::CertificateConfig;
-use crate::regular_file;
+use crate::system_user::owner_in_the_way;
 
 /// The file of the authority's certificate.
 pub const AUTHORITY_FILE: &str = "local-ca.pem";
@@ -47,11 +47,21 @@ const CLOCK_SKEW: Duration = Duration::from_hours(1);
 #[derive(Debug, thiserror::Error)]
 pub enum LocalCaError {
     /// A file cannot be read or written, or others may read a key.
-    #[error(transparent)]
+    #[error("{failed}{advice}", failed = .0, advice = advice(.0))]
     File(#[from] FileError),
     /// A certificate cannot be generated.
     #[error("the local certificate cannot be made: {0}")]
     Making(#[from] rcgen::Error),
+}
+
+/// Says whose a file of the authority is that may not be used, and how to hand it over.
+fn advice(error: &FileError) -> String {
+    match error {
+        FileError::Io { path, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+            owner_in_the_way(path).map_or_else(String::new, |owner| format!("; {owner}"))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The authority in a folder, and the hosts that it issues for.
@@ -98,25 +108,23 @@ impl LocalCa {
         }
     }
 
-    /// Refuses an authority's key that cannot be read, and folders in the places of files. Makes nothing: other files
-    /// that are not as they should be are made anew.
-    pub(super) fn check(folder: &Path) -> Result<(), LocalCaError> {
-        let key = folder.join(AUTHORITY_KEY_FILE);
-        match regular_file::open(&key) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => about(&key, Err(error))?,
-            _ => {}
+    /// Refuses what [`renew`](Self::renew) would, except that the folder cannot be written, and writes nothing. Returns
+    /// whether something would be made.
+    pub(super) fn check(&self, now: Timestamp) -> Result<bool, LocalCaError> {
+        let authority = self.kept_authority(now)?;
+        let (mut is_made, mut files) = (authority.is_none(), vec![self.folder.join(AUTHORITY_FILE)]);
+        for leaf in Leaf::ALL {
+            let CertificateConfig { cert, key } = self.files(leaf);
+            is_made |= match &authority {
+                Some(authority) => !self.keeps_leaf(leaf, authority, now)?,
+                None => unless_missing(read_private(&key))?.is_none(),
+            };
+            files.extend([cert, key]);
         }
-        let leaves = Leaf::ALL.map(Leaf::file_name);
-        let leaves = leaves
-            .iter()
-            .flat_map(|leaf| [format!("{leaf}.pem"), format!("{leaf}.key")]);
-        for name in leaves.chain([AUTHORITY_FILE.to_owned()]) {
-            let file = folder.join(name);
-            if file.is_dir() {
-                about(&file, Err(io::ErrorKind::IsADirectory.into()))?;
-            }
+        match files.iter().find(|file| file.is_dir()) {
+            Some(folder) => Ok(about(folder, Err(io::ErrorKind::IsADirectory.into()))?),
+            None => Ok(is_made),
         }
-        Ok(())
     }
 
     fn names(&self, leaf: Leaf) -> BTreeSet<SubjectName> {

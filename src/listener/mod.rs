@@ -21,6 +21,6 @@ pub use connection_slots::{Activity, TunnelSlot};
 pub use local_ca::{AUTHORITY_FILE, LocalCaError};
 pub use private_file::FileError;
 pub use real_ip::forwarded;
-pub use socket::{ListenError, check_address};
+pub use socket::{ListenError, check_address, may_bind};
 pub use stream::ClientStream;
 pub use tls::{ListenerTls, TlsError};

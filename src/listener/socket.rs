@@ -167,6 +167,31 @@ pub fn check_address(address: SocketAddr) -> Result<(), ListenError> {
     }
 }
 
+/// Whether this user may listen at the address: ports below `net.ipv4.ip_unprivileged_port_start` need `CAP_NET_BIND_SERVICE`.
+/// One at which somebody listens already is no reason. Binds the port for a moment, and does not listen.
+pub fn may_bind(address: SocketAddr) -> bool {
+    match bind(address) {
+        Err(ListenError::Address { error, .. }) => {
+            error.kind() != io::ErrorKind::PermissionDenied || is_listened_at(address.port())
+        }
+        _ => true,
+    }
+}
+
+/// Whether some socket of this machine listens at the port (proc(5), `/proc/net/tcp`).
+fn is_listened_at(port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let local = format!(":{port:04X}");
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
+        let table = std::fs::read_to_string(table).unwrap_or_default();
+        table.lines().any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let is_here = fields.next().is_some_and(|address| address.ends_with(&local));
+            is_here && fields.nth(1) == Some(LISTEN)
+        })
+    })
+}
+
 fn is_not_ours(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

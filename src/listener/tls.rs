@@ -60,14 +60,7 @@ impl ListenerTls {
     pub fn load(config: &Config, certs: &Path, hosts: &[Host], clock: &Clock) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let source = if config.tls.certificates.is_empty() {
-            let hosts = hosts.iter().map(Host::to_string);
-            let of_routes = config.route.iter().filter_map(|route| route.host.as_deref());
-            let of_routes = of_routes.map(|host| {
-                // Certificates have the normalized spelling.
-                host.parse::<HostPattern>()
-                    .map_or_else(|_| host.to_owned(), |pattern| pattern.to_string())
-            });
-            let authority = LocalCa::new(certs, hosts.chain(of_routes));
+            let authority = local_ca(config, certs, hosts);
             authority.renew(clock.now())?;
             CertificateSource::Local(authority)
         } else {
@@ -107,12 +100,18 @@ impl ListenerTls {
         files.map(move |files| load(files, &provider, now).map(|loaded| loaded.doubts))
     }
 
-    /// Refuses files of the local authority that a start could not read, where it is the authority that serves.
-    pub fn check_local_authority(config: &Config) -> Result<(), LocalCaError> {
-        if config.tls.certificates.is_empty() {
-            LocalCa::check(&config.certs())?;
+    /// Refuses files of the local authority that a start could not use, where it is the authority that serves. Returns
+    /// whether a start would make some, for which it writes to the folder `certs`.
+    pub fn check_local_authority(
+        config: &Config,
+        certs: &Path,
+        hosts: &[Host],
+        clock: &Clock,
+    ) -> Result<bool, LocalCaError> {
+        if !config.tls.certificates.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        local_ca(config, certs, hosts).check(clock.now())
     }
 
     /// Whether the certificates come from the operator, not from the local authority.
@@ -176,6 +175,18 @@ impl ListenerTls {
             }
         }
     }
+}
+
+/// The authority for the gateway's own hosts and those of routes.
+fn local_ca(config: &Config, certs: &Path, hosts: &[Host]) -> LocalCa {
+    let hosts = hosts.iter().map(Host::to_string);
+    let of_routes = config.route.iter().filter_map(|route| route.host.as_deref());
+    let of_routes = of_routes.map(|host| {
+        // Certificates have the normalized spelling.
+        host.parse::<HostPattern>()
+            .map_or_else(|_| host.to_owned(), |pattern| pattern.to_string())
+    });
+    LocalCa::new(certs, hosts.chain(of_routes))
 }
 
 impl CertificateSource {

@@ -5,6 +5,7 @@ mod database;
 mod documented;
 mod generated;
 mod mistakes;
+mod ownership;
 mod started;
 mod warnings;
 

@@ -201,6 +201,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "the built-in templates are written out to start from",
     ),
     ("cli::pages", "text", "and so are the built-in texts"),
+    (
+        "cli::invite",
+        "text",
+        "invitations are mailed in a language that has texts",
+    ),
     ("api", "csv", "a list has one form as a table, too"),
     ("cli", "csv", "lists go to spreadsheets and come from them"),
     ("cli", "app", "serve runs it"),
@@ -283,6 +288,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "unix_socket",
         "whether a socket can be where it is to be",
     ),
+    (
+        "app::check",
+        "system_user",
+        "whose a file is that this user may not write",
+    ),
     ("control::health", "metrics", "what it shows"),
     ("control", "random", "it makes the services"),
     (
@@ -325,6 +335,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "connections and failed handshakes are counted",
     ),
     ("listener", "random", "redirects have names"),
+    (
+        "listener",
+        "system_user",
+        "whose the files of the local authority are",
+    ),
     (
         "listener",
         "unix_socket",

@@ -17,6 +17,7 @@ use crate::config::SignupMode;
 use crate::control::Command;
 use crate::model::Email;
 use crate::services::{Invitee, Invitees, NewInvitations};
+use crate::text::Texts;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -61,7 +62,13 @@ pub(in crate::cli) struct Create {
 
 impl Create {
     pub(super) async fn run(self, client: &AdminClient) -> Result<CommandOutput, Failure> {
-        let people = self.people()?;
+        let texts = Texts::load(&client.config().branding.folder);
+        let texts = texts.map_err(|error| Failure::failed(error.to_string()))?;
+        let people = self.people(&texts)?;
+        if let Some(tag) = &self.lang {
+            addresses::require_language(tag, &texts)
+                .map_err(|fault| Failure::failed(format!("--lang: {fault}")))?;
+        }
         if self.send && people.is_empty() {
             return Err(Failure::usage("--send needs --email or --csv"));
         }
@@ -114,13 +121,13 @@ impl Create {
         CommandOutput::new(&created, lines.join("\n"))
     }
 
-    fn people(&self) -> Result<Vec<Invitee>, Failure> {
+    fn people(&self, texts: &Texts) -> Result<Vec<Invitee>, Failure> {
         match (&self.email, &self.csv) {
             (Some(text), _) => match text.parse::<Email>() {
                 Ok(email) => Ok(vec![email.into()]),
                 Err(error) => Err(Failure::failed(format!("{text}: {error}"))),
             },
-            (None, Some(file)) => addresses::read(file),
+            (None, Some(file)) => addresses::read(file, texts),
             (None, None) => Ok(Vec::new()),
         }
     }

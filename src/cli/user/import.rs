@@ -195,7 +195,7 @@ impl UserImport {
             };
             let account = line
                 .account(defaults)
-                .map_err(|error| CommandError::from(error).message);
+                .map_err(|error| CommandError::of_import(error).message);
             match account.and_then(|account| names.take(&account, lines.number, self.skip_existing)) {
                 Ok(()) => outcome.passed_count += 1,
                 Err(reason) => {

@@ -6,16 +6,31 @@ use std::path::Path;
 use super::Findings;
 use super::access::{NOT_A_LINK, is_link};
 use crate::colour::Colour;
-use crate::config::BrandingConfig;
+use crate::config::Config;
 use crate::config::toml_document::KeyPath;
+use crate::model::{is_blank, turns_text};
 use crate::regular_file;
 
 /// Largest logo, in bytes; it is embedded in every page.
 const LARGEST_LOGO: usize = 64 << 10;
 
-pub(super) fn validate(branding: &BrandingConfig, findings: &mut Findings<'_, '_>) {
+/// The longest text of a link and the longest name, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// The longest sentence, in characters.
+const LONGEST_SENTENCE: usize = 500;
+
+pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
+    let branding = &config.branding;
     if branding.name.trim().is_empty() {
         findings.error(&"branding.name".into(), "the pages need a name to show");
+    }
+    for (key, text, longest) in [
+        ("branding.name", &branding.name, LONGEST_NAME),
+        ("branding.contact", &branding.contact, LONGEST_SENTENCE),
+        ("login.iam_label", &config.login.iam_label, LONGEST_NAME),
+    ] {
+        check_text(&key.into(), text, longest, findings);
     }
     // Contrast is ensured for any colour: text and links are derived from it.
     if !branding.accent.is_empty() && Colour::parse(&branding.accent).is_none() {
@@ -31,9 +46,23 @@ pub(super) fn validate(branding: &BrandingConfig, findings: &mut Findings<'_, '_
         if link.text.trim().is_empty() {
             findings.error(&path.key("text"), "a link says something");
         }
+        check_text(&path.key("text"), &link.text, LONGEST_NAME, findings);
         if !is_link(&link.url) {
             findings.error(&path.key("url"), NOT_A_LINK);
         }
+    }
+}
+
+/// Refuses a text that pages cannot show as it is: it would be read otherwise than it was written, or not at all.
+fn check_text(path: &KeyPath, text: &str, longest: usize, findings: &mut Findings<'_, '_>) {
+    let is_hidden = !text.trim().is_empty() && is_blank(text);
+    if is_hidden || text.chars().count() > longest || text.chars().any(|c| c.is_control() || turns_text(c)) {
+        findings.error(
+            path,
+            format!(
+                "at most {longest} characters that can be seen, on one line, and none that turns the direction of text"
+            ),
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tracing_subscriber::EnvFilter;
 
 use super::Findings;
+use super::places::resolve_links;
 use crate::config::diagnostic::{did_you_mean, write_https};
 use crate::config::toml_document::KeyPath;
 use crate::config::{Config, HostPattern, ListenConfig, PlainAddress};
@@ -153,9 +154,14 @@ fn check_plain(listen: &ListenConfig, findings: &mut Findings<'_, '_>) {
             ),
             PlainAddress::Tcp(_) => {}
             PlainAddress::Unix(socket) => {
-                if listen.plain[..index].contains(address) {
+                let place = resolve_links(socket);
+                let is_here = |other: &PlainAddress| match other {
+                    PlainAddress::Unix(other) => resolve_links(other) == place,
+                    PlainAddress::Tcp(_) => false,
+                };
+                if listen.plain[..index].iter().any(is_here) {
                     findings.error(&path, "the same socket twice");
-                } else if *socket == listen.admin_socket {
+                } else if place == resolve_links(&listen.admin_socket) {
                     findings.error(&path, "the socket of the commands, `listen.admin_socket`");
                 }
             }

@@ -15,6 +15,7 @@ mod routes;
 mod upstreams;
 
 pub(super) use listen::NOT_AN_ADDRESS;
+pub use places::resolve_links;
 
 use super::Config;
 use super::diagnostic::Diagnostic;
@@ -41,7 +42,7 @@ pub(super) fn validate(
     places::validate(config, &mut findings);
     access::validate(config, &mut findings);
     limits::validate(config, &mut findings);
-    branding::validate(&config.branding, &mut findings);
+    branding::validate(config, &mut findings);
     headers::validate(config, &mut findings);
     upstreams::validate(config, &mut findings);
     routes::validate(config, &mut findings);

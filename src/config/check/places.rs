@@ -2,13 +2,16 @@
 //! make the key unreadable.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Findings;
-use super::private_files::plain;
 use crate::config::toml_document::KeyPath;
-use crate::config::{Config, MailTransport, SecretSource, StoreLocation};
+use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation};
+
+/// The most links that lead from one to another (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
 
 /// A path that the configuration names, or that the gateway takes by itself.
 struct Place {
@@ -42,7 +45,12 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             && let Some(file) = file_in_the_way(&place.path)
         {
             let message = format!("{} is no folder", file.display());
-            findings.error(&KeyPath::from(place.name.as_str()), message);
+            findings.error(&KeyPath::parse(&place.name), message);
+            continue;
+        }
+        if matches!(place.use_of, Use::Log | Use::Socket) && is_of_a_folder(&place.path) {
+            let message = format!("{} is the path of a folder, not of a file", place.path.display());
+            findings.error(&KeyPath::parse(&place.name), message);
             continue;
         }
         let others = places.iter().enumerate();
@@ -54,7 +62,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             Some(format!("{} is {what} {}", place.path.display(), other.name))
         });
         if let Some(message) = conflict {
-            findings.error(&KeyPath::from(place.name.as_str()), message);
+            findings.error(&KeyPath::parse(&place.name), message);
         }
     }
 }
@@ -108,6 +116,11 @@ fn places(config: &Config, file: &str) -> Vec<Place> {
     add(Use::File, "branding.logo", &config.branding.logo);
     add(Use::Folder, "branding.folder", &config.branding.folder);
     add(Use::Socket, "listen.admin_socket", &config.listen.admin_socket);
+    for (index, address) in config.listen.plain.iter().enumerate() {
+        if let PlainAddress::Unix(socket) = address {
+            add(Use::Socket, &format!("listen.plain[{index}]"), socket);
+        }
+    }
     if let Ok(MailTransport::Folder(folder)) = config.mail.transport() {
         add(Use::Outbox, "mail.url", &folder);
     }
@@ -125,7 +138,11 @@ impl Place {
         if fs::metadata(&self.path).is_ok_and(|about| self.use_of == Use::Log && !about.is_file()) {
             return None;
         }
-        let (own, its) = (real(&self.path), real(&other.path));
+        let (own, its) = (resolve_links(&self.path), resolve_links(&other.path));
+        // Of two sockets at one place the check of `listen` tells.
+        if own == its && self.use_of == Use::Socket && other.use_of == Use::Socket {
+            return None;
+        }
         if own == its || is_same_file(&own, &its) {
             return Some("the place of");
         }
@@ -146,18 +163,42 @@ fn file_in_the_way(folder: &Path) -> Option<&Path> {
     (!about.is_dir()).then_some(path)
 }
 
-/// The path without links, as far as it is there.
-fn real(path: &Path) -> PathBuf {
-    let path = plain(path);
-    for ancestor in path.ancestors() {
-        if let Ok(real) = ancestor.canonicalize() {
-            return match path.strip_prefix(ancestor) {
-                Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
-                _ => real,
-            };
+/// The path to which the links of a path lead, whether or not something is there.
+pub fn resolve_links(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut resolved = PathBuf::from("/");
+    let mut rest: Vec<PathBuf> = steps(&path);
+    let mut link_count = 0;
+    while let Some(step) = rest.pop() {
+        if step.as_os_str() == ".." {
+            resolved.pop();
+            continue;
+        }
+        // The step `/` of an absolute link begins anew.
+        let next = resolved.join(step);
+        match fs::read_link(&next) {
+            Ok(target) if link_count < MOST_LINKS => {
+                link_count += 1;
+                rest.extend(steps(&target));
+            }
+            _ => resolved = next,
         }
     }
-    path
+    resolved
+}
+
+/// The steps of a path, the last first.
+fn steps(path: &Path) -> Vec<PathBuf> {
+    path.components()
+        .rev()
+        .map(|step| PathBuf::from(step.as_os_str()))
+        .collect()
+}
+
+/// Whether a path can only be that of a folder: it ends with `/`, `.` or `..`.
+fn is_of_a_folder(path: &Path) -> bool {
+    let text = path.as_os_str().as_bytes();
+    text.ends_with(b"/") || text.ends_with(b"/.") || path.file_name().is_none()
 }
 
 /// Whether both are names of one file, by a hard link.

@@ -10,9 +10,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
+use rustix::fs::{Access, AtFlags, CWD, Mode, accessat};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::{high_water_mark, reserved_space};
 use crate::regular_file;
 use crate::store::StoreError;
 use crate::system_user::SystemUser;
@@ -25,6 +27,20 @@ const BLOBS: &str = "blobs";
 
 /// The fingerprint of the master key that the store needs, readable while another process has the store open.
 const MASTER_KEY: &str = "master-key.fingerprint";
+
+/// The files that have a name of their own.
+const FILES: [&str; 10] = [
+    MARKER,
+    UNFINISHED,
+    IMPORTING,
+    LOCK,
+    MASTER_KEY,
+    "conf",
+    "db",
+    high_water_mark::FILE,
+    high_water_mark::BEGUN,
+    reserved_space::FILE,
+];
 
 /// What new markers say.
 const ENGINE: &str = "sled-0.34";
@@ -87,14 +103,16 @@ impl DataDir {
         } else {
             DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         }
-        let Some(lock) = lock(path)? else {
-            return Ok(Err(is_open(path)));
+        let lock = match lock(path) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(Err(is_open(path))),
+            Err(error) => return refusal_behind(error, &path.join(LOCK)),
         };
         if is_empty(path)? {
             // An empty directory holds nothing that others could have read.
             fs::set_permissions(path, Permissions::from_mode(0o700))?;
         }
-        if let Err(refusal) = refuse_what_is_not_private(path)? {
+        if let Err(refusal) = refuse_unusable(path, SystemUser::current())? {
             return Ok(Err(refusal));
         }
         let new = !path.join(MARKER).exists();
@@ -193,6 +211,22 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
     if let Some(special) = special_file(path).or_else(|| special_file(&path.join(BLOBS))) {
         return refuse(format!("{} is not a regular file: remove it", special.display()));
     }
+    if let Some(folder) = FILES
+        .map(|name| path.join(name))
+        .iter()
+        .find(|file| file.is_dir())
+    {
+        return refuse(format!(
+            "{} is a folder where the store has a file: remove it",
+            folder.display()
+        ));
+    }
+    if path.join(BLOBS).is_file() {
+        return refuse(format!(
+            "{} is a file where the store has a folder: remove it",
+            path.join(BLOBS).display()
+        ));
+    }
     let text = match regular_file::read(&path.join(MARKER)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -209,7 +243,7 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
                 ))
             };
         }
-        Err(error) => return Err(error),
+        Err(error) => return refusal_behind(error, path),
     };
     match serde_json::from_slice(&text) {
         Ok(Marker { engine, schema }) if engine == ENGINE && schema == SCHEMA => Ok(Ok(())),
@@ -233,8 +267,8 @@ fn special_file(folder: &Path) -> Option<PathBuf> {
     paths.find(|path| fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()))
 }
 
-/// Refuses what [`DataDir::lock`] would, as far as that can be told without writing. Root is let through: it
-/// checks on behalf of the service's user.
+/// Refuses what [`DataDir::lock`] would, as far as that can be told without writing. Root checks on behalf of the
+/// service's user, to whom the directory belongs.
 pub(super) fn check(path: &Path) -> io::Result<Result<(), StoreError>> {
     if !path.exists() {
         return Ok(Ok(()));
@@ -244,7 +278,19 @@ pub(super) fn check(path: &Path) -> io::Result<Result<(), StoreError>> {
     {
         return Ok(Err(refusal));
     }
-    refuse_foreign(path, UNFINISHED)
+    match refuse_foreign(path, UNFINISHED)? {
+        Ok(()) => {
+            let user = SystemUser::owner_of(&fs::metadata(path)?);
+            // An empty directory may be open to others: nothing in it could be read.
+            let judged = if is_empty(path)? {
+                path.join(LOCK)
+            } else {
+                path.to_owned()
+            };
+            refuse_unusable(&judged, user)
+        }
+        refusal => Ok(refusal),
+    }
 }
 
 /// Refuses a directory of another user: what root creates in it, its owner could not open. Root may use one
@@ -289,11 +335,30 @@ fn is_empty(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Refuses a store with files that group or others may access (S54), or that another user owns.
-fn refuse_what_is_not_private(path: &Path) -> io::Result<Result<(), StoreError>> {
+/// Refuses a store with files that group or others may access (S54), that another user than `user` owns, or that this
+/// process may not use. Root may use files of any user in a directory of its own.
+///
+/// Passes over what is gone when it is looked at: a gateway that runs replaces files.
+fn refuse_unusable(path: &Path, user: SystemUser) -> io::Result<Result<(), StoreError>> {
     let mut unseen = vec![path.to_owned()];
     while let Some(found) = unseen.pop() {
-        let about = fs::metadata(&found)?;
+        let about = match fs::metadata(&found) {
+            Err(_) if fs::symlink_metadata(&found).is_err_and(|error| is_gone(&error)) => continue,
+            about => about?,
+        };
+        let (owner, current) = (SystemUser::owner_of(&about), SystemUser::current());
+        if owner != user && !user.is_root() {
+            let whose = if user == current {
+                format!("this runs as {user}")
+            } else {
+                format!("the store to {user}")
+            };
+            return Ok(Err(StoreError::Refused(format!(
+                "{} belongs to {owner}, and {whose}; run as root: chown -R {user} {}",
+                found.display(),
+                path.display()
+            ))));
+        }
         let mode = about.permissions().mode();
         if mode & 0o077 != 0 {
             return Ok(Err(StoreError::Refused(format!(
@@ -303,21 +368,58 @@ fn refuse_what_is_not_private(path: &Path) -> io::Result<Result<(), StoreError>>
                 path.display()
             ))));
         }
-        let (owner, current) = (SystemUser::owner_of(&about), SystemUser::current());
-        if owner != current && !current.is_root() {
+        if let Err(errno) = accessat(
+            CWD,
+            &found,
+            needed_access(&found, about.is_dir()),
+            AtFlags::EACCESS,
+        ) && errno != Errno::NOENT
+        {
             return Ok(Err(StoreError::Refused(format!(
-                "{} belongs to {owner}, and this runs as {current}; run as root: chown -R {current} {}",
+                "{} is closed to its owner (mode {:04o}); run: chmod -R u+rwX {}",
                 found.display(),
+                mode & 0o7777,
                 path.display()
             ))));
         }
         if about.is_dir() {
-            for entry in fs::read_dir(&found)? {
-                unseen.push(entry?.path());
+            match fs::read_dir(&found) {
+                Err(error) if is_gone(&error) => {}
+                entries => {
+                    for entry in entries? {
+                        unseen.push(entry?.path());
+                    }
+                }
             }
         }
     }
     Ok(Ok(()))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+/// What the store does with what it has: it opens two files for writing, reads or replaces the others, and makes more.
+fn needed_access(found: &Path, is_folder: bool) -> Access {
+    if is_folder {
+        Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK
+    } else if found.ends_with(LOCK) || found.ends_with("db") {
+        Access::READ_OK | Access::WRITE_OK
+    } else {
+        Access::READ_OK
+    }
+}
+
+/// The refusal that says whose file kept this process out, in place of an error of the system; otherwise that error.
+fn refusal_behind<T>(error: io::Error, path: &Path) -> io::Result<Result<T, StoreError>> {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return Err(error);
+    }
+    match refuse_unusable(path, SystemUser::current())? {
+        Ok(()) => Err(error),
+        Err(refusal) => Ok(Err(refusal)),
+    }
 }
 
 /// Locks a directory; `None` if another process has the lock. The operating system releases it with the

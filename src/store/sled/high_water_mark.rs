@@ -24,7 +24,7 @@ use crate::regular_file;
 pub(super) const FILE: &str = "high-water-mark.json";
 
 /// Created with the first mark: from then on a missing mark means that it was lost.
-const BEGUN: &str = "high-water-mark.begun";
+pub(super) const BEGUN: &str = "high-water-mark.begun";
 
 /// The least time between two writes of the mark.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -14,6 +14,9 @@ use rustix::io::Errno;
 /// Bytes: many times what the engine needs to open.
 const SIZE: u64 = 8 << 20;
 
+/// The name of the file.
+pub(super) const FILE: &str = "reserved-space";
+
 #[derive(Debug)]
 pub(super) struct ReservedSpace {
     folder: PathBuf,
@@ -72,7 +75,7 @@ impl ReservedSpace {
     }
 
     fn path(folder: &Path) -> PathBuf {
-        folder.join("reserved-space")
+        folder.join(FILE)
     }
 
     /// The bytes that this process may still write.

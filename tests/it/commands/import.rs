@@ -155,6 +155,10 @@ fn a_file_is_imported_as_a_whole_or_not_at_all() {
                 );
                 let said = refused[0]["reason"].as_str().unwrap();
                 assert!(said.contains(why), "{name}: {said}");
+                // The import itself has no such option.
+                let is_advised = said.contains("`vestibule user add --username`");
+                assert_eq!(is_advised, name != "ann", "{said}");
+                assert!(!said.contains("choose another"), "{said}");
             }
             assert_eq!(accounts(), 2, "{name}");
         }

@@ -281,6 +281,11 @@ fn a_file_in_which_something_is_wrong_invites_nobody() {
         ("email,name\nann@example.com,\u{202e}x\n", "ann@example.com"),
         ("email,groups\nann@example.com,\"a\u{7}b\"\n", "group"),
         ("email,name\nann@example.com,A\nann@example.com,B\n", "line 3"),
+        (
+            "email,lang\nann@example.com,ko\nbob@example.com,fr\n",
+            "line 3: \"fr\" is no language",
+        ),
+        ("email,team\nann@example.com,ops\n", "line 1: \"team\""),
     ] {
         fs::write(site.path("people.csv"), people).unwrap();
         for options in [&[][..], &["--dry-run"]] {
@@ -288,6 +293,18 @@ fn a_file_in_which_something_is_wrong_invites_nobody() {
             let error = site.run(&arguments).error(1);
             assert!(error.contains(why), "{people}: {error}");
         }
+    }
+    let lang = "invite create --email ann@example.com --send --lang fr".split(' ');
+    let told = site.run(&lang.collect::<Vec<_>>());
+    assert_eq!(told.status, 1);
+    assert!(told.stderr.contains("which are en, ko"), "{}", told.stderr);
+    for endless in ["/dev/zero", "-"] {
+        let mut invite = site.program(&["invite", "create", "--csv", endless, "--config", "vestibule.toml"]);
+        let zeros = fs::File::open("/dev/zero").unwrap();
+        let told = invite.stdin(zeros).output().unwrap();
+        assert_eq!(told.status.code(), Some(1));
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(told.contains("cannot be read: it is larger than 4 MiB"), "{told}");
     }
     assert!(live(&site).is_empty());
     let usage = ["invite", "create", "--csv", "people.csv", "--resend"];

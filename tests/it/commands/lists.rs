@@ -71,6 +71,14 @@ fn accounts_are_sorted_counted_and_changed_as_on_the_page() {
 
     let named = site.ask(&["user", "set-name", "ann", "Ann Lee"]);
     assert_eq!(named["name"], "Ann Lee");
+    for (name, said) in [
+        ("Ann", "ann@example.com has the name\n"),
+        (" ", "ann@example.com has no name\n"),
+        ("", "ann@example.com has no name\n"),
+    ] {
+        assert_eq!(site.run(&["user", "set-name", "ann", name]).stdout, said);
+    }
+    assert_eq!(site.ask(&["user", "show", "ann"])["name"], Value::Null);
     let moved = site.ask(&["user", "set-email", "ann", "ann.lee@example.com"]);
     assert_eq!(moved["email"], "ann.lee@example.com");
     let taken = site.run(&["user", "set-email", "ann", "BOB@example.com", "--json"]);

@@ -213,6 +213,7 @@ fn each_value_that_cannot_be_is_refused_where_it_stands() {
 fn s42_where_proxies_ask_in_the_clear_is_checked() {
     let listen = |lines: &str| with(&format!("[listen]\n{lines}"));
     let trusted = "trusted_proxies = [\"10.0.0.0/8\"]";
+    let here = std::env::current_dir().unwrap();
     for (lines, key, said) in [
         (
             "plain = [\"127.0.0.1:8080\"]".to_owned(),
@@ -243,6 +244,36 @@ fn s42_where_proxies_ask_in_the_clear_is_checked() {
             "admin_socket = \"a\"\nplain = [\"unix:a\"]".to_owned(),
             "listen.plain[0]",
             "`listen.admin_socket`",
+        ),
+        (
+            "plain = [\"unix:a\", \"unix:b/../a\"]".to_owned(),
+            "listen.plain[1]",
+            "twice",
+        ),
+        (
+            format!("plain = [\"unix:a\", \"unix:{}/a\"]", here.display()),
+            "listen.plain[1]",
+            "twice",
+        ),
+        (
+            "admin_socket = \"a\"\nplain = [\"unix:./a\"]".to_owned(),
+            "listen.plain[0]",
+            "`listen.admin_socket`",
+        ),
+        (
+            "plain = [\"unix:data/store/p.sock\"]".to_owned(),
+            "listen.plain[0]",
+            "inside the folder of store.url",
+        ),
+        (
+            "plain = [\"unix:p.sock/\"]".to_owned(),
+            "listen.plain[0]",
+            "the path of a folder",
+        ),
+        (
+            "admin_socket = \"a.sock/\"".to_owned(),
+            "listen.admin_socket",
+            "the path of a folder",
         ),
         ("plain = [\"unix:\"]".to_owned(), "listen.plain[0]", "`unix:`"),
         (
@@ -560,5 +591,29 @@ fn listeners_that_overlap_are_refused() {
             Vec::<String>::new(),
             "{listen}"
         );
+    }
+}
+
+#[test]
+fn a_text_that_pages_cannot_show_as_it_is_is_refused() {
+    let long = "x".repeat(5000);
+    for text in ["a\\u0007b", "a\\nb", "\\u202ex", "\\u2066x", "\\u200b", &long] {
+        for (key, lines) in [
+            ("login.iam_label", format!("[login]\niam_label = \"{text}\"")),
+            ("branding.name", format!("[branding]\nname = \"{text}\"")),
+            ("branding.contact", format!("[branding]\ncontact = \"{text}\"")),
+            (
+                "branding.links[0].text",
+                format!("[branding]\nlinks = [{{ text = \"{text}\", url = \"/help\" }}]"),
+            ),
+        ] {
+            let errors = errors(&with(&lines));
+            assert_eq!(errors.len(), 1, "{text} {errors:?}");
+            assert!(errors[0].contains(&format!(": {key}: at most ")), "{errors:?}");
+        }
+    }
+    for text in ["", "IAM 키로 로그인", "שרה", "a👩\\u200d👩b"] {
+        let lines = format!("[login]\niam_label = \"{text}\"\n[branding]\ncontact = \"{text}\"");
+        assert_eq!(errors(&with(&lines)), Vec::<String>::new());
     }
 }

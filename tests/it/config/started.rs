@@ -125,6 +125,24 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
             "loop cannot be opened",
         ),
         ("audit.file = \"socket\"", "audit.file", "is a socket"),
+        ("audit.file = \"folder/\"", "audit.file", "the path of a folder"),
+        (
+            "log.access_file = \"log/\"",
+            "log.access_file",
+            "the path of a folder",
+        ),
+        ("audit.file = \"/dev/fd/99\"", "audit.file", "cannot be made"),
+        (
+            "log.access_file = \"/dev/fd/99\"",
+            "log.access_file",
+            "cannot be made",
+        ),
+        (
+            "log.access_file = \"astray\"",
+            "log.access_file",
+            "there is no folder",
+        ),
+        ("audit.file = \"astray\"", "audit.file", "there is no folder"),
         ("log.access_file = \"socket\"", "log.access_file", "is a socket"),
         (
             &*format!("audit.file = \"{long}\""),
@@ -169,6 +187,7 @@ fn what_a_start_would_refuse_check_refuses_where_it_stands() {
         fs::create_dir(site.path("folder")).unwrap();
         symlink("not-there", site.path("nowhere")).unwrap();
         symlink("loop", site.path("loop")).unwrap();
+        symlink("not-there/log", site.path("astray")).unwrap();
         let _socket = UnixListener::bind(site.path("socket")).unwrap();
         assert!(
             Command::new("mkfifo")
@@ -303,6 +322,26 @@ fn what_is_written_lies_in_no_place_of_anything_else() {
             "store.master_key",
         ),
         (
+            "audit.file = \"a.jsonl\"\nlog.access_file = \"towards-a\"",
+            "log.access_file",
+            "audit.file",
+        ),
+        (
+            "audit.file = \"data/x/towards-a\"\nlog.access_file = \"towards-a\"",
+            "log.access_file",
+            "audit.file",
+        ),
+        (
+            "listen.plain = [\"unix:s\"]\naudit.file = \"s\"",
+            "audit.file",
+            "listen.plain[0]",
+        ),
+        (
+            "listen.plain = [\"unix:data/store/s\"]",
+            "listen.plain[0]",
+            "store.url",
+        ),
+        (
             "listen.admin_socket = \"data/store/s\"",
             "listen.admin_socket",
             "store.url",
@@ -322,6 +361,8 @@ fn what_is_written_lies_in_no_place_of_anything_else() {
         symlink("vestibule.toml", site.path("linked")).unwrap();
         fs::hard_link(site.path("vestibule.toml"), site.path("hard")).unwrap();
         fs::create_dir_all(site.path("data/x")).unwrap();
+        symlink("a.jsonl", site.path("towards-a")).unwrap();
+        symlink("../../a.jsonl", site.path("data/x/towards-a")).unwrap();
         let report = check(&site);
         let errors = report["errors"].as_array().unwrap();
         assert_eq!(errors.len(), 1, "{lines}: {report}");
@@ -527,6 +568,13 @@ fn what_check_accepts_a_gateway_starts_with() {
         let (gateway, _) = Program::start(&site);
         assert_eq!(gateway.stop().0, 0, "{lines}");
     }
+    // A log is made where a link leads.
+    let linked = site("audit.file = \"link\"");
+    symlink("audit.jsonl", linked.path("link")).unwrap();
+    assert_eq!(check(&linked)["ok"], true);
+    let (gateway, _) = Program::start(&linked);
+    assert_eq!(gateway.stop().0, 0);
+    assert!(linked.path("audit.jsonl").is_file());
     // The local authority signs for hosts in any spelling.
     let text = config("tls.min_version = \"1.3\"");
     let text = text.replace("[[route]]", "[[route]]\nhost = \"Gw.Example.Com.\"");
