@@ -302,6 +302,8 @@ async fn s49_a_change_that_a_former_gateway_began_is_not_made() {
     let (site, program) = gateway_on(&cluster, &database, &app);
     site.ask(&["user", "set-groups", "ann", "ops"]);
     let next = Site::new(&config(&cluster.url(&database), &app.url()));
+    std::fs::create_dir_all(next.path("certs")).unwrap();
+    std::fs::copy(site.path("certs/master.key"), next.path("certs/master.key")).unwrap();
     let found = |sql: &str| cluster.sql(&database, sql).trim() != "0";
     std::thread::scope(|scope| {
         let held = scope.spawn(|| {
