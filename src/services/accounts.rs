@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::account_edit::{AccountDiff, EditError, edit_and_mail};
@@ -49,6 +50,10 @@ pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
 use outage::not_held;
 pub(super) use status::StatusChange;
 pub use version::{AccountPart, AccountVersion};
+
+/// Accounts that are disabled at once, of several: so few that a store in good health is done with all of them before
+/// one of them is held in memory.
+const AT_ONCE: usize = 32;
 
 /// The most groups that an account or an invitation may have; bounds the work for each request.
 const MOST_GROUPS: usize = 1000;
@@ -359,17 +364,16 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> Vec<Result<Account, AccountError>> {
-        let changes = chosen
-            .iter()
-            .map(|chosen| self.change_version(&chosen.name, chosen.seen.clone(), change(), by, origin));
-        if matches!(change(), AccountChange::Disable) {
-            return join_all(changes).await;
-        }
-        let mut results = Vec::with_capacity(chosen.len());
-        for changed in changes {
-            results.push(changed.await);
-        }
-        results
+        let is_disabling = matches!(change(), AccountChange::Disable);
+        let slots = Semaphore::new(if is_disabling { AT_ONCE } else { 1 });
+        let changes = chosen.iter().map(|ChosenAccount { name, seen }| {
+            let (slots, change) = (&slots, change());
+            async move {
+                let _slot = slots.acquire().await;
+                self.change_version(name, seen.clone(), change, by, origin).await
+            }
+        });
+        join_all(changes).await
     }
 
     /// Deletes an account; its username stays reserved.

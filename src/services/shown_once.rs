@@ -14,6 +14,9 @@ const LASTS: Duration = Duration::from_mins(5);
 
 /// The most pages that have some, and the most that a page has: the oldest go first.
 const PAGES: usize = 100;
+
+/// The most pages of one session that have some.
+const OF_SESSION: usize = 10;
 const SECRETS: usize = 1000;
 
 /// The page that shows it.
@@ -56,8 +59,13 @@ impl ShownOnce {
         let now = self.clock.monotonic();
         let mut kept = self.fresh(now);
         let key = (session, page);
-        if kept.len() >= PAGES && !kept.contains_key(&key) {
-            let oldest = kept.iter().min_by_key(|(_, kept)| kept.since);
+        let own = kept.keys().filter(|(of, _)| *of == session).count();
+        let is_full = own >= OF_SESSION || kept.len() >= PAGES;
+        if is_full && !kept.contains_key(&key) {
+            let of = kept
+                .iter()
+                .filter(|((of, _), _)| own < OF_SESSION || *of == session);
+            let oldest = of.min_by_key(|(_, kept)| kept.since);
             if let Some(oldest) = oldest.map(|(key, _)| *key) {
                 kept.remove(&oldest);
             }

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -121,11 +122,17 @@ pub(super) async fn http1(
 pub(super) struct Http2Connection {
     pub(super) sender: http2::SendRequest<RequestBody>,
     streams: Arc<AtomicUsize>,
+    refresh: Arc<Notify>,
     _dispatch: Arc<AbortOnDropHandle<()>>,
 }
 
 impl Http2Connection {
-    /// How many streams the server allows at one time (RFC 9113, section 5.1.2), as of the last request.
+    /// Has [`Self::streams`] follow what the server has allowed by now.
+    pub(super) fn refresh_streams(&self) {
+        self.refresh.notify_one();
+    }
+
+    /// How many streams the server allows at one time (RFC 9113, section 5.1.2), as of the last request or response.
     pub(super) fn streams(&self) -> usize {
         self.streams.load(Ordering::Relaxed)
     }
@@ -144,21 +151,31 @@ pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<Http2Connection> {
         .await
         .map_err(io::Error::other)?;
     let streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-    let allowed = streams.clone();
+    let refresh = Arc::<Notify>::default();
+    let (allowed, asked) = (streams.clone(), refresh.clone());
     let dispatch = tokio::spawn(async move {
-        // Polled for every request, which is when the number is needed.
-        let ended = poll_fn(|context| {
-            let ended = Pin::new(&mut connection).poll(context);
-            allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
-            ended
-        });
-        if let Err(error) = ended.await {
-            tracing::debug!(%error, "a connection to a server ended");
+        loop {
+            // Polled for every request as well; the server's settings alone do not wake the connection.
+            let polled = poll_fn(|context| {
+                let polled = Pin::new(&mut connection).poll(context);
+                allowed.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                polled
+            });
+            tokio::select! {
+                ended = polled => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection to a server ended");
+                    }
+                    return;
+                }
+                () = asked.notified() => {}
+            }
         }
     });
     Ok(Http2Connection {
         sender,
         streams,
+        refresh,
         _dispatch: Arc::new(AbortOnDropHandle::new(dispatch)),
     })
 }

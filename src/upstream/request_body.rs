@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::server::StreamLease;
 use super::verified_body::VerifyingBody;
 use super::{IdleTimeout, Upload};
 use crate::authenticate::signature::{BodyCheck, SignatureError};
@@ -46,6 +47,8 @@ struct StreamingContent {
     drops_trailers: bool,
     credentials: Option<Credentials>,
     progress: Arc<BodyProgress>,
+    /// Its place on a connection of HTTP/2.
+    stream: Option<Arc<StreamLease>>,
 }
 
 /// Progress of a body, shared with the sender of the request.
@@ -104,6 +107,7 @@ impl RequestBody {
             drops_trailers: matches!(permit.proof(), Some(Proof::PresignedUrl(_))),
             credentials: permit.credentials().cloned(),
             progress: Arc::default(),
+            stream: None,
         })))
     }
 
@@ -121,6 +125,13 @@ impl RequestBody {
     /// No body.
     pub fn empty() -> Self {
         Self(RequestContent::Nothing)
+    }
+
+    /// Holds the place of the request on a connection of HTTP/2 for as long as more of the body may come.
+    pub(super) fn hold(&mut self, stream: Arc<StreamLease>) {
+        if let RequestContent::Streaming(body) = &mut self.0 {
+            body.stream = Some(stream);
+        }
     }
 
     /// Returns the progress; `None` without a body.

@@ -39,7 +39,7 @@ struct Exchange {
     received: IncomingBody,
     lease: Option<Lease>,
     /// Its place on a connection of HTTP/2.
-    stream: Option<StreamLease>,
+    stream: Option<Arc<StreamLease>>,
     /// Dropped after the connection is back, so that the next holder can reuse it.
     permit: Option<ConnectionPermit>,
     /// Raised if the body breaks off, dismissed at its end: half a response counts as a failure.
@@ -57,7 +57,7 @@ impl ResponseBody {
         })
     }
 
-    pub(super) fn http2(received: Incoming, stream: StreamLease) -> Self {
+    pub(super) fn http2(received: Incoming, stream: Arc<StreamLease>) -> Self {
         Self::new(Exchange {
             received: IncomingBody::http2(received),
             lease: None,

@@ -60,11 +60,11 @@ struct SharedConnection {
     connection: Http2Connection,
     /// How many came before it.
     number: u64,
-    /// How many requests it has, until the ends of their responses.
+    /// How many requests it has, until the ends of their bodies and responses.
     requests: Arc<AtomicUsize>,
 }
 
-/// The place of a request on a shared connection, held until the end of its response.
+/// The place of a request on a shared connection, held until the ends of its body and its response.
 #[derive(Debug)]
 pub(super) struct StreamLease(Arc<AtomicUsize>);
 
@@ -203,7 +203,8 @@ impl Server {
         timeout(limit, connecting).await?
     }
 
-    /// Sends a request, over an existing connection if possible. The caller holds a connection permit. `copied` is a copy of the request, if there is one already.
+    /// Sends a request, over an existing connection if possible. The caller holds a connection permit. `copied` is a
+    /// copy of the request, if there is one already.
     pub(super) async fn send(
         &self,
         request: Request<RequestBody>,
@@ -293,12 +294,14 @@ impl Server {
         name_authority(&mut request);
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
-        // A connection may turn out to be closing; then one more is made.
-        for _ in 0..2 {
-            let (mut shared, stream, is_kept) = match self.shared(endpoint).await {
+        // A connection may turn out to be closing, and so may the others: then a new one is used.
+        let newest = self.lock_shared().count;
+        for oldest in [0, newest] {
+            let (mut shared, stream, is_kept) = match self.shared(endpoint, oldest).await {
                 Ok(shared) => shared,
                 Err(error) => return SendOutcome::Unreachable(error, request),
             };
+            request.body_mut().hold(stream.clone());
             let copied = (can_repeat && is_kept).then(|| ReplayableHead::of(&request));
             let answer = shared.connection.sender.try_send_request(request);
             match answered_within(&self.limits, answer, progress.as_deref()).await {
@@ -308,6 +311,7 @@ impl Server {
                     return SendOutcome::TimedOut;
                 }
                 Some(Ok(response)) => {
+                    shared.connection.refresh_streams();
                     let response = response.map(|body| ResponseBody::http2(body, stream));
                     return SendOutcome::Answered(response);
                 }
@@ -325,18 +329,33 @@ impl Server {
         SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
     }
 
-    /// Returns a shared connection with room for a request, and whether it existed before; makes one if there is none.
-    async fn shared(&self, endpoint: &config::Endpoint) -> io::Result<(SharedConnection, StreamLease, bool)> {
-        if let Some((shared, stream)) = self.lock_shared().begin() {
+    /// Returns a shared connection with room for a request, of those with the number `oldest` or a later one, and whether
+    /// it existed before. Makes one if there is none; if that fails, one without room serves.
+    async fn shared(
+        &self,
+        endpoint: &config::Endpoint,
+        oldest: u64,
+    ) -> io::Result<(SharedConnection, Arc<StreamLease>, bool)> {
+        if let Some((shared, stream)) = self.lock_shared().begin(oldest) {
             return Ok((shared, stream, true));
         }
         let _one_at_a_time = self.connecting.lock().await;
-        if let Some((shared, stream)) = self.lock_shared().begin() {
+        if let Some((shared, stream)) = self.lock_shared().begin(oldest) {
             return Ok((shared, stream, true));
         }
-        let connection = timeout(self.limits.connect, connect::http2(endpoint)).await??;
-        let (shared, stream) = self.lock_shared().add(connection);
-        Ok((shared, stream, false))
+        let connected = timeout(self.limits.connect, connect::http2(endpoint)).await;
+        match connected.map_err(io::Error::from).flatten() {
+            Ok(connection) => {
+                let (shared, stream) = self.lock_shared().add(connection);
+                Ok((shared, stream, false))
+            }
+            Err(error) => {
+                let waited_for = self.lock_shared().begin_on_least(oldest);
+                waited_for
+                    .map(|(shared, stream)| (shared, stream, true))
+                    .ok_or(error)
+            }
+        }
     }
 
     /// Stops using a shared connection that is ending but may not report it yet.
@@ -350,16 +369,15 @@ impl Server {
 }
 
 impl SharedConnections {
-    /// Begins a request on the first connection with room for it. `None` if all are full.
-    fn begin(&mut self) -> Option<(SharedConnection, StreamLease)> {
+    /// Begins a request on the first connection with room for it, of those with the number `oldest` or a later one.
+    /// `None` if all are full.
+    fn begin(&mut self, oldest: u64) -> Option<(SharedConnection, Arc<StreamLease>)> {
         self.open.retain(|shared| !shared.connection.sender.is_closed());
-        let at = self
-            .open
-            .iter()
-            .position(|shared| shared.count() < shared.most())?;
+        let has_room = |shared: &SharedConnection| shared.number >= oldest && shared.count() < shared.most();
+        let at = self.open.iter().position(has_room)?;
         let shared = self.open[at].clone();
         // With so much room those after it are needed no more; half of it, lest they come and go with every request.
-        if shared.count() < shared.most() / 2 {
+        if shared.count() <= (shared.most() - 1) / 2 {
             let mut place = 0..;
             self.open
                 .retain(|shared| place.next() <= Some(at) || shared.count() > 0);
@@ -368,7 +386,14 @@ impl SharedConnections {
         Some((shared, stream))
     }
 
-    fn add(&mut self, connection: Http2Connection) -> (SharedConnection, StreamLease) {
+    /// Begins a request that waits for room, on the connection that has the fewest.
+    fn begin_on_least(&self, oldest: u64) -> Option<(SharedConnection, Arc<StreamLease>)> {
+        let open = self.open.iter().filter(|shared| shared.number >= oldest);
+        let least = open.min_by_key(|shared| shared.count())?;
+        Some((least.clone(), least.begin()))
+    }
+
+    fn add(&mut self, connection: Http2Connection) -> (SharedConnection, Arc<StreamLease>) {
         let shared = SharedConnection {
             connection,
             number: self.count,
@@ -382,9 +407,9 @@ impl SharedConnections {
 }
 
 impl SharedConnection {
-    fn begin(&self) -> StreamLease {
+    fn begin(&self) -> Arc<StreamLease> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        StreamLease(self.requests.clone())
+        Arc::new(StreamLease(self.requests.clone()))
     }
 
     fn count(&self) -> usize {

@@ -50,12 +50,7 @@ enum KeyAction {
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let created = cx.parameter("access_key").parse::<AccessKeyId>().ok();
     let created = created.filter(|_| cx.head.method == Method::GET && !cx.wants_json());
-    let secret = created.and_then(|id| {
-        let page = ShownOn::AccessKeys(id);
-        let secret = cx.services.shown_once.take(cx.user.session.id(), page).pop()?;
-        Some((id, secret))
-    });
-    show(cx, secret, None).await
+    show(cx, created, None).await
 }
 
 /// Fields: `change` "disable", "enable" or "revoke" with `access_key`; "revoke-older", for keys older than
@@ -148,11 +143,17 @@ async fn create(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
 
 async fn show(
     cx: &SignedInContext<'_>,
-    secret: Option<(AccessKeyId, Secret<String>)>,
+    created: Option<AccessKeyId>,
     refused: Option<(&str, AccessKeyError)>,
 ) -> PageResult {
     let keys = &cx.services.access_keys;
     let keys = keys.list(Some(cx.user.principal.account)).await?;
+    // Once the page can be shown.
+    let secret = created.and_then(|id| {
+        let page = ShownOn::AccessKeys(id);
+        let secret = cx.services.shown_once.take(cx.user.session.id(), page).pop()?;
+        Some((id, secret))
+    });
     Ok(page(cx, keys, secret, refused))
 }
 

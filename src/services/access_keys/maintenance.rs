@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::AccessKeys;
@@ -11,6 +11,7 @@ use crate::ids::AccountId;
 use crate::model::AccessKeyId;
 use crate::services::deferred_revocations::ABANDONED;
 use crate::services::dual_time::DualTime;
+use crate::services::pending_revocations::{Arrival, KeyRevocation};
 use crate::store::{SessionsToEnd, StoreError};
 
 /// How often expired keys are ended, and what the store failed at is tried again.
@@ -22,16 +23,8 @@ const SWEEPS_A_WRITE: u32 = 15;
 impl AccessKeys {
     /// Writes last uses to the store, and ends expired keys with their streams and sessions, until `stop`.
     pub async fn run_maintenance(&self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(SWEEP_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut sweeps = 0;
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            self.sweep().await;
-            sweeps += 1;
-            if sweeps % SWEEPS_A_WRITE == 0 {
-                self.write_uses().await;
-            }
-        }
+        // Each by itself, since the store may not answer the sweeps for long.
+        tokio::join!(self.end_expired_regularly(&stop), self.sweep_regularly(&stop));
         self.write_uses().await;
         self.store_revocations().await;
         for (key, shut_out) in self.revocations.all_keys() {
@@ -41,6 +34,25 @@ impl AccessKeys {
                 "an access key was shut out and the store could not be told: it serves again after the next start, \
                  until that is done again (`vestibule key disable`, `vestibule key revoke`)"
             );
+        }
+    }
+
+    async fn end_expired_regularly(&self, stop: &CancellationToken) {
+        let mut ticks = ticks();
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.end_expired();
+        }
+    }
+
+    async fn sweep_regularly(&self, stop: &CancellationToken) {
+        let mut ticks = ticks();
+        let mut sweeps = 0;
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.sweep().await;
+            sweeps += 1;
+            if sweeps % SWEEPS_A_WRITE == 0 {
+                self.write_uses().await;
+            }
         }
     }
 
@@ -54,11 +66,20 @@ impl AccessKeys {
         }
     }
 
-    /// Tells the store of a key that is shut out in memory alone, if this one is. The caller has the turn.
+    /// Tells the store of all by which a key is shut out in memory alone, if it is. The caller has the turn.
     pub(super) async fn settle(&self, id: AccessKeyId) -> Result<(), StoreError> {
-        let Some((arrival, shut_out)) = self.revocations.key(&id) else {
-            return Ok(());
-        };
+        while let Some((arrival, shut_out)) = self.revocations.key(&id) {
+            self.settle_revocation(id, arrival, &shut_out).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_revocation(
+        &self,
+        id: AccessKeyId,
+        arrival: Arrival,
+        shut_out: &KeyRevocation,
+    ) -> Result<(), StoreError> {
         let told = if shut_out.is_revoked {
             self.store.revoke_access_key(id).await
         } else {
@@ -83,7 +104,8 @@ impl AccessKeys {
         Ok(())
     }
 
-    pub(super) async fn sweep(&self) {
+    /// Ends expired keys in memory, with their streams and sessions. Returns the accounts that are to be read again.
+    fn end_expired(&self) -> HashSet<AccountId> {
         let now = DualTime::of(&self.clock);
         let mut anew: HashSet<AccountId> = HashSet::new();
         for key in self.live.pin().values() {
@@ -96,6 +118,11 @@ impl AccessKeys {
                 anew.insert(key.principal().account);
             }
         }
+        anew
+    }
+
+    pub(super) async fn sweep(&self) {
+        let mut anew = self.end_expired();
         self.store_revocations().await;
         anew.extend(self.unsettled.ids());
         for account in anew {
@@ -125,4 +152,10 @@ impl AccessKeys {
             }
         }
     }
+}
+
+fn ticks() -> Interval {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -1,12 +1,13 @@
 //! Background maintenance of sessions: expiry, last uses, and what the store did not answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{Sessions, by_owner};
+use super::{ActiveSession, Sessions, by_owner};
 use crate::store::{SessionsToEnd, StoreError};
 
 /// How often expired sessions are ended: their streams must end within 5 s (S28).
@@ -21,7 +22,7 @@ const AT_ONCE: usize = 4;
 impl Sessions {
     /// Writes last uses to the store, and ends expired sessions, until `stop`.
     pub async fn run_maintenance(&self, stop: CancellationToken) {
-        // Beside the sweeps, which must not wait for what the store does not answer.
+        // Each by itself, since the store may not answer the others for long.
         let settling = async {
             let mut ticks = ticks();
             let settle = async {
@@ -32,7 +33,11 @@ impl Sessions {
             };
             stop.run_until_cancelled(settle).await;
         };
-        tokio::join!(settling, self.sweep_regularly(&stop));
+        tokio::join!(
+            settling,
+            self.end_expired_regularly(&stop),
+            self.sweep_regularly(&stop)
+        );
         self.write_uses().await;
         self.sweep().await;
         let now = self.moment();
@@ -49,6 +54,13 @@ impl Sessions {
         }
     }
 
+    async fn end_expired_regularly(&self, stop: &CancellationToken) {
+        let mut ticks = ticks();
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.end_expired();
+        }
+    }
+
     async fn sweep_regularly(&self, stop: &CancellationToken) {
         let mut ticks = ticks();
         let mut sweeps = 0;
@@ -62,22 +74,21 @@ impl Sessions {
         }
     }
 
-    /// Ends expired sessions and removes them.
-    pub(super) async fn sweep(&self) {
+    /// Ends expired sessions in memory, with their streams, and returns them. They stay in the map until the store has
+    /// removed them.
+    fn end_expired(&self) -> Vec<Arc<ActiveSession>> {
         let now = self.moment();
-        let over: Vec<_> = self
-            .live
-            .pin()
-            .values()
-            .filter(|live| live.is_over(now))
-            .cloned()
-            .collect();
-        // Streams end now, even if the store fails; the sessions stay in the map until the store has removed
-        // them.
+        let live = self.live.pin();
+        let over: Vec<_> = live.values().filter(|live| live.is_over(now)).cloned().collect();
         for session in &over {
             session.end();
         }
-        for session in &over {
+        over
+    }
+
+    /// Ends expired sessions and removes them.
+    pub(super) async fn sweep(&self) {
+        for session in &self.end_expired() {
             let which = SessionsToEnd::Token(session.digest());
             match self.store.end_sessions(which).await {
                 Ok(_) => self.remove(session),

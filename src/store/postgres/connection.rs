@@ -22,7 +22,7 @@ use crate::trust_anchors::read_trust_anchors;
 /// The schema of Vestibule's tables.
 pub(super) const SCHEMA: &str = "vestibule";
 
-/// The name of the gateway's and the commands' sessions on the server.
+/// The name of the sessions on the server that read and write; that of the lock has another.
 pub(super) const APPLICATION_NAME: &str = "vestibule";
 
 /// Options of the server's end of a connection. With these the server soon drops a client whose machine is
@@ -82,7 +82,6 @@ impl Connector {
             .port(server.port)
             .user(&server.user)
             .dbname(&server.database)
-            .application_name(APPLICATION_NAME)
             .options(OPTIONS)
             .ssl_mode(match server.tls {
                 DatabaseTls::Off => SslMode::Disable,
@@ -115,7 +114,9 @@ impl Connector {
 
     /// Opens a connection outside the pool, with a task that ends when the connection does.
     pub(super) async fn dial(&self) -> Result<(Client, JoinHandle<()>), OperationError> {
-        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        let mut config = self.config.clone();
+        config.application_name("vestibule-lock");
+        let (client, connection) = config.connect(self.tls.clone()).await?;
         let ended = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the database ended");
@@ -128,20 +129,18 @@ impl Connector {
         let manager = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        Pool::builder(Manager::from_config(
-            self.config.clone(),
-            self.tls.clone(),
-            manager,
-        ))
-        .max_size(connections)
-        .runtime(Runtime::Tokio1)
-        .timeouts(Timeouts {
-            wait: Some(PATIENCE),
-            create: Some(PATIENCE),
-            recycle: Some(PATIENCE),
-        })
-        .build()
-        .map_err(|error| StoreError::Unavailable(error.to_string()))
+        let mut config = self.config.clone();
+        config.application_name(APPLICATION_NAME);
+        Pool::builder(Manager::from_config(config, self.tls.clone(), manager))
+            .max_size(connections)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(PATIENCE),
+                create: Some(PATIENCE),
+                recycle: Some(PATIENCE),
+            })
+            .build()
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }
 

@@ -192,8 +192,9 @@ async fn attempt<A, T>(
     }
 }
 
-/// Fails if another process has taken the store since. Limits each statement as the whole is limited here: the
-/// server would go on waiting for a lock or a standby on a connection that was given up.
+/// Fails if another process has taken the store since. Limits each statement as the whole is limited here: the server
+/// would go on waiting for a lock on a connection that was given up. A commit has no such limit there: one that waits
+/// for a standby and is cancelled counts as made.
 async fn require_tenure(tx: &Transaction<'_>, tenure: i64) -> Result<(), OperationError> {
     let sql = "SELECT tenure FROM store, set_config('statement_timeout', $1, true)";
     let limit = LONGEST.as_millis().to_string();

@@ -6,9 +6,9 @@
 //! the lock meanwhile, because its memory may be stale. The server may keep the session of a broken connection,
 //! and the lock with it, so the gateway closes its own end and terminates that session before it tries again.
 //!
-//! Whoever takes the lock counts itself in `store.tenure`, and then ends the sessions of whoever had it before: what
-//! one of them had begun would be stored after this process has read the store. Each transaction compares the count,
-//! so that none begins later.
+//! A process that takes the lock counts itself in `store.tenure`, and then ends the sessions that read and write for
+//! its predecessor: what one of them had begun would be stored after this process has read the store. Each transaction
+//! compares the count, so that none begins later.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -285,7 +285,7 @@ impl LockConnection {
         Ok(())
     }
 
-    /// Ends the other sessions of this role in this database that are Vestibule's, and waits until they are gone.
+    /// Ends the sessions of this role in this database that read and write, and waits until they are gone.
     async fn end_former_sessions(&self) -> Result<(), StoreError> {
         let sql = format!(
             "SELECT pid, {BEGAN}, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
