@@ -51,7 +51,7 @@ def test_litmus(gateway, server, keys):
     """The tests of a WebDAV server; nginx's has no PROPFIND, without which none of them begins."""
     if server.process.log.name == "nginx.log":
         return
-    command = ["litmus", "-k", f"{gateway.origin}/", *keys[0]]
+    command = ["litmus", "-k", "--", f"{gateway.origin}/", *keys[0]]  # A secret may begin with a dash.
     done = subprocess.run(command, cwd=gateway.folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("summary for") == 5
