@@ -37,7 +37,7 @@ struct Entry<T> {
     item: T,
 }
 
-/// One entry, of which another in its place is not the same.
+/// Identifies an entry, as opposed to one that takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival(u64);
 
@@ -117,7 +117,7 @@ impl PendingRevocations {
         self.accounts().insert(id, revocation)
     }
 
-    /// Shuts a key out, in the same way.
+    /// Shuts a key out, as [`Self::add_account`] does an account.
     pub(super) fn add_key(&self, id: AccessKeyId, revocation: KeyRevocation) -> Arrival {
         self.keys().insert(id, revocation)
     }
@@ -127,7 +127,7 @@ impl PendingRevocations {
         self.accounts().remove(&id, arrival);
     }
 
-    /// Removes the revocation of a key, in the same way.
+    /// Removes the revocation of a key, as [`Self::remove_account`] does one of an account.
     pub(super) fn remove_key(&self, id: &AccessKeyId, arrival: Arrival) {
         self.keys().remove(id, arrival);
     }

@@ -82,6 +82,16 @@ async fn try_get(program: &Program, site: &Site, path: &str, cookie: &str) -> re
     soon(request.send()).await
 }
 
+async fn post(program: &Program, site: &Site, path: &str, cookie: &str, form: &Value) -> u16 {
+    let post = program
+        .client(site)
+        .post(program.url(path))
+        .header("accept", "application/json")
+        .header("cookie", cookie)
+        .json(form);
+    soon(post.send()).await.unwrap().status().as_u16()
+}
+
 /// Repeats a request until the response has this status.
 async fn until_status(program: &Program, site: &Site, cookie: &str, status: u16) {
     let answered = async {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use http::StatusCode;
+
 use super::accounts::{self, Search, TypedBatch};
 use super::change::{groups, refusal_of};
 use super::{note_refused_act, unknown_action};
 use crate::api::{ChangedAccounts, UnchangedAccount};
-use http::StatusCode;
-
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageError, PageResult, SignedInContext};

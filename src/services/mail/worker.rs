@@ -379,7 +379,7 @@ impl Mailer {
     /// The account's valid access keys, which a new password does not affect.
     async fn keys_that_go_on(&self, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
         let keys = match self.store.access_keys(Some(account)).await {
-            // A key that cannot be read serves nobody, and keeps no notice back.
+            // A key that cannot be read does not serve, and keeps no notice back.
             Err(StoreError::Corrupt(_)) => {
                 let mut loaded = self.store.load_access_keys().await?;
                 loaded.sound.retain(|key| key.account == account);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{add, config, cookie, gateway_on, get, sign_in_as, try_get};
+use super::{add, config, cookie, gateway_on, get, post, sign_in_as, try_get};
 use crate::harness::{Application, Cluster, DatabaseProxy, PASSWORD, Program, Site, soon, until};
 
 const NEW_PASSWORD: &str = "N3w-harbour!9";
@@ -31,16 +31,6 @@ async fn sign_in_with(program: &Program, site: &Site, login: &str, password: &st
     let form = json!({ "login": login, "password": password });
     let login = program.client(site).post(program.url("/.auth/login")).json(&form);
     soon(login.send()).await.unwrap().status().as_u16()
-}
-
-async fn post(program: &Program, site: &Site, path: &str, cookie: &str, form: &Value) -> u16 {
-    let post = program
-        .client(site)
-        .post(program.url(path))
-        .header("accept", "application/json")
-        .header("cookie", cookie)
-        .json(form);
-    soon(post.send()).await.unwrap().status().as_u16()
 }
 
 async fn status(program: &Program, site: &Site, path: &str, cookie: &str) -> u16 {

@@ -2,18 +2,8 @@
 
 use serde_json::json;
 
-use super::{add, config, cookie, get, sign_in_as, until_status};
-use crate::harness::{Application, Cluster, Program, Site, soon, until};
-
-async fn post(program: &Program, site: &Site, path: &str, cookie: &str, form: &serde_json::Value) -> u16 {
-    let post = program
-        .client(site)
-        .post(program.url(path))
-        .header("accept", "application/json")
-        .header("cookie", cookie)
-        .json(form);
-    soon(post.send()).await.unwrap().status().as_u16()
-}
+use super::{add, config, cookie, get, post, sign_in_as, until_status};
+use crate::harness::{Application, Cluster, Program, Site, until};
 
 #[tokio::test]
 async fn s49_whoever_was_shut_out_while_the_database_was_gone_stays_it_when_it_is_there_again() {
