@@ -174,23 +174,26 @@ impl Gateway {
     /// Puts the gateway's fields before those that policy depends on, and both before all others.
     fn decisive_first(&self, headers: &HeaderMap, is_signed: bool) -> Result<HeaderMap, Refusal> {
         let strip = self.identity.strip();
+        let (own, sent): (Vec<_>, Vec<_>) = headers.keys().partition(|name| strip.is_own(name));
+        let (decisive, others): (Vec<_>, Vec<_>) = sent.into_iter().partition(|name| strip.is_decisive(name));
         let mut sorted = HeaderMap::with_capacity(headers.len());
-        let mut move_all = |of: &dyn Fn(&HeaderName) -> bool| {
-            for (name, value) in headers.iter().filter(|(name, _)| of(name)) {
-                sorted.append(name, value.clone());
+        let mut append = |names: &[&HeaderName]| {
+            for name in names {
+                for value in headers.get_all(*name) {
+                    sorted.append(*name, value.clone());
+                }
             }
             sorted.len()
         };
-        move_all(&|name| strip.is_own(name));
-        let decisive = move_all(&|name| !strip.is_own(name) && strip.is_decisive(name));
+        append(&own);
         // Whatever a signature covers may be decisive.
-        if is_signed || decisive > FIELDS_KEPT {
+        if is_signed || append(&decisive) > FIELDS_KEPT {
             return Err(Refusal::because(
                 Problem::HeadTooLarge,
                 format!("it has more than {FIELDS_KEPT} fields that matter"),
             ));
         }
-        move_all(&|name| !strip.is_own(name) && !strip.is_decisive(name));
+        append(&others);
         Ok(sorted)
     }
 
