@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
 
 use crate::authenticate::{Credentials, Lapse, Proof};
 use crate::config::Allow;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{RequestHead, is_plain, reads_as};
+use crate::request::{RequestHead, is_origin, is_plain, reads_as};
 use crate::route::{Audience, Page, Route};
 use crate::services::ActiveSession;
 
@@ -86,11 +86,16 @@ pub fn permit(
 }
 
 /// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8). An application takes one for none
-/// whose fields are empty, or replaced by others whose names it folds to theirs: its own handler would run.
+/// whose fields are empty, false in its language, or replaced by others whose names it folds to theirs: its own
+/// handler would run.
 fn is_preflight(head: &RequestHead<'_>) -> bool {
-    let has_one = |name: HeaderName| {
+    let only = |name: HeaderName| {
         let mut values = head.headers.get_all(name).iter();
-        values.next().is_some_and(|value| !value.is_empty()) && values.next().is_none()
+        values.next().filter(|_| values.next().is_none())
+    };
+    let names_method = |value: &HeaderValue| {
+        let method = value.as_bytes();
+        method.first().is_some_and(u8::is_ascii_alphabetic) && Method::from_bytes(method).is_ok()
     };
     let is_copy = |name: &HeaderName| {
         !is_plain(name)
@@ -101,8 +106,8 @@ fn is_preflight(head: &RequestHead<'_>) -> bool {
     let length = head.headers.get(CONTENT_LENGTH);
     *head.method == Method::OPTIONS
         && !head.headers.keys().any(is_copy)
-        && has_one(ORIGIN)
-        && has_one(ACCESS_CONTROL_REQUEST_METHOD)
+        && only(ORIGIN).is_some_and(is_origin)
+        && only(ACCESS_CONTROL_REQUEST_METHOD).is_some_and(names_method)
         && !head.headers.contains_key(TRANSFER_ENCODING)
         && length.is_none_or(|length| length == "0")
 }

@@ -21,7 +21,7 @@ pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use method_override::overrides_method;
 pub use network::Network;
-pub use origin::{CrossOrigin, require_same_origin};
+pub use origin::{CrossOrigin, is_origin, require_same_origin};
 
 /// The client's address, and whether it came through a trusted proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! Cross-site request check by `Sec-Fetch-Site` and `Origin`.
 
+use http::HeaderValue;
 use http::header::ORIGIN;
+use http::uri::{Authority, Scheme};
 
 use super::RequestHead;
 
@@ -44,6 +46,18 @@ pub fn require_same_origin(head: &RequestHead<'_>) -> Result<(), CrossOrigin> {
     Ok(())
 }
 
+/// Whether a value is an origin as browsers write it: a scheme and an authority, or `null` (RFC 6454, section 7.1).
+pub fn is_origin(value: &HeaderValue) -> bool {
+    let Ok(value) = value.to_str() else { return false };
+    let parts = value.split_once("://");
+    let is_tuple = parts.is_some_and(|(scheme, authority)| {
+        scheme.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && scheme.parse::<Scheme>().is_ok()
+            && authority.parse::<Authority>().is_ok()
+    });
+    is_tuple || value == "null"
+}
+
 fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
     let port = if scheme == "http" { ":80" } else { ":443" };
     authority.strip_suffix(port).unwrap_or(authority)
@@ -51,7 +65,7 @@ fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue, Method};
+    use http::{HeaderMap, Method};
 
     use super::*;
     use crate::random::Random;
@@ -108,6 +122,33 @@ mod tests {
         assert!(check(&[("sec-fetch-site", "same-origin"), ("origin", "null")]).is_ok());
         assert!(check(&[("sec-fetch-site", "none")]).is_ok());
         assert!(check(&[("origin", "https://GW.example.com:8443")]).is_ok());
+    }
+
+    #[test]
+    fn origins_as_browsers_write_them() {
+        for origin in [
+            "null",
+            "https://a.example",
+            "http://a.example:8080",
+            "https://[::1]:8443",
+            "moz-extension://5e38fa07-0000",
+            "app://localhost",
+        ] {
+            assert!(is_origin(&HeaderValue::from_static(origin)), "{origin}");
+        }
+        for other in [
+            "",
+            "0",
+            "x",
+            "https://",
+            "https://a/b",
+            "://a",
+            "HTTPS://a",
+            "0://a",
+            "a.example",
+        ] {
+            assert!(!is_origin(&HeaderValue::from_static(other)), "{other}");
+        }
     }
 
     #[test]

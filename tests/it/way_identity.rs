@@ -419,6 +419,14 @@ async fn policies() {
         let expected = if copy == "origin_" { 200 } else { 401 };
         assert_eq!(asked("OPTIONS", "/api", &odd).await.status(), expected, "{copy}");
     }
+    for not_one in [
+        ("origin", "x"),
+        ("access-control-request-method", "0"),
+        ("access-control-request-method", "P UT"),
+    ] {
+        let odd = preflight.map(|field| if field.0 == not_one.0 { not_one } else { field });
+        assert_eq!(asked("OPTIONS", "/api", &odd).await.status(), 401, "{not_one:?}");
+    }
     for empty in ["origin", "access-control-request-method"] {
         let odd = preflight.map(|(name, value)| (name, if name == empty { "" } else { value }));
         assert_eq!(asked("OPTIONS", "/api", &odd).await.status(), 401, "{empty}");
