@@ -29,7 +29,7 @@ const BEGINNINGS: [&str; 3] = ["clientcert", "forwarded", "sslclient"];
 const MORE_OF_AN_ADDRESS: [&str; 4] = ["v4", "v6", "addr", "address"];
 
 /// Names that proxies and applications are known to use, for `vestibule explain`.
-pub const OF_THE_CONNECTION: [&str; 64] = [
+pub const OF_THE_CONNECTION: [&str; 71] = [
     "cdn-src-ip",
     "cf-connecting-ip",
     "cf-connecting-ipv6",
@@ -71,6 +71,8 @@ pub const OF_THE_CONNECTION: [&str; 64] = [
     "x-host",
     "x-http-host-override",
     "x-ingress-path",
+    "x-invoke-path",
+    "x-matched-path",
     "x-nf-client-connection-ip",
     "x-original-forwarded-for",
     "x-original-host",
@@ -79,21 +81,26 @@ pub const OF_THE_CONNECTION: [&str; 64] = [
     "x-original-uri",
     "x-original-url",
     "x-originating-ip",
+    "x-override-url",
     "x-path-info",
     "x-proxyuser-ip",
     "x-real-ip",
     "x-remote-addr",
     "x-remote-ip",
+    "x-replaced-path",
     "x-request-id",
     "x-request-uri",
     "x-rewrite-uri",
     "x-rewrite-url",
+    "x-rewritten-url",
     "x-scheme",
     "x-script-name",
     "x-script-path",
     "x-sendfile-type",
     "x-ssl-client-cert",
+    "x-unencoded-url",
     "x-url-scheme",
+    "x-waws-unencoded-url",
 ];
 
 /// Whether a header describes the connection, also for a reader that folds signs. Allocates nothing.
@@ -146,7 +153,8 @@ fn ends(first: u8) -> &'static [&'static str] {
             "frontendhttps",
         ],
         b'h' => &["hostoverride"],
-        b'i' => &["ingresspath"],
+        b'i' => &["ingresspath", "invokepath"],
+        b'm' => &["matchedpath"],
         b'o' => &[
             "originaldsthost",
             "originalhost",
@@ -160,6 +168,8 @@ fn ends(first: u8) -> &'static [&'static str] {
             "originalurl",
             "originatingip",
             "originip",
+            "overrideuri",
+            "overrideurl",
         ],
         b'p' => &[
             "pathinfo",
@@ -181,9 +191,12 @@ fn ends(first: u8) -> &'static [&'static str] {
             "remotehost",
             "remoteip",
             "remoteport",
+            "replacedpath",
             "requesturi",
             "requesturl",
             "rewritepath",
+            "rewrittenuri",
+            "rewrittenurl",
             "rewriteuri",
             "rewriteurl",
         ],
@@ -204,7 +217,7 @@ fn ends(first: u8) -> &'static [&'static str] {
             "sslverified",
             "sslverify",
         ],
-        b'u' => &["urlscheme", "useraddr", "userip"],
+        b'u' => &["unencodeduri", "unencodedurl", "urlscheme", "useraddr", "userip"],
         b'v' => &["vieweraddress", "viewerip"],
         _ => &[],
     }
@@ -294,6 +307,13 @@ mod tests {
             "X-ProxyContextPath",
             "X-Proxy-Path",
             "X-Base-Path",
+            "X-Override-URL",
+            "X-Waws-Unencoded-URL",
+            "X-Unencoded-Url",
+            "X-Rewritten-Url",
+            "X-Matched-Path",
+            "X-Invoke-Path",
+            "X-Replaced-Path",
             &"x".repeat(LONGEST + 1),
         ] {
             assert!(is_removed(name), "{name}");
