@@ -27,6 +27,9 @@ const GROWTH: usize = 1 << 10;
 /// Bytes that all readings may have together, beyond the path's own.
 const ROOM: usize = 64 << 10;
 
+/// Characters of a session id of ASP.NET's first version.
+const OLD_SESSION: usize = 24;
+
 /// Most bytes of a path in another encoding than UTF-8.
 const MOST_OTHERWISE: usize = 8 << 10;
 
@@ -190,13 +193,17 @@ fn fold_letter(letter: char, folded: &mut String) {
 /// Whether no step changes the path, nor does folding; true for nearly all paths.
 fn is_ordinary(path: &[u8]) -> bool {
     let mut last = 0;
-    for &byte in path {
+    for (at, &byte) in path.iter().enumerate() {
         let is_plain = matches!(byte, b'!'..=b'~')
             && !matches!(
                 byte,
                 b'A'..=b'Z' | b'%' | b'&' | b'+' | b':' | b';' | b'\\' | b'#' | b'?'
             );
-        let ends_oddly = byte == b'/' && matches!(last, b'/' | b'.') || byte == b')' && last == b')';
+        let ends_oddly = match byte {
+            b'/' => matches!(last, b'/' | b'.'),
+            b')' => last == b')' || ends_old_session(&path[..at]),
+            _ => false,
+        };
         if !is_plain || ends_oddly {
             return false;
         }
@@ -456,7 +463,8 @@ fn drop_stream(path: &[u8]) -> Option<Vec<u8>> {
     }))
 }
 
-/// Drops what ASP.NET takes for a session without cookies, wherever it stands: `(S(x))`, `(A(x)F(y))`.
+/// Drops what ASP.NET takes for a session without cookies, wherever it stands: `(S(x))`, `(A(x)F(y))`, and the
+/// 24 characters in brackets of its first version.
 fn drop_session(path: &[u8]) -> Option<Vec<u8>> {
     let (before, after) = around_session(path)?;
     Some([before, after].concat())
@@ -476,11 +484,24 @@ fn drop_session_behind_slash(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns what stands before and after the first session in a path.
 fn around_session(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let nested = nested_session(path);
+    let old = memchr::memchr_iter(b')', path).find(|&end| ends_old_session(&path[..end]));
+    let old = old.map(|end| (end - OLD_SESSION - 1, end + 1));
+    let (start, end) = nested.into_iter().chain(old).min()?;
+    Some((&path[..start], &path[end..]))
+}
+
+fn nested_session(path: &[u8]) -> Option<(usize, usize)> {
     memchr::memmem::find(path, b"))")?;
     let begins = |at: usize| matches!(path[at..], [b'(', letter, b'(', ..] if letter.is_ascii_alphabetic());
     let start = memchr::memchr_iter(b'(', path).find(|&at| begins(at))?;
     let end = start + memchr::memmem::find(&path[start..], b"))")?;
-    Some((&path[..start], &path[end + 2..]))
+    Some((start, end + 2))
+}
+
+/// Whether what stands before a closing bracket is a session of ASP.NET's first version and its opening one.
+fn ends_old_session(before: &[u8]) -> bool {
+    matches!(before.last_chunk::<{ OLD_SESSION + 1 }>(), Some([b'(', id @ ..]) if id.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// Applies compatibility composition (NFKC): full-width letters, ligatures and the like (Unicode, annex 15).

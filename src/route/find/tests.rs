@@ -208,7 +208,7 @@ fn own_pages_are_on_every_host_and_come_first() {
 }
 
 /// Paths that bypassed an early version, and their kin: each ran the handler of `/admin` in some server.
-const BYPASSES: [&str; 113] = [
+const BYPASSES: [&str; 115] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
     "/adm%69n/index.php/..;/..;/",
@@ -321,6 +321,8 @@ const BYPASSES: [&str; 113] = [
     "/ad/(S(x))min",
     "/(S(x))/ad/(S(x))min/users",
     "/ad%28A(x)F(y)%29min",
+    "/(lit3py55t21z5v55vlm25s55)/admin",
+    "/ad/%28lit3py55t21z5v55vlm25s55)min",
     "/a%C4%91min",
 ];
 

@@ -147,6 +147,8 @@ fn s43_readings_are_closed_under_the_steps() {
         ("/a(S(x))/b", &["/a/b", "/ab"]),
         ("/a/(S(x))b", &["/a/b", "/ab"]),
         ("/a))b(S(x))c", &["/a))bc"]),
+        ("/(lit3py55t21z5v55vlm25s55)/a", &["//a", "/a", "/"]),
+        ("/a(lit3py55t21z5v55vlm25s5)", &[]),
         ("/a(b)", &[]),
         ("/a(b(c))", &["/a"]),
         ("/\u{111}\u{f8}", &["/do"]),
