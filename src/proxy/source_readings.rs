@@ -118,7 +118,8 @@ pub(super) fn readings(
     let readings = match source.form {
         SourceForm::Url => vec![strict(&object)],
         SourceForm::Any if object.contains("://") => vec![strict(&object)],
-        SourceForm::Any if query.contains(['/', '%']) => return Err(unreadable()),
+        // An unknown store may read a quoted string.
+        SourceForm::Any if object.starts_with('"') || query.contains(['/', '%']) => return Err(unreadable()),
         _ if leads_elsewhere(query) => return Err(unreadable()),
         SourceForm::Any if object.is_empty() => Vec::new(),
         SourceForm::Host if object.starts_with('/') => vec![strict(&object)],
@@ -421,6 +422,7 @@ mod tests {
             ("x-amz-rename-source", "http://h/k"),
             ("x-new-copy-source", "b/k?x=/../c"),
             ("x-new-copy-source", "?/../c"),
+            ("x-new-copy-source", "\"b/k\""),
             ("x-new-copy-source", "https://h%2fa/b"),
             ("x-ms-copy-source", "https://h%2Fa/b"),
         ] {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::iter;
 
 use http::{HeaderName, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -93,25 +94,36 @@ impl SecondResourcePolicy<'_> {
     /// standard has it. Servers make of it what they like: most replace all that is not plain, some take it as it is.
     fn require_member(&self, slug: &str) -> Result<(), SecondResourceError> {
         const HEADER: &str = "Slug";
-        let slug = percent_decode_str(slug).decode_utf8();
-        let slug = slug.map_err(|_| SecondResourceError::Unreadable(HEADER))?;
+        let slug = percent_decode_str(slug).decode_utf8().ok();
+        // An encoded word of mail (RFC 2047), which some libraries decode in every header.
+        let slug = slug.filter(|slug| !slug.contains("=?"));
+        let slug = slug.ok_or(SecondResourceError::Unreadable(HEADER))?;
+        // As a quoted string, which it is not, it is read too.
+        let unquoted = slug.strip_prefix('"').and_then(|slug| slug.strip_suffix('"'));
+        for name in iter::once(slug.as_ref()).chain(unquoted) {
+            self.require_member_of_name(name, HEADER)?;
+        }
+        Ok(())
+    }
+
+    fn require_member_of_name(&self, slug: &str, header: &'static str) -> Result<(), SecondResourceError> {
         if slug.is_empty() {
             return Ok(());
         }
         let mut text = self.target.trim_end_matches('/').to_owned();
         let separator = if slug.starts_with('/') { "" } else { "/" };
-        let _ = write!(text, "{separator}{}", utf8_percent_encode(&slug, NOT_IN_PATH));
+        let _ = write!(text, "{separator}{}", utf8_percent_encode(slug, NOT_IN_PATH));
         let in_collection = SourceReading {
             text,
             is_lenient: true,
         };
         let from_root = slug.starts_with('/').then(|| SourceReading {
-            text: utf8_percent_encode(&slug, NOT_IN_PATH).to_string(),
+            text: utf8_percent_encode(slug, NOT_IN_PATH).to_string(),
             is_lenient: true,
         });
         for reading in [in_collection].into_iter().chain(from_root) {
             for method in [self.head.method, &Method::PUT] {
-                let Some((_, path)) = self.meant(&reading, method, HEADER)? else {
+                let Some((_, path)) = self.meant(&reading, method, header)? else {
                     continue;
                 };
                 match self.find(&path, method) {
@@ -119,7 +131,7 @@ impl SecondResourcePolicy<'_> {
                     // method is written by POST to the collection alone.
                     Ok(RouteMatch::Route(route)) if std::ptr::eq(route, self.own) => {}
                     Err(Unroutable::MethodNotAllowed(_)) => {}
-                    _ => self.require_second(&path, method, HEADER).map(drop)?,
+                    _ => self.require_second(&path, method, header).map(drop)?,
                 }
             }
         }

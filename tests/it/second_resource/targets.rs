@@ -202,6 +202,9 @@ async fn s75_a_slug_names_no_place_that_is_closed() {
         ("x/../../cad", 400),
         ("..\\cad", 400),
         ("x%00y", 400),
+        ("\"closed\"", 403),
+        ("\"/cad/x\"", 403),
+        ("=?utf-8?Q?closed?=", 400),
     ] {
         for target in ["/notes", "/notes/"] {
             let asked = ask(&gateway, &app, &cookie, ("POST", target), &[("slug", slug)]).await;
