@@ -5,6 +5,7 @@
 //! unique violation, a deadlock or a serialisation failure.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, Transaction};
@@ -25,6 +26,9 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// The longest time for an operation over all rows of a kind.
 const LONGEST_OF_ALL: Duration = Duration::from_mins(5);
+
+/// How long a connection is kept whose commit is not answered.
+const LONGEST_COMMIT: Duration = Duration::from_mins(30);
 
 /// Attempts at a transaction, at most.
 const TRIES: u32 = 20;
@@ -98,12 +102,17 @@ impl Database {
         T: Send + 'static,
     {
         self.lock.require()?;
-        let (pool, precondition) = (self.pool.clone(), self.precondition.clone());
-        let tenure = self.lock.tenure();
+        let pool = self.pool.clone();
+        let plan = Plan {
+            tenure: self.lock.tenure(),
+            precondition: self.precondition.clone(),
+            arguments: Arc::new(arguments),
+            work,
+        };
         let done = tokio::spawn(async move {
             let mut tries = 1;
             loop {
-                match attempt(&pool, tenure, precondition.as_deref(), &arguments, work).await {
+                match plan.attempt(&pool).await {
                     Err(fault) if fault.is_conflict() && tries < TRIES => {
                         tokio::time::sleep(Duration::from_millis(tries.into())).await;
                         tries += 1;
@@ -142,8 +151,7 @@ impl Database {
         if let Ok(outcome) = tokio::time::timeout(limit, work(&client)).await {
             return Ok(outcome?);
         }
-        // The connection is dropped, since its next user would wait for this response.
-        drop(Object::take(client));
+        drop(BusyConnection(Some(client)));
         Err(too_slow(limit).into())
     }
 
@@ -157,38 +165,87 @@ impl Database {
     }
 }
 
-async fn attempt<A, T>(
-    pool: &Pool,
+/// A transaction that is to be made.
+struct Plan<A, T> {
     tenure: i64,
-    precondition: Option<&Precondition>,
-    arguments: &A,
+    precondition: Option<Arc<Precondition>>,
+    arguments: Arc<A>,
     work: Work<A, T>,
-) -> Result<T, OperationError> {
-    let mut client = pool.get().await?;
-    let mut commits = false;
-    let done = tokio::time::timeout(LONGEST, async {
+}
+
+impl<A: Send + Sync + 'static, T: Send + 'static> Plan<A, T> {
+    async fn attempt(&self, pool: &Pool) -> Result<T, OperationError> {
+        let mut connection = BusyConnection(Some(pool.get().await?));
+        let plan = self.clone();
+        let commits = Arc::new(AtomicBool::new(false));
+        let begun = commits.clone();
+        let mut done = Box::pin(async move {
+            let outcome = match &mut connection.0 {
+                Some(client) => plan.run(client, &begun).await,
+                None => Err(unavailable("the connection is gone")),
+            };
+            connection.release();
+            outcome
+        });
+        let outcome = tokio::time::timeout(LONGEST, &mut done).await;
+        let commits = commits.load(Ordering::Relaxed);
+        match outcome {
+            Ok(Err(fault)) if commits && !fault.is_decided() => {
+                Err(unknown(&StoreError::from(fault).reason()))
+            }
+            Ok(outcome) => outcome,
+            Err(_) if commits => {
+                // The server's session goes on waiting whether this end is there or not. It keeps its place in the
+                // pool, so that there are never more of them than places.
+                tokio::spawn(tokio::time::timeout(LONGEST_COMMIT, done));
+                Err(unknown(&format!(
+                    "the database did not answer a commit within {} s",
+                    LONGEST.as_secs()
+                )))
+            }
+            Err(_) => Err(too_slow(LONGEST)),
+        }
+    }
+
+    /// Sets `commits` when the commit begins.
+    async fn run(&self, client: &mut Object, commits: &AtomicBool) -> Result<T, OperationError> {
         let transaction = client.transaction().await?;
-        require_tenure(&transaction, tenure).await?;
-        if let Some(precondition) = precondition {
+        require_tenure(&transaction, self.tenure).await?;
+        if let Some(precondition) = &self.precondition {
             require(&transaction, precondition).await?;
         }
-        let outcome = work(&transaction, arguments).await?;
-        commits = true;
+        let outcome = (self.work)(&transaction, &self.arguments).await?;
+        commits.store(true, Ordering::Relaxed);
         transaction.commit().await?;
-        Ok::<_, OperationError>(outcome)
-    });
-    let done = done.await;
-    if done.is_err() {
-        drop(Object::take(client));
+        Ok(outcome)
     }
-    match done {
-        Ok(Err(fault)) if commits && !fault.is_decided() => Err(unknown(&StoreError::from(fault).reason())),
-        Ok(outcome) => outcome,
-        Err(_) if commits => Err(unknown(&format!(
-            "the database did not answer a commit within {} s",
-            LONGEST.as_secs()
-        ))),
-        Err(_) => Err(too_slow(LONGEST)),
+}
+
+impl<A, T> Clone for Plan<A, T> {
+    fn clone(&self) -> Self {
+        Self {
+            tenure: self.tenure,
+            precondition: self.precondition.clone(),
+            arguments: self.arguments.clone(),
+            work: self.work,
+        }
+    }
+}
+
+/// A connection of the pool on which a statement is under way. If it is dropped meanwhile it leaves the pool, since
+/// its next user would wait for the response.
+struct BusyConnection(Option<Object>);
+
+impl BusyConnection {
+    /// Gives the connection back.
+    fn release(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for BusyConnection {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Object::take));
     }
 }
 

@@ -86,6 +86,43 @@ async fn s28_whoever_is_shut_out_while_commits_hang_is_so_within_seconds() {
     program.stop();
 }
 
+/// A server that waits for a standby keeps a session for each commit until it answers, whether anybody waits for it or
+/// not.
+#[tokio::test]
+async fn s49_commits_that_hang_take_no_more_sessions_of_the_server_than_the_pool_has() {
+    const POOL: usize = 8;
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    let (site, program) = gateway_on(&cluster, &database, &app);
+    let names: Vec<String> = (0..POOL).map(|number| format!("user{number}")).collect();
+    for name in &names {
+        add(&site, &format!("{name}@example.com"));
+    }
+    let rename_all = || {
+        std::thread::scope(|scope| {
+            for name in &names {
+                let site = &site;
+                scope.spawn(move || {
+                    site.run(&["user", "set-name", name, "Someone", "--json"])
+                        .error(1)
+                });
+            }
+        });
+    };
+    cluster.hold_commits();
+    rename_all();
+    rename_all();
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vestibule'";
+    let sessions: usize = cluster.sql(&database, count).trim().parse().unwrap();
+    assert!(sessions <= POOL, "{sessions} sessions");
+    cluster.let_commit();
+    until(|| site.run(&["user", "set-name", "user0", "Another"]).status == 0).await;
+    for name in &names[1..] {
+        assert_eq!(site.ask(&["user", "show", name])["name"], "Someone");
+    }
+    program.stop();
+}
+
 #[tokio::test]
 async fn s49_what_is_shut_out_after_an_enabling_whose_commit_hangs_stays_it() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
