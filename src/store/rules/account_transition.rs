@@ -142,7 +142,10 @@ mod tests {
             digest: TokenDigest::of("token"),
             purpose,
             account: ann().id,
-            email: "new@example.com".parse().unwrap(),
+            email: match purpose {
+                Purpose::ChangeEmail => "new@example.com".parse().unwrap(),
+                _ => ann().email,
+            },
             mail: None,
             expires_at: soon(),
         };
@@ -221,6 +224,25 @@ mod tests {
         assert!(use_token(Purpose::VerifyEmail, TokenEffect::VerifyEmail, soon()).is_none());
         assert!(use_token(Purpose::VerifyEmail, set_password(), NOW).is_none());
         assert!(use_token(Purpose::Reset, TokenEffect::ChangeEmail, NOW).is_none());
+    }
+
+    #[test]
+    fn s19_a_link_serves_the_address_alone_that_it_was_made_for() {
+        for (purpose, effect) in [
+            (Purpose::VerifyEmail, TokenEffect::VerifyEmail),
+            (Purpose::Reset, set_password()),
+            (Purpose::ResetByAdministrator, set_password()),
+        ] {
+            let token = EmailToken {
+                digest: TokenDigest::of("token"),
+                purpose,
+                account: ann().id,
+                email: "former@example.com".parse().unwrap(),
+                mail: None,
+                expires_at: soon(),
+            };
+            assert!(AccountTransition::by_token(&token, effect, ann(), NOW).is_none());
+        }
     }
 
     #[test]

@@ -35,10 +35,13 @@ pub(super) fn note_sign_in(account: &mut Account, session: &Session) -> bool {
 }
 
 /// Returns whether a token is valid for its account at `now`. An account that may not sign in cannot change
-/// its address.
+/// its address. Every other token is for the address that the account had when it was made.
 fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool {
-    now < token.expires_at
-        && (token.purpose != Purpose::ChangeEmail || account.status == AccountStatus::Active)
+    let serves = match token.purpose {
+        Purpose::ChangeEmail => account.status == AccountStatus::Active,
+        Purpose::VerifyEmail | Purpose::Reset | Purpose::ResetByAdministrator => account.email == token.email,
+    };
+    serves && now < token.expires_at
 }
 
 /// Drops former usernames from a new account, which cannot have any.
