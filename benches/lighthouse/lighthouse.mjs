@@ -47,7 +47,7 @@ const gateway = await Gateway.start();
 const port = await freePort();
 let browser;
 try {
-  browser = await Browser.start(gateway.authority, [`--remote-debugging-port=${port}`]);
+  browser = await Browser.start([gateway.authority], [`--remote-debugging-port=${port}`]);
   console.log("| page | performance | accessibility | best practices | transferred, KiB | scripts | first paint, ms | shift |");
   console.log("|---|---:|---:|---:|---:|---:|---:|---:|");
   for (const page of PAGES) {

@@ -1,4 +1,5 @@
-// Every page in every state: nothing for axe-core to find, nothing wider than the screen, and a picture to look at.
+// Every page in every state: nothing for axe-core to find, nothing wider than the screen, and, with VESTIBULE_PICTURES or
+// in the full tier, a picture to look at.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -11,25 +12,24 @@ import { Houses } from "./houses.mjs";
 import { STATES } from "./states.mjs";
 
 const pictures = fileURLToPath(new URL("screenshots/", import.meta.url));
+const isPictured = Boolean(process.env.VESTIBULE_PICTURES || process.env.VESTIBULE_FULL);
 
 // A file a language, so that they run side by side.
-let houses;
-const browsers = new Map();
+let houses, browser;
 
 async function build() {
-  await mkdir(pictures, { recursive: true });
+  if (isPictured) await mkdir(pictures, { recursive: true });
   houses = await Houses.start();
-  for (const house of new Set(Object.values(STATES).map(([house]) => house))) {
-    browsers.set(house, await Browser.start(houses[house].authority));
-  }
+  const names = new Set(Object.values(STATES).map(([house]) => house));
+  browser = await Browser.start([...names].map((house) => houses[house].authority));
 }
 
 async function leave() {
-  for (const browser of browsers.values()) await browser.stop();
+  await browser?.stop();
   await houses?.stop();
 }
 
-const visit = (house, look, act) => browsers.get(house).visit({ origin: houses[house].origin, ...look }, act);
+const visit = (house, look, act) => browser.visit({ origin: houses[house].origin, ...look }, act);
 
 const overflow = (page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -60,7 +60,7 @@ export function examine(lang) {
             await test.test(look, async () => {
               await page.setViewportSize({ width, height: 800 });
               await page.emulateMedia({ colorScheme: dark ? "dark" : "light" });
-              await page.screenshot({ path: `${pictures}${state}-${look}.png`, fullPage: true });
+              if (isPictured) await page.screenshot({ path: `${pictures}${state}-${look}.png`, fullPage: true });
               assert.ok((await overflow(page)) <= 0, `${await overflow(page)} pixels wider than the screen`);
               assert.deepEqual(await violations(page), []);
             });

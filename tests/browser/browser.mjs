@@ -1,4 +1,4 @@
-// Debian's Chromium, trusting the gateway's own authority and nothing beyond what it trusts anyway.
+// Debian's Chromium, trusting the gateways' own authorities and nothing beyond what it trusts anyway.
 
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -20,13 +20,15 @@ export const WAYS = LANGUAGES.flatMap((lang) =>
 const LOCALES = { en: "en-US", ko: "ko-KR" };
 
 export class Browser {
-  // `authority` is the PEM file of the authority to trust; `options` are further ones of Chromium's.
-  static async start(authority, options = []) {
+  // `authorities` are the PEM files of authorities to trust; `options` are further ones of Chromium's.
+  static async start(authorities, options = []) {
     const home = await mkdtemp(path.join(tmpdir(), "vestibule-chromium-"));
     const database = path.join(home, ".pki", "nssdb");
     await mkdir(database, { recursive: true });
     await run("certutil", ["-d", `sql:${database}`, "-N", "--empty-password"]);
-    await run("certutil", ["-d", `sql:${database}`, "-A", "-t", "C,,", "-n", "vestibule", "-i", authority]);
+    for (const authority of authorities) {
+      await run("certutil", ["-d", `sql:${database}`, "-A", "-t", "C,,", "-n", authority, "-i", authority]);
+    }
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
       env: { ...process.env, HOME: home },

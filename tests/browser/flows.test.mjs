@@ -12,7 +12,7 @@ let gateway, browser, origin;
 before(async () => {
   gateway = await Gateway.start();
   origin = gateway.origin;
-  browser = await Browser.start(gateway.authority);
+  browser = await Browser.start([gateway.authority]);
 });
 
 after(async () => {

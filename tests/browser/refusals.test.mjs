@@ -13,7 +13,7 @@ let gateway, browser, origin, administrator, member;
 before(async () => {
   gateway = await Gateway.start();
   origin = gateway.origin;
-  browser = await Browser.start(gateway.authority);
+  browser = await Browser.start([gateway.authority]);
   administrator = await gateway.administrator();
   member = await gateway.signUp(newcomer("member"));
 });

@@ -11,7 +11,7 @@ export class Site {
     try {
       site.mails = await MailServer.start();
       site.gateway = await Gateway.start({ ...change, mail: { url: site.mails.url } });
-      site.browser = await Browser.start(site.gateway.authority);
+      site.browser = await Browser.start([site.gateway.authority]);
     } catch (error) {
       await site.stop();
       throw error;

@@ -34,7 +34,7 @@ const gateway = await Gateway.start({
 });
 let browser;
 try {
-  browser = await Browser.start(gateway.authority);
+  browser = await Browser.start([gateway.authority]);
   await walk();
 } finally {
   await browser?.stop();
