@@ -258,9 +258,18 @@ fn written<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>
         .map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
-/// The page that led here. A query may have a token in it.
+/// The page that led here. A query may have a token in it. Browsers leave out the name and password of a URL, other
+/// clients may not.
 fn referer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let mut referer = written(headers, &REFERER)?;
+    let authority = referer.find("://").map(|at| at + 3);
+    let end_of_user = authority.and_then(|start| {
+        let end = referer[start..].find(['/', '?', '#']).map_or(referer.len(), |end| start + end);
+        referer[start..end].rfind('@').map(|at| start + at + 1)
+    });
+    if let (Some(start), Some(end)) = (authority, end_of_user) {
+        referer = format!("{}{}", &referer[..start], &referer[end..]).into();
+    }
     if let Some(end) = referer.find(['?', '#']) {
         referer = match referer {
             Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),

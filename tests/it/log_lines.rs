@@ -38,7 +38,7 @@ async fn every_line_of_every_log_begins_alike() {
             .post(program.url("/.auth/login"))
             .header("accept", "application/json")
             .header("user-agent", "a test")
-            .header("referer", "https://elsewhere.example/x?token=secret")
+            .header("referer", "https://ann:secret@elsewhere.example/x?token=secret")
             .json(&std::collections::BTreeMap::from(form));
         soon(asked.send()).await.unwrap();
     }
