@@ -2,6 +2,8 @@
 
 use csv::{QuoteStyle, ReaderBuilder, StringRecord, Terminator, Trim, WriterBuilder};
 
+use crate::model::is_invisible;
+
 /// One row with its line break. A cell that a spreadsheet would run as a formula begins with `'`, which has it shown as
 /// text (OWASP, CSV injection).
 pub(crate) fn row<'c>(cells: impl IntoIterator<Item = &'c str>) -> String {
@@ -28,11 +30,12 @@ fn guard_formula(cell: &str) -> String {
     format!("{guard}{cell}")
 }
 
-/// Whether a spreadsheet may take a cell for a formula, which some do after blanks and for full-width signs too.
+/// Whether a spreadsheet may take a cell for a formula, which some do after blanks and invisible characters, and for
+/// full-width signs too.
 fn is_formula(text: &str) -> bool {
     text.starts_with(['\t', '\r', '\n'])
         || text
-            .trim_start()
+            .trim_start_matches(|c: char| c.is_whitespace() || is_invisible(c))
             .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
@@ -137,6 +140,7 @@ mod tests {
                 "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\"",
             ),
             ("＝1", "'＝1"),
+            ("\u{feff}\u{200b}=1", "'\u{feff}\u{200b}=1"),
             ("a=1", "a=1"),
             ("ann-lee@example.com", "ann-lee@example.com"),
         ] {
