@@ -28,7 +28,7 @@ use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
     Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, MailKind, Password, Username,
-    is_blank, turns_text,
+    is_blank, is_invisible,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -447,7 +447,7 @@ impl Accounts {
     }
 
     /// Validates and trims group names of accounts and invitations: at most `MOST_GROUPS`, none with
-    /// surrounding blanks, which no route could name.
+    /// surrounding blanks, which no route could name, or with characters that are not seen.
     pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
         if given.len() > MOST_GROUPS {
             return Err(AccountError::TooManyGroups);
@@ -456,7 +456,7 @@ impl Accounts {
             let name = group.trim();
             if is_blank(name)
                 || name.chars().count() > LONGEST_GROUP
-                || name.contains(|c: char| c == ',' || c.is_control() || turns_text(c))
+                || name.contains(|c: char| c == ',' || c.is_control() || is_invisible(c))
             {
                 return Err(AccountError::GroupName(group.clone()));
             }

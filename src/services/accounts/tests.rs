@@ -40,6 +40,8 @@ fn a_username_is_made_of_an_address() {
         ("first+tag@example.com", Some("first-tag")),
         ("_o'neil_@example.com", Some("o-neil_")),
         ("홍gil@example.com", Some("gil")),
+        ("ünï.çode@example.com", Some("uni.code")),
+        ("a홍b@example.com", Some("a-b")),
         ("홍길동@example.com", None),
         ("a@example.com", None),
     ] {
@@ -103,7 +105,7 @@ async fn s53_what_cannot_be_added() {
             AccountError::NotAHash
         ));
     }
-    for group in ["", " ", "a,b", "a\nb", "a\u{7}b"] {
+    for group in ["", " ", "a,b", "a\nb", "a\u{7}b", "op\u{200b}s"] {
         let mut new = new(other, None, hash());
         new.groups = group_set(&[group]);
         assert!(
