@@ -1,7 +1,6 @@
 //! `vestibule audit`: prints the audit log.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -214,8 +213,7 @@ fn kind_parser() -> impl TypedValueParser<Value = AuditKind> {
 
 /// Parses an address, or a network.
 fn network(text: &str) -> Result<IpNet, String> {
-    let address = text.parse::<IpAddr>().map(IpNet::from);
-    address.or_else(|_| text.parse()).map_err(|_| {
+    AuditFilter::parse_client(text).map_err(|_| {
         "neither an address such as \"192.0.2.7\" nor a network such as \"192.0.2.0/24\"".to_owned()
     })
 }

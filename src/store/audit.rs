@@ -1,7 +1,9 @@
 //! Operations on the audit log: appending, filtered reading, pruning.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
-use ipnet::IpNet;
+use ipnet::{AddrParseError, IpNet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +54,12 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
+    /// Parses an address, or a network. An IPv4 address that is written as an IPv6 one is the former, as it is logged.
+    pub fn parse_client(text: &str) -> Result<IpNet, AddrParseError> {
+        let address = text.parse::<IpAddr>().map(|address| address.to_canonical().into());
+        address.or_else(|_| text.parse())
+    }
+
     /// The subjects whose index has all matching events; empty if the whole log must be read. A request is a
     /// subject too.
     pub(super) fn subjects(&self) -> Vec<AuditSubject> {

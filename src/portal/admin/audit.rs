@@ -1,11 +1,8 @@
 //! `/.auth/admin/audit`: searches and exports the audit log.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response, StatusCode};
-use ipnet::{AddrParseError, IpNet};
 use jiff::civil::{Date, DateTime};
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
@@ -180,7 +177,7 @@ fn filter(cx: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, 
     for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
         errors.extend(cx.field_error(field, "admin.no-moment"));
     }
-    let client = asked(&search.client).map(|client| network(&client)).transpose();
+    let client = asked(&search.client).map(|client| AuditFilter::parse_client(&client)).transpose();
     if client.is_err() {
         errors.extend(cx.field_error("client", "admin.no-address"));
     }
@@ -270,12 +267,6 @@ fn moment(typed: &str, end: bool) -> Option<Timestamp> {
 /// Formats a bound for a field of times; empty if there is none.
 fn field(moment: Option<Timestamp>) -> String {
     moment.map_or_else(String::new, |at| at.strftime("%FT%T").to_string())
-}
-
-/// Parses an address, or a network.
-fn network(typed: &str) -> Result<IpNet, AddrParseError> {
-    let address = typed.parse::<IpAddr>().map(IpNet::from);
-    address.or_else(|_| typed.parse())
 }
 
 #[cfg(test)]

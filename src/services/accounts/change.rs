@@ -1,8 +1,11 @@
 //! What administrators create and change of accounts.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use serde::{Deserialize, Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 use super::AccountVersion;
 use crate::model::{Email, Username};
@@ -116,13 +119,15 @@ impl AccountChange {
     }
 }
 
-/// Makes a username from the local part; `-` replaces characters that a username cannot have.
+/// Makes a username from the local part, without accents; `-` replaces characters that a username cannot have.
 pub(super) fn default_username(email: &Email) -> Option<Username> {
     let name: String = email
         .local()
         .to_lowercase()
         .chars()
+        .filter(|&c| !is_combining_mark(c))
         .map(|c| {
+            let c = iter::once(c).nfkd().next().unwrap_or(c);
             if c.is_ascii_alphanumeric() || "._-".contains(c) {
                 c
             } else {
