@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::rows::{self, Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, KeyUse, Mail, WrappedDataKey};
@@ -51,7 +51,7 @@ impl AccessKeyStore for SledStore {
     }
 
     async fn data_key(&self) -> Result<Option<WrappedDataKey>, StoreError> {
-        self.open.engine.with(|tree| tree.read(&key::data_key()))
+        self.open.engine.with(|tree| tree.read(&schema::data_key()))
     }
 
     async fn replace_data_key(
@@ -77,13 +77,13 @@ fn create(
     new_mails: &[Mail],
 ) -> Result<CreateAccessKey, StoreError> {
     let (id, account) = (access_key.id, access_key.account);
-    if batch.value(&key::account(account))?.is_none() {
+    if batch.value(&schema::account(account))?.is_none() {
         return Ok(CreateAccessKey::NoAccount);
     }
     if ids_of(batch, account)?.len() >= at_most {
         return Ok(CreateAccessKey::TooMany);
     }
-    if batch.value(&key::access_key(id))?.is_some() {
+    if batch.value(&schema::access_key(id))?.is_some() {
         return Err(StoreError::Unavailable(
             "the new access key's id is taken".to_owned(),
         ));
@@ -95,15 +95,15 @@ fn create(
 
 /// Inserts a new access key and its index row.
 pub(super) fn insert(batch: &mut WriteBatch<'_>, access_key: &AccessKey) -> Result<(), StoreError> {
-    batch.put(key::access_key(access_key.id), access_key)?;
-    batch.put(key::access_key_of(access_key.account, access_key.id), &())
+    batch.put(schema::access_key(access_key.id), access_key)?;
+    batch.put(schema::access_key_of(access_key.account, access_key.id), &())
 }
 
 /// The access keys of an account, in order of creation.
 fn of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKey>, StoreError> {
     let mut access_keys = Vec::new();
     for id in ids_of(rows, account)? {
-        access_keys.push(rows.indexed(&key::access_key_of(account, id), &key::access_key(id))?);
+        access_keys.push(rows.indexed(&schema::access_key_of(account, id), &schema::access_key(id))?);
     }
     Ok(in_order(access_keys))
 }
@@ -122,7 +122,7 @@ fn set_disabled(
     id: AccessKeyId,
     disabled: bool,
 ) -> Result<Option<AccessKey>, StoreError> {
-    let key = key::access_key(id);
+    let key = schema::access_key(id);
     let Some(mut access_key) = batch.read::<AccessKey>(&key)? else {
         return Ok(None);
     };
@@ -138,13 +138,13 @@ fn set_disabled(
 
 /// Removes an access key, its failure counter and the sessions that it began.
 fn revoke(batch: &mut WriteBatch<'_>, id: AccessKeyId) -> Result<Option<AccessKey>, StoreError> {
-    let key = key::access_key(id);
+    let key = schema::access_key(id);
     let Some(access_key) = batch.read::<AccessKey>(&key)? else {
         return Ok(None);
     };
     batch.remove(key);
-    batch.remove(key::access_key_of(access_key.account, id));
-    batch.remove(key::key_attempts(id));
+    batch.remove(schema::access_key_of(access_key.account, id));
+    batch.remove(schema::key_attempts(id));
     sessions::end_of_access_key(batch, access_key.account, id)?;
     Ok(Some(access_key))
 }
@@ -160,7 +160,7 @@ pub(super) fn revoke_of_account(batch: &mut WriteBatch<'_>, account: AccountId) 
 /// Records last uses; an earlier use never replaces a later one.
 fn touch(batch: &mut WriteBatch<'_>, uses: Vec<(AccessKeyId, KeyUse)>) -> Result<(), StoreError> {
     for (id, last_use) in uses {
-        let key = key::access_key(id);
+        let key = schema::access_key(id);
         if let Some(mut access_key) = batch.read::<AccessKey>(&key)?
             && access_key
                 .last_use
@@ -179,17 +179,17 @@ fn replace_data_key(
     expected: Option<&WrappedDataKey>,
     new: &WrappedDataKey,
 ) -> Result<bool, StoreError> {
-    let current: Option<WrappedDataKey> = batch.read(&key::data_key())?;
+    let current: Option<WrappedDataKey> = batch.read(&schema::data_key())?;
     if current.as_ref() != expected {
         return Ok(false);
     }
-    batch.put(key::data_key(), new)?;
+    batch.put(schema::data_key(), new)?;
     Ok(true)
 }
 
 fn ids_of(rows: &impl Rows, account: AccountId) -> Result<Vec<AccessKeyId>, StoreError> {
-    rows.scan(&key::access_keys_of(account))
-        .filter_map(|row| row.map(|(key, _)| key::trailing_access_key(&key)).transpose())
+    rows.scan(&schema::access_keys_of(account))
+        .filter_map(|row| row.map(|(key, _)| schema::trailing_access_key(&key)).transpose())
         .collect()
 }
 

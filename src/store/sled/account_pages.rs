@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::engine::{Engine, ScanDirection};
-use super::key::{self, RowKind};
 use super::record::{self, RowCount};
 use super::rows::{Row, Rows};
+use super::schema::{self, RowKind};
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus};
 use crate::store::admin_queries::FEW;
@@ -75,9 +75,9 @@ impl AccountIndex {
     /// The prefix of its rows.
     fn prefix(&self) -> Vec<u8> {
         match self {
-            Self::Term(text) => key::terms(text),
-            Self::Status(status) => key::statuses(*status),
-            Self::Group(group) => key::members(group),
+            Self::Term(text) => schema::terms(text),
+            Self::Status(status) => schema::statuses(*status),
+            Self::Group(group) => schema::members(group),
             Self::Created => RowKind::Account.prefix(),
             Self::Email => RowKind::Email.prefix(),
             Self::Name => RowKind::NameOrder.prefix(),
@@ -91,14 +91,14 @@ impl AccountIndex {
         Some(match self {
             Self::Term(text) => {
                 let mut terms = AccountFilter::terms(account).into_iter();
-                key::term(&terms.find(|term| term.starts_with(text))?, id)
+                schema::term(&terms.find(|term| term.starts_with(text))?, id)
             }
-            Self::Status(status) => key::status(*status, id),
-            Self::Group(group) => key::member(group, id),
-            Self::Created => key::account(id),
-            Self::Email => key::email(&account.email),
-            Self::Name => key::name_order(&AccountFilter::sort_name(account), id),
-            Self::LastSignIn => key::sign_in_order(account.last_sign_in_at, id),
+            Self::Status(status) => schema::status(*status, id),
+            Self::Group(group) => schema::member(group, id),
+            Self::Created => schema::account(id),
+            Self::Email => schema::email(&account.email),
+            Self::Name => schema::name_order(&AccountFilter::sort_name(account), id),
+            Self::LastSignIn => schema::sign_in_order(account.last_sign_in_at, id),
         })
     }
 
@@ -107,7 +107,7 @@ impl AccountIndex {
         if !matches!(self, Self::Status(_) | Self::Group(_)) {
             return Ok(None);
         }
-        let read = engine.with(|tree| tree.read::<RowCount>(&key::count(&self.prefix())));
+        let read = engine.with(|tree| tree.read::<RowCount>(&schema::count(&self.prefix())));
         match read {
             Ok(count) => Ok(Some(count.map_or(0, usize::from))),
             Err(StoreError::Corrupt(_)) => Ok(None),
@@ -349,10 +349,10 @@ fn account_at(tree: &Tree, (key, value): &Row) -> Result<Account, StoreError> {
     let id = match RowKind::of(key) {
         Some(RowKind::Account) => return record::decode(key, value),
         Some(RowKind::Email) => Some(record::decode::<AccountId>(key, value)?),
-        _ => key::trailing_account(key),
+        _ => schema::trailing_account(key),
     };
     match id {
-        Some(id) => tree.indexed(key, &key::account(id)),
+        Some(id) => tree.indexed(key, &schema::account(id)),
         None => Err(StoreError::Corrupt(format!(
             "{} names no account",
             record::name(key)

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{access_keys, admin_queries, invitations, mails, sessions, tokens};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
@@ -44,7 +44,7 @@ impl AccountStore for SledStore {
     }
 
     async fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        self.open.engine.with(|tree| tree.read(&key::account(id)))
+        self.open.engine.with(|tree| tree.read(&schema::account(id)))
     }
 
     async fn account_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
@@ -56,7 +56,7 @@ impl AccountStore for SledStore {
     }
 
     async fn accounts(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
-        let after = after.map(|id| key::account(id).into());
+        let after = after.map(|id| schema::account(id).into());
         self.read_all(move |engine| list(engine, after, limit)).await
     }
 
@@ -110,13 +110,13 @@ fn create(
     {
         return Ok(CreateAccount::InvitationVoid);
     }
-    if batch.value(&key::email(&account.email))?.is_some() {
+    if batch.value(&schema::email(&account.email))?.is_some() {
         return Ok(CreateAccount::EmailTaken);
     }
-    if batch.value(&key::username(&account.username))?.is_some() {
+    if batch.value(&schema::username(&account.username))?.is_some() {
         return Ok(CreateAccount::UsernameTaken);
     }
-    if batch.value(&key::account(account.id))?.is_some() {
+    if batch.value(&schema::account(account.id))?.is_some() {
         return Err(StoreError::Unavailable(
             "the new account's id is taken".to_owned(),
         ));
@@ -138,10 +138,10 @@ fn create_all(batch: &mut WriteBatch<'_>, accounts: &[Account]) -> Result<Vec<Cr
 fn preview(rows: &impl Rows, accounts: &[Account]) -> Result<Vec<CreateAccount>, StoreError> {
     let mut taken = rules::TakenNames::default();
     for account in accounts {
-        if rows.value(&key::email(&account.email))?.is_some() {
+        if rows.value(&schema::email(&account.email))?.is_some() {
             taken.add_address(&account.email);
         }
-        if rows.value(&key::username(&account.username))?.is_some() {
+        if rows.value(&schema::username(&account.username))?.is_some() {
             taken.add_username(&account.username);
         }
     }
@@ -150,41 +150,42 @@ fn preview(rows: &impl Rows, accounts: &[Account]) -> Result<Vec<CreateAccount>,
 
 /// Inserts a new account and its index rows.
 pub(super) fn insert(batch: &mut WriteBatch<'_>, account: &Account) -> Result<(), StoreError> {
-    batch.put(key::account(account.id), account)?;
-    batch.put(key::email(&account.email), &account.id)?;
+    batch.put(schema::account(account.id), account)?;
+    batch.put(schema::email(&account.email), &account.id)?;
     for username in account.former_usernames.iter().chain([&account.username]) {
-        batch.put(key::username(username), &Some(account.id))?;
+        batch.put(schema::username(username), &Some(account.id))?;
     }
     for name in &account.groups {
-        batch.put(key::member(name, account.id), &())?;
+        batch.put(schema::member(name, account.id), &())?;
     }
     admin_queries::index(batch, None, Some(account))
 }
 
 fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreError> {
-    let index = key::email(email);
+    let index = schema::email(email);
     let id: Option<AccountId> = rows.read(&index)?;
-    id.map(|id| rows.indexed(&index, &key::account(id))).transpose()
+    id.map(|id| rows.indexed(&index, &schema::account(id)))
+        .transpose()
 }
 
 fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
-    let index = key::username(username);
+    let index = schema::username(username);
     let Some(id) = rows.read::<Option<AccountId>>(&index)?.flatten() else {
         return Ok(None);
     };
-    let owner: Account = rows.indexed(&index, &key::account(id))?;
+    let owner: Account = rows.indexed(&index, &schema::account(id))?;
     Ok(Some(owner).filter(|owner| owner.username == *username))
 }
 
 /// The accounts in a group, ordered by id.
 fn members(rows: &impl Rows, name: &str) -> Result<LoadedRows<Account>, StoreError> {
     let mut accounts: LoadedRows<Account> = LoadedRows::default();
-    for row in rows.scan(&key::members(name)) {
+    for row in rows.scan(&schema::members(name)) {
         let (index, _) = row?;
-        let Some(id) = key::trailing_account(&index) else {
+        let Some(id) = schema::trailing_account(&index) else {
             continue;
         };
-        match rows.indexed(&index, &key::account(id)) {
+        match rows.indexed(&index, &schema::account(id)) {
             Ok(account) => accounts.sound.push(account),
             Err(error @ StoreError::Corrupt(_)) => accounts.unreadable.push(UnreadableRow {
                 account: Some(id),
@@ -221,7 +222,7 @@ fn edit(
     guarded: &GuardedGroup,
     spared: Option<TokenDigest>,
 ) -> Result<EditAccount, StoreError> {
-    let Some(current) = batch.read::<Account>(&key::account(id))? else {
+    let Some(current) = batch.read::<Account>(&schema::account(id))? else {
         return Ok(EditAccount::Absent);
     };
     let mut changed = current.clone();
@@ -230,13 +231,13 @@ fn edit(
     };
     let change = AccountTransition::new(current, changed);
     if let Some(username) = change.new_username() {
-        let owner = batch.read::<Option<AccountId>>(&key::username(username))?;
+        let owner = batch.read::<Option<AccountId>>(&schema::username(username))?;
         if owner.is_some_and(|owner| owner != Some(id)) {
             return Ok(EditAccount::UsernameTaken(username.clone()));
         }
     }
     if let Some(email) = change.new_email()
-        && batch.value(&key::email(email))?.is_some()
+        && batch.value(&schema::email(email))?.is_some()
     {
         return Ok(EditAccount::EmailTaken(email.clone()));
     }
@@ -259,18 +260,18 @@ fn edit(
 pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) -> Result<(), StoreError> {
     let AccountTransition { before, after } = change;
     if change.new_email().is_some() {
-        batch.remove(key::email(&before.email));
-        batch.put(key::email(&after.email), &after.id)?;
+        batch.remove(schema::email(&before.email));
+        batch.put(schema::email(&after.email), &after.id)?;
     }
     if change.new_username().is_some() {
         // The row of the former username stays, so that no other account can take it (S53).
-        batch.put(key::username(&after.username), &Some(after.id))?;
+        batch.put(schema::username(&after.username), &Some(after.id))?;
     }
     for name in before.groups.difference(&after.groups) {
-        batch.remove(key::member(name, after.id));
+        batch.remove(schema::member(name, after.id));
     }
     for name in after.groups.difference(&before.groups) {
-        batch.put(key::member(name, after.id), &())?;
+        batch.put(schema::member(name, after.id), &())?;
     }
     admin_queries::index(batch, Some(before), Some(after))?;
     if change.voids_tokens() {
@@ -279,7 +280,7 @@ pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) ->
     } else if change.replaces_pending_email() {
         tokens::void(batch, after.id, Purpose::ChangeEmail)?;
     }
-    batch.put(key::account(after.id), after)
+    batch.put(schema::account(after.id), after)
 }
 
 fn delete(
@@ -288,7 +289,7 @@ fn delete(
     password_changed_at: Option<Timestamp>,
     guarded: &GuardedGroup,
 ) -> Result<DeleteAccount, StoreError> {
-    let Some(account) = batch.read::<Account>(&key::account(id))? else {
+    let Some(account) = batch.read::<Account>(&schema::account(id))? else {
         return Ok(DeleteAccount::Absent);
     };
     if password_changed_at.is_some_and(|at| at != account.password_changed_at) {
@@ -300,17 +301,17 @@ fn delete(
     sessions::end_of_account(batch, id, None)?;
     tokens::void_all(batch, id)?;
     access_keys::revoke_of_account(batch, id)?;
-    batch.remove(key::attempts(id));
+    batch.remove(schema::attempts(id));
     for name in &account.groups {
-        batch.remove(key::member(name, id));
+        batch.remove(schema::member(name, id));
     }
     admin_queries::index(batch, Some(&account), None)?;
-    batch.remove(key::email(&account.email));
+    batch.remove(schema::email(&account.email));
     // Usernames stay taken (S53).
     for username in account.former_usernames.iter().chain([&account.username]) {
-        batch.put(key::username(username), &None)?;
+        batch.put(schema::username(username), &None)?;
     }
-    batch.remove(key::account(id));
+    batch.remove(schema::account(id));
     Ok(DeleteAccount::Deleted)
 }
 
@@ -320,15 +321,15 @@ pub(super) fn has_active_members(
     guarded: &GuardedGroup,
     but: Option<AccountId>,
 ) -> Result<bool, StoreError> {
-    for row in rows.scan(&key::members(&guarded.group)) {
+    for row in rows.scan(&schema::members(&guarded.group)) {
         let (index, _) = row?;
-        let Some(id) = key::trailing_account(&index) else {
+        let Some(id) = schema::trailing_account(&index) else {
             continue;
         };
         if Some(id) == but {
             continue;
         }
-        let member = match rows.indexed(&index, &key::account(id)) {
+        let member = match rows.indexed(&index, &schema::account(id)) {
             // Nobody can sign in to it, so another one must not leave for its sake.
             Err(StoreError::Corrupt(_)) if but.is_some() => continue,
             member => member?,

@@ -10,9 +10,9 @@ use async_trait::async_trait;
 
 use super::attempts::Attempts;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record::{self, Failures, IndexForm, RowCount, StoredRecord, UnknownFailures};
 use super::rows::{Changes, Row, Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{SledStore, account_pages, mails};
 use crate::ids::MailId;
 use crate::model::{Account, LockoutPolicy, QueuedMail};
@@ -61,9 +61,9 @@ fn adjust(batch: &mut WriteBatch<'_>, key: &[u8], change: impl FnOnce(u64) -> u6
 
 /// The keys of the counts that an account is in: of its status, and of its groups.
 pub(super) fn counts_of(account: &Account) -> Vec<Vec<u8>> {
-    let groups = account.groups.iter().map(|group| key::members(group));
-    let counted = groups.chain([key::statuses(account.status)]);
-    counted.map(|prefix| key::count(&prefix)).collect()
+    let groups = account.groups.iter().map(|group| schema::members(group));
+    let counted = groups.chain([schema::statuses(account.status)]);
+    counted.map(|prefix| schema::count(&prefix)).collect()
 }
 
 /// Returns the key of the first index row that an account lacks; `None` if all are there.
@@ -83,21 +83,21 @@ pub(super) fn is_found_by(account: &Account, key: &[u8]) -> bool {
 
 /// The row that holds the version of the index rows.
 pub(super) fn form_row() -> Result<Changes, StoreError> {
-    Ok([(key::index_form(), Some(FORM.encode()?.into()))].into())
+    Ok([(schema::index_form(), Some(FORM.encode()?.into()))].into())
 }
 
 fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     let terms = AccountFilter::terms(account);
-    let mut keys: Vec<_> = terms.iter().map(|term| key::term(term, account.id)).collect();
-    keys.push(key::status(account.status, account.id));
-    keys.push(key::name_order(&AccountFilter::sort_name(account), account.id));
-    keys.push(key::sign_in_order(account.last_sign_in_at, account.id));
+    let mut keys: Vec<_> = terms.iter().map(|term| schema::term(term, account.id)).collect();
+    keys.push(schema::status(account.status, account.id));
+    keys.push(schema::name_order(&AccountFilter::sort_name(account), account.id));
+    keys.push(schema::sign_in_order(account.last_sign_in_at, account.id));
     keys
 }
 
 /// Rebuilds the index rows of a store that has none or has another version of them.
 pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
-    let form = key::index_form();
+    let form = schema::index_form();
     match engine.with(|tree| tree.read::<IndexForm>(&form)) {
         Ok(Some(found)) if found == FORM => return Ok(()),
         // A version that cannot be read counts as missing.
@@ -181,7 +181,7 @@ impl AdminQueryStore for SledStore {
     }
 
     async fn mail(&self, id: MailId) -> Result<Option<QueuedMail>, StoreError> {
-        self.read_all(move |engine| engine.with(|tree| tree.read(&key::mail(id))))
+        self.read_all(move |engine| engine.with(|tree| tree.read(&schema::mail(id))))
             .await
     }
 
@@ -195,9 +195,9 @@ impl AdminQueryStore for SledStore {
 /// Reads the counts of groups. One that names no group, or cannot be read, is for `verify` to tell of.
 fn groups(engine: &Engine) -> Result<BTreeMap<String, usize>, StoreError> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
-    engine.pieces(&key::count(&RowKind::Member.prefix()), None, |_, rows| {
+    engine.pieces(&schema::count(&RowKind::Member.prefix()), None, |_, rows| {
         for (key, value) in rows {
-            let name = key::counted_by(key).and_then(key::group_of_member);
+            let name = schema::counted_by(key).and_then(schema::group_of_member);
             if let (Some(name), Ok(count)) = (name, record::decode::<RowCount>(key, value)) {
                 groups.insert(name.to_owned(), count.into());
             }
@@ -214,7 +214,7 @@ fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<
             match record::decode::<Failures>(key, value) {
                 Ok(failures) => {
                     let left = attempts.left(&failures, policy);
-                    locks.accounts.extend(key::trailing_account(key).zip(left));
+                    locks.accounts.extend(schema::trailing_account(key).zip(left));
                 }
                 Err(error) => locks.unreadable.push(error.reason()),
             }
@@ -226,7 +226,9 @@ fn locks(engine: &Engine, attempts: &Attempts, policy: LockoutPolicy) -> Result<
             match record::decode::<Failures>(key, value) {
                 Ok(failures) => {
                     let left = attempts.left(&failures, policy);
-                    locks.access_keys.extend(key::trailing_access_key(key).zip(left));
+                    locks
+                        .access_keys
+                        .extend(schema::trailing_access_key(key).zip(left));
                 }
                 Err(error) => locks.unreadable.push(error.reason()),
             }

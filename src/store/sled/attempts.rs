@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::SledStore;
-use super::key;
 use super::record::{self, Failures, Run, UnknownFailures};
 use super::rows::{Rows, WriteBatch};
+use super::schema;
 use crate::clock::Clock;
 use crate::model::{LockoutPolicy, LockoutSubject};
 use crate::store::attempt_counter::{self, AttemptCounter, CountedAttempt, ELSEWHERE, WAYS};
@@ -141,17 +141,17 @@ impl Attempts {
     /// name.
     fn place(&self, rows: &impl Rows, subject: LockoutSubject) -> Result<AttemptKey, StoreError> {
         match subject {
-            LockoutSubject::Account(id) if rows.value(&key::account(id))?.is_some() => {
-                return Ok(AttemptKey::OfKnown(key::attempts(id)));
+            LockoutSubject::Account(id) if rows.value(&schema::account(id))?.is_some() => {
+                return Ok(AttemptKey::OfKnown(schema::attempts(id)));
             }
-            LockoutSubject::AccessKey(id) if rows.value(&key::access_key(id))?.is_some() => {
-                return Ok(AttemptKey::OfKnown(key::key_attempts(id)));
+            LockoutSubject::AccessKey(id) if rows.value(&schema::access_key(id))?.is_some() => {
+                return Ok(AttemptKey::OfKnown(schema::key_attempts(id)));
             }
             _ => {}
         }
         let digest = attempt_counter::name_of(subject);
         let set = attempt_counter::set_of(&self.slot_key, &digest);
-        Ok(AttemptKey::InSet(set, key::unknown(set, &digest)))
+        Ok(AttemptKey::InSet(set, schema::unknown(set, &digest)))
     }
 
     /// Evicts a name if the set has no room for this one.
@@ -165,7 +165,7 @@ impl Attempts {
             return Ok(());
         };
         let rows = batch
-            .scan(&key::unknown_set(*set))
+            .scan(&schema::unknown_set(*set))
             .collect::<Result<Vec<_>, _>>()?;
         if rows.len() < WAYS {
             return Ok(());

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use super::SledStore;
 use super::engine::{Engine, PIECE};
-use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Row, Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use crate::model::{AuditCursor, AuditEvent};
 use crate::store::{AuditFilter, AuditOrder, AuditPage, AuditStore, AuditSubject, StoreError};
 
@@ -38,8 +38,8 @@ impl AuditLog {
         let (mut next, mut count) = (0, 0);
         engine.pieces(&RowKind::Audit.prefix(), None, |_, rows| {
             count += rows.len();
-            for place in rows.iter().filter_map(|(key, _)| key::trailing_place(key)) {
-                next = next.max(place.number.saturating_add(1));
+            for cursor in rows.iter().filter_map(|(key, _)| schema::trailing_cursor(key)) {
+                next = next.max(cursor.number.saturating_add(1));
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -77,10 +77,10 @@ impl AuditLog {
         for key in keys {
             // An unreadable event is removed too: as the oldest row it would block the removal of all others.
             if let Ok(Some(event)) = batch.read::<AuditEvent>(key)
-                && let Some(place) = key::trailing_place(key)
+                && let Some(cursor) = schema::trailing_cursor(key)
             {
                 for subject in AuditSubject::of(&event) {
-                    batch.remove(key::audit_of(&subject, place));
+                    batch.remove(schema::audit_of(&subject, cursor));
                 }
             }
             batch.remove(key.to_vec());
@@ -111,7 +111,7 @@ impl AuditStore for SledStore {
     }
 
     async fn prune_audit(&self, before: Timestamp) -> Result<usize, StoreError> {
-        let end = key::audit(AuditCursor::at(before));
+        let end = schema::audit(AuditCursor::at(before));
         let mut removed = 0;
         loop {
             let log = self.open.audit.clone();
@@ -137,9 +137,9 @@ pub(super) fn insert(
     cursor: AuditCursor,
     event: &AuditEvent,
 ) -> Result<(), StoreError> {
-    batch.put(key::audit(cursor), event)?;
+    batch.put(schema::audit(cursor), event)?;
     for subject in AuditSubject::of(event) {
-        batch.put(key::audit_of(&subject, cursor), &())?;
+        batch.put(schema::audit_of(&subject, cursor), &())?;
     }
     Ok(())
 }
@@ -160,15 +160,15 @@ fn read(
         let more = engine.with(|tree| {
             let piece = EventChunk::next(tree, &spans, order)?;
             looks += piece.looks;
-            for (place, (key, value)) in piece.in_order(order) {
+            for (cursor, (key, value)) in piece.in_order(order) {
                 let event: Result<AuditEvent, _> = if subjects.is_empty() {
                     record::decode(key, value)
                 } else {
-                    tree.indexed(key, &key::audit(*place))
+                    tree.indexed(key, &schema::audit(*cursor))
                 };
-                page.next = Some(*place);
+                page.next = Some(*cursor);
                 match event {
-                    Ok(event) if filter.passes(&event) => page.events.push((*place, event)),
+                    Ok(event) if filter.passes(&event) => page.events.push((*cursor, event)),
                     Ok(_) => {}
                     Err(error @ StoreError::Corrupt(_)) => page.unreadable.push(error.reason()),
                     Err(error) => return Err(error),
@@ -182,12 +182,12 @@ fn read(
         if page.is_full(limit) {
             return Ok(page);
         }
-        let Some(place) = page.next.filter(|_| more) else {
+        let Some(cursor) = page.next.filter(|_| more) else {
             page.next = None;
             return Ok(page);
         };
         for span in &mut spans {
-            span.pass(place, order);
+            span.pass(cursor, order);
         }
     }
     Ok(page)
@@ -210,21 +210,23 @@ impl EventChunk {
             let rows = span.piece(tree, order)?;
             piece.looks += rows.len();
             if rows.len() == PIECE {
-                let last = rows.last().and_then(|(key, _)| key::trailing_place(key));
+                let last = rows.last().and_then(|(key, _)| schema::trailing_cursor(key));
                 piece.until = match (piece.until, last) {
                     (Some(until), Some(last)) if comes_before(last, until, order) => Some(last),
                     (until, last) => until.or(last),
                 };
             }
-            let placed = rows
+            let by_cursor = rows
                 .into_iter()
-                .filter_map(|row| Some((key::trailing_place(&row.0)?, row)));
-            piece.rows.extend(placed);
+                .filter_map(|row| Some((schema::trailing_cursor(&row.0)?, row)));
+            piece.rows.extend(by_cursor);
         }
         // Beyond this position other spans may have more rows: those here are dropped and read again with
         // theirs.
         if let Some(until) = piece.until {
-            piece.rows.retain(|place, _| !comes_before(until, *place, order));
+            piece
+                .rows
+                .retain(|cursor, _| !comes_before(until, *cursor, order));
         }
         Ok(piece)
     }
@@ -264,7 +266,7 @@ impl Span {
         if subjects.is_empty() {
             return vec![Self::along(RowKind::Audit.prefix(), filter, order, after)];
         }
-        let subjects = subjects.iter().map(key::audits_of);
+        let subjects = subjects.iter().map(schema::audits_of);
         subjects
             .map(|prefix| Self::along(prefix, filter, order, after))
             .collect()
@@ -279,9 +281,9 @@ impl Span {
             number: 0,
         });
         let mut span = Self {
-            from: key::audit_within(&prefix, from),
+            from: schema::audit_within(&prefix, from),
             from_is_past: false,
-            until: key::audit_within(&prefix, until),
+            until: schema::audit_within(&prefix, until),
             prefix,
         };
         if let Some(after) = after {
@@ -292,10 +294,10 @@ impl Span {
 
     /// Drops what is up to this position from the span.
     fn pass(&mut self, cursor: AuditCursor, order: AuditOrder) {
-        let place = key::audit_within(&self.prefix, cursor);
+        let key = schema::audit_within(&self.prefix, cursor);
         match order {
-            AuditOrder::OldestFirst if place >= self.from => (self.from, self.from_is_past) = (place, true),
-            AuditOrder::NewestFirst if place < self.until => self.until = place,
+            AuditOrder::OldestFirst if key >= self.from => (self.from, self.from_is_past) = (key, true),
+            AuditOrder::NewestFirst if key < self.until => self.until = key,
             _ => {}
         }
     }

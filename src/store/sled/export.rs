@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record::{self, Failures, MailQuota, Meta, SpentUntil, UnknownFailures};
+use super::schema::{self, RowKind};
 use super::snapshot::Snapshot;
 use crate::ids::AccountId;
 use crate::model::LockoutSubject;
@@ -93,21 +93,21 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
             if record::decode::<Option<AccountId>>(key, value)?.is_some() {
                 return Ok(None);
             }
-            let username = key::trailing_text(key).and_then(|text| text.parse().ok());
+            let username = schema::trailing_text(key).and_then(|text| text.parse().ok());
             Record::RetiredUsername(username.ok_or_else(|| wrong("is no username"))?)
         }
         RowKind::AccessKey => Record::AccessKey(record::decode(key, value)?),
         RowKind::Attempts => {
-            let of = key::trailing_account(key).map(LockoutSubject::Account);
+            let of = schema::trailing_account(key).map(LockoutSubject::Account);
             failures(of, record::decode(key, value)?, None)?
         }
         RowKind::KeyAttempts => {
-            let of = key::trailing_access_key(key).map(LockoutSubject::AccessKey);
+            let of = schema::trailing_access_key(key).map(LockoutSubject::AccessKey);
             failures(of, record::decode(key, value)?, None)?
         }
         RowKind::Unknown => {
             let name: UnknownFailures = record::decode(key, value)?;
-            let of = key::trailing_name(key).map(LockoutSubject::Unknown);
+            let of = schema::trailing_name(key).map(LockoutSubject::Unknown);
             failures(of, name.failures, Some(name.last))?
         }
         RowKind::Session => Record::Session(record::decode(key, value)?),
@@ -115,7 +115,7 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         RowKind::Token => Record::MailedToken(record::decode(key, value)?),
         RowKind::Mail => Record::Mail(record::decode(key, value)?),
         RowKind::MailQuota => {
-            let address = key::trailing_text(key).ok_or_else(|| wrong("is no address"))?;
+            let address = schema::trailing_text(key).ok_or_else(|| wrong("is no address"))?;
             Record::AddressMails(AddressMails {
                 address: address.to_owned(),
                 mails: record::decode::<MailQuota>(key, value)?.into_mails(),
@@ -123,7 +123,7 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         }
         RowKind::Signature => {
             let SpentUntil(until) = record::decode(key, value)?;
-            let digest = key::trailing_signature(key).ok_or_else(|| wrong("is no signature"))?;
+            let digest = schema::trailing_signature(key).ok_or_else(|| wrong("is no signature"))?;
             Record::SpentSignature(SpentSignature { digest, until })
         }
         RowKind::Audit => Record::AuditEvent(record::decode(key, value)?),

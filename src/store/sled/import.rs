@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use super::data_dir::DataDir;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record::{self, Failures, MailQuota, Meta, Run};
 use super::reserved_space::ReservedSpace;
 use super::rows::{Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{
     SledStore, access_keys, accounts, admin_queries, audit, invitations, mails, sessions, signatures, tokens,
 };
@@ -138,7 +138,7 @@ impl OpenImport {
             _ => None,
         };
         if let Some(owner) = owner
-            && batch.value(&key::account(owner))?.is_none()
+            && batch.value(&schema::account(owner))?.is_none()
         {
             return Ok(Err(format!("its account {owner} is not among those before it")));
         }
@@ -154,9 +154,9 @@ impl OpenImport {
             Record::NamesKey(given) => {
                 self.attempts = Attempts::new(self.clock.clone(), Run(1), given.key);
             }
-            Record::DataKey(wrapped) => batch.put(key::data_key(), wrapped)?,
+            Record::DataKey(wrapped) => batch.put(schema::data_key(), wrapped)?,
             Record::Account(account) => accounts::insert(batch, account)?,
-            Record::RetiredUsername(username) => batch.put(key::username(username), &None::<AccountId>)?,
+            Record::RetiredUsername(username) => batch.put(schema::username(username), &None::<AccountId>)?,
             Record::AccessKey(key) => access_keys::insert(batch, key)?,
             Record::Failures(failures) => return self.put_failures(batch, failures),
             Record::Session(session) => sessions::insert(batch, session)?,
@@ -164,7 +164,10 @@ impl OpenImport {
             Record::MailedToken(token) => tokens::put(batch, token)?,
             Record::Mail(kept) => mails::put(batch, kept)?,
             Record::AddressMails(sent) => {
-                batch.put(key::postage_of(&sent.address), &MailQuota::of(sent.mails.clone()))?;
+                batch.put(
+                    schema::mail_quota_of(&sent.address),
+                    &MailQuota::of(sent.mails.clone()),
+                )?;
             }
             Record::SpentSignature(spent) => signatures::insert(batch, &spent.digest, spent.until)?,
             Record::AuditEvent(event) => {
@@ -197,7 +200,7 @@ impl OpenImport {
         let meta = Meta {
             slot_key: self.order.names_key,
         };
-        changes.insert(key::meta(), Some(record::StoredRecord::encode(&meta)?.into()));
+        changes.insert(schema::meta(), Some(record::StoredRecord::encode(&meta)?.into()));
         self.engine.apply(&changes)?;
         require_sound(verify::run(&self.engine)?)?;
         self.engine.sync()?;
@@ -219,29 +222,29 @@ impl Drop for OpenImport {
 /// The keys of a record that must be free.
 fn rows_of(record: &Record) -> Vec<Vec<u8>> {
     match record {
-        Record::DataKey(_) => vec![key::data_key()],
+        Record::DataKey(_) => vec![schema::data_key()],
         Record::Account(account) => {
             let usernames = account.former_usernames.iter().chain([&account.username]);
-            let mut rows = vec![key::account(account.id), key::email(&account.email)];
-            rows.extend(usernames.map(key::username));
+            let mut rows = vec![schema::account(account.id), schema::email(&account.email)];
+            rows.extend(usernames.map(schema::username));
             rows
         }
-        Record::RetiredUsername(username) => vec![key::username(username)],
-        Record::AccessKey(access_key) => vec![key::access_key(access_key.id)],
-        Record::Session(session) => vec![key::session(&session.digest), key::session_id(session.id)],
+        Record::RetiredUsername(username) => vec![schema::username(username)],
+        Record::AccessKey(access_key) => vec![schema::access_key(access_key.id)],
+        Record::Session(session) => vec![schema::session(&session.digest), schema::session_id(session.id)],
         Record::Invitation(invitation) => vec![
-            key::invitation(&invitation.digest),
-            key::invitation_id(invitation.id),
+            schema::invitation(&invitation.digest),
+            schema::invitation_id(invitation.id),
         ],
         Record::MailedToken(token) => {
             vec![
-                key::token(&token.digest),
-                key::token_of(token.account, token.purpose),
+                schema::token(&token.digest),
+                schema::token_of(token.account, token.purpose),
             ]
         }
-        Record::Mail(kept) => vec![key::mail(kept.mail.id)],
-        Record::AddressMails(sent) => vec![key::postage_of(&sent.address)],
-        Record::SpentSignature(spent) => vec![key::signature(&spent.digest)],
+        Record::Mail(kept) => vec![schema::mail(kept.mail.id)],
+        Record::AddressMails(sent) => vec![schema::mail_quota_of(&sent.address)],
+        Record::SpentSignature(spent) => vec![schema::signature(&spent.digest)],
         // The names key, failures and events have their own checks or need none.
         Record::NamesKey(_) | Record::Failures(_) | Record::AuditEvent(_) => Vec::new(),
     }

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{SledStore, accounts, mails};
 use crate::ids::InvitationId;
 use crate::model::{Email, Invitation, Mail, TokenDigest};
@@ -42,7 +42,9 @@ impl InvitationStore for SledStore {
     }
 
     async fn invitation(&self, digest: TokenDigest) -> Result<Option<Invitation>, StoreError> {
-        self.open.engine.with(|tree| tree.read(&key::invitation(&digest)))
+        self.open
+            .engine
+            .with(|tree| tree.read(&schema::invitation(&digest)))
     }
 
     async fn invitation_by_id(&self, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
@@ -54,7 +56,7 @@ impl InvitationStore for SledStore {
         after: Option<InvitationId>,
         limit: usize,
     ) -> Result<InvitationBatch, StoreError> {
-        let after = after.map(|id| key::invitation_id(id).into());
+        let after = after.map(|id| schema::invitation_id(id).into());
         self.read_all(move |engine| list(engine, after, limit)).await
     }
 
@@ -99,8 +101,8 @@ fn create_all(
 
 pub(super) fn create(batch: &mut WriteBatch<'_>, invitation: &Invitation) -> Result<(), StoreError> {
     remove(batch, &invitation.digest)?;
-    batch.put(key::invitation(&invitation.digest), invitation)?;
-    batch.put(key::invitation_id(invitation.id), &invitation.digest)
+    batch.put(schema::invitation(&invitation.digest), invitation)?;
+    batch.put(schema::invitation_id(invitation.id), &invitation.digest)
 }
 
 /// Returns whether the invitation is valid for a new account with this address.
@@ -111,7 +113,7 @@ pub(super) fn serves(
     verified_only: bool,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let Some(invitation) = rows.read::<Invitation>(&key::invitation(digest))? else {
+    let Some(invitation) = rows.read::<Invitation>(&schema::invitation(digest))? else {
         return Ok(false);
     };
     for guarded in rules::groups_to_be_empty(&invitation, verified_only) {
@@ -123,9 +125,9 @@ pub(super) fn serves(
 }
 
 fn by_id(rows: &impl Rows, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
-    let index = key::invitation_id(id);
+    let index = schema::invitation_id(id);
     match rows.read::<TokenDigest>(&index)? {
-        Some(digest) => match rows.indexed(&index, &key::invitation(&digest)) {
+        Some(digest) => match rows.indexed(&index, &schema::invitation(&digest)) {
             // It was used, or got another token, between the two reads.
             Err(StoreError::Corrupt(_)) if rows.read::<TokenDigest>(&index)? != Some(digest) => {
                 by_id(rows, id)
@@ -142,7 +144,7 @@ fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<Invitation
     engine.pieces(&RowKind::InvitationId.prefix(), after, |tree, rows| {
         for (index, _) in rows.iter().take(limit - read) {
             read += 1;
-            let id = key::trailing_invitation(index);
+            let id = schema::trailing_invitation(index);
             match id.map(|id| by_id(tree, id)) {
                 Some(Ok(invitation)) => batch.invitations.extend(invitation),
                 Some(Err(error @ StoreError::Corrupt(_))) => {
@@ -205,12 +207,12 @@ pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) 
 
 /// Removes an invitation and its index row. Returns whether there was one.
 pub(super) fn remove(batch: &mut WriteBatch<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
-    let key = key::invitation(digest);
+    let key = schema::invitation(digest);
     let Some(invitation) = batch.read::<Invitation>(&key)? else {
         return Ok(false);
     };
     batch.remove(key);
-    batch.remove(key::invitation_id(invitation.id));
+    batch.remove(schema::invitation_id(invitation.id));
     Ok(true)
 }
 
@@ -220,19 +222,19 @@ pub(super) fn replace_token(
     id: InvitationId,
     digest: TokenDigest,
 ) -> Result<(), StoreError> {
-    let index = key::invitation_id(id);
+    let index = schema::invitation_id(id);
     let Some(earlier) = batch.read::<TokenDigest>(&index)? else {
         return Ok(());
     };
-    let invitation: Invitation = batch.indexed(&index, &key::invitation(&earlier))?;
-    batch.remove(key::invitation(&earlier));
-    batch.put(key::invitation(&digest), &Invitation { digest, ..invitation })?;
+    let invitation: Invitation = batch.indexed(&index, &schema::invitation(&earlier))?;
+    batch.remove(schema::invitation(&earlier));
+    batch.put(schema::invitation(&digest), &Invitation { digest, ..invitation })?;
     batch.put(index, &digest)
 }
 
 /// Removes an invitation by its id. Returns whether there was one.
 fn revoke(batch: &mut WriteBatch<'_>, id: InvitationId) -> Result<bool, StoreError> {
-    match batch.read::<TokenDigest>(&key::invitation_id(id))? {
+    match batch.read::<TokenDigest>(&schema::invitation_id(id))? {
         Some(digest) => remove(batch, &digest),
         None => Ok(false),
     }

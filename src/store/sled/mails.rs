@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record::{self, MailQuota};
 use super::rows::{Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{invitations, tokens};
 use crate::ids::MailId;
 use crate::model::{Account, Email, Mail, MailState, QueuedMail};
@@ -45,7 +45,7 @@ impl MailStore for SledStore {
     }
 
     async fn mails(&self, after: Option<MailId>, limit: usize) -> Result<MailBatch, StoreError> {
-        let after = after.map(|id| key::mail(id).into());
+        let after = after.map(|id| schema::mail(id).into());
         self.read_all(move |engine| list(engine, after, limit)).await
     }
 
@@ -72,8 +72,8 @@ fn take_due(
         let Some((index, _)) = batch.first(&RowKind::MailDue.prefix())? else {
             return Ok(None);
         };
-        let read = match key::trailing_mail(&index) {
-            Some(id) => batch.indexed::<QueuedMail>(&index, &key::mail(id)),
+        let read = match schema::trailing_mail(&index) {
+            Some(id) => batch.indexed::<QueuedMail>(&index, &schema::mail(id)),
             None => Err(StoreError::Corrupt(format!(
                 "{} names no mail",
                 record::name(&index)
@@ -108,12 +108,12 @@ fn claim(
     claim: &MailClaim,
     now: Timestamp,
 ) -> Result<ClaimMail, StoreError> {
-    let Some(QueuedMail { mail, .. }) = batch.read(&key::mail(id))? else {
+    let Some(QueuedMail { mail, .. }) = batch.read(&schema::mail(id))? else {
         return Ok(ClaimMail::Gone);
     };
     match &claim.token {
         Some(ClaimToken::Account(token)) => {
-            let account: Option<Account> = batch.read(&key::account(token.account))?;
+            let account: Option<Account> = batch.read(&schema::account(token.account))?;
             let current = tokens::current(batch, token.account, token.purpose)?;
             if let Some(refused) = rules::refuse_claim(&mail, token, account.as_ref(), current.as_ref(), now)
             {
@@ -121,7 +121,7 @@ fn claim(
             }
         }
         Some(ClaimToken::Invitation(invitation, _))
-            if batch.value(&key::invitation_id(*invitation))?.is_none() =>
+            if batch.value(&schema::invitation_id(*invitation))?.is_none() =>
         {
             return Ok(ClaimMail::Gone);
         }
@@ -145,12 +145,12 @@ fn claim(
 /// Removes the mails that would carry a password reset link for this address, whose account has a new
 /// password or another address. An unreadable mail stays; it is not sent either.
 pub(super) fn withdraw_resets(batch: &mut WriteBatch<'_>, address: &Email) -> Result<(), StoreError> {
-    let listed = batch.scan(&key::reset_mails(address));
+    let listed = batch.scan(&schema::reset_mails(address));
     let listed: Vec<IVec> = listed
         .map(|row| row.map(|(key, _)| key))
         .collect::<Result<_, _>>()?;
-    for id in listed.iter().filter_map(|index| key::trailing_mail(index)) {
-        match batch.read::<QueuedMail>(&key::mail(id)) {
+    for id in listed.iter().filter_map(|index| schema::trailing_mail(index)) {
+        match batch.read::<QueuedMail>(&schema::mail(id)) {
             Ok(Some(kept)) => remove(batch, &kept),
             Ok(None) | Err(StoreError::Corrupt(_)) => {}
             Err(error) => return Err(error),
@@ -162,10 +162,10 @@ pub(super) fn withdraw_resets(batch: &mut WriteBatch<'_>, address: &Email) -> Re
 /// The mails with a due time that only a clock that was ahead can have set.
 pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, StoreError> {
     let mut ahead = Vec::new();
-    let after = IVec::from(key::mails_due(now));
+    let after = IVec::from(schema::mails_due(now));
     engine.pieces(&RowKind::MailDue.prefix(), Some(after), |tree, rows| {
-        for id in rows.iter().filter_map(|(index, _)| key::trailing_mail(index)) {
-            match tree.read::<QueuedMail>(&key::mail(id)) {
+        for id in rows.iter().filter_map(|(index, _)| schema::trailing_mail(index)) {
+            match tree.read::<QueuedMail>(&schema::mail(id)) {
                 Ok(Some(kept)) if rules::waits_for_the_future(&kept, now) => ahead.push(id),
                 Ok(_) | Err(StoreError::Corrupt(_)) => {}
                 Err(error) => return Err(error),
@@ -179,10 +179,10 @@ pub(super) fn ahead(engine: &Engine, now: Timestamp) -> Result<Vec<MailId>, Stor
 /// Makes waiting mails due at `now`.
 pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp) -> Result<(), StoreError> {
     for id in ids {
-        if let Some(kept) = batch.read::<QueuedMail>(&key::mail(*id))?
+        if let Some(kept) = batch.read::<QueuedMail>(&schema::mail(*id))?
             && let MailState::Due(due) = kept.state
         {
-            batch.remove(key::mail_due(due, *id));
+            batch.remove(schema::mail_due(due, *id));
             let state = MailState::Due(now);
             put(batch, &QueuedMail { state, ..kept })?;
         }
@@ -192,7 +192,7 @@ pub(super) fn hasten(batch: &mut WriteBatch<'_>, ids: &[MailId], now: Timestamp)
 
 /// Applies an outcome to a mail. Returns whether that changed it.
 fn complete(batch: &mut WriteBatch<'_>, id: MailId, outcome: MailOutcome) -> Result<bool, StoreError> {
-    let Some(queued) = batch.read::<QueuedMail>(&key::mail(id))? else {
+    let Some(queued) = batch.read::<QueuedMail>(&schema::mail(id))? else {
         return Ok(false);
     };
     match rules::complete(queued.clone(), outcome) {
@@ -212,7 +212,7 @@ fn list(engine: &Engine, after: Option<IVec>, limit: usize) -> Result<MailBatch,
     engine.pieces(&RowKind::Mail.prefix(), after, |_, rows| {
         for (key, value) in rows.iter().take(limit - read) {
             read += 1;
-            let id = key::trailing_mail(key);
+            let id = schema::trailing_mail(key);
             match (record::decode(key, value), id) {
                 (Ok(mail), _) => batch.mails.push(mail),
                 (Err(error), Some(id)) => batch.unreadable.push((id, error.reason())),
@@ -257,8 +257,8 @@ pub(super) fn stale(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreE
     })?;
     engine.pieces(&RowKind::MailQuota.prefix(), None, |_, rows| {
         stale.extend(rows.iter().filter_map(|(key, value)| {
-            let postage: MailQuota = record::decode(key, value).ok()?;
-            postage.is_over(now).then(|| key.clone())
+            let quota: MailQuota = record::decode(key, value).ok()?;
+            quota.is_over(now).then(|| key.clone())
         }));
         Ok(ControlFlow::Continue(()))
     })?;
@@ -273,8 +273,8 @@ pub(super) fn remove_stale(
 ) -> Result<(), StoreError> {
     for key in keys {
         if RowKind::of(key) == Some(RowKind::MailQuota) {
-            let postage = batch.read::<MailQuota>(key)?;
-            if postage.is_none_or(|postage| postage.is_over(now)) {
+            let quota = batch.read::<MailQuota>(key)?;
+            if quota.is_none_or(|quota| quota.is_over(now)) {
                 batch.remove(key.to_vec());
             }
         } else if let Some(kept) = batch.read::<QueuedMail>(key)?
@@ -292,25 +292,25 @@ pub(super) fn put(batch: &mut WriteBatch<'_>, queued: &QueuedMail) -> Result<(),
         batch.put(index, &())?;
     }
     if let MailState::Due(due) = queued.state {
-        batch.put(key::mail_due(due, queued.mail.id), &())?;
+        batch.put(schema::mail_due(due, queued.mail.id), &())?;
     }
-    batch.put(key::mail(queued.mail.id), queued)
+    batch.put(schema::mail(queued.mail.id), queued)
 }
 
 /// Removes a mail and its index rows.
 fn remove(batch: &mut WriteBatch<'_>, queued: &QueuedMail) {
     if let MailState::Due(due) = queued.state {
-        batch.remove(key::mail_due(due, queued.mail.id));
+        batch.remove(schema::mail_due(due, queued.mail.id));
     }
     if let Some(index) = reset_index(&queued.mail) {
         batch.remove(index);
     }
-    batch.remove(key::mail(queued.mail.id));
+    batch.remove(schema::mail(queued.mail.id));
 }
 
 /// The key of the index row of a mail that may carry a password reset link; `None` for other mails.
 pub(super) fn reset_index(mail: &Mail) -> Option<Vec<u8>> {
-    rules::withdrawn_with(mail).map(|address| key::reset_mail(address, mail.id))
+    rules::withdrawn_with(mail).map(|address| schema::reset_mail(address, mail.id))
 }
 
 /// Counts a mail against the allowance of its address. Returns false if it is one too many; a mail counts
@@ -321,11 +321,11 @@ fn count(
     allowance: &MailAllowance,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let key = key::postage(&allowance.address);
-    let mut postage: MailQuota = batch.read(&key)?.unwrap_or_default();
-    if !postage.count(id, now, allowance.mails, allowance.window) {
+    let key = schema::mail_quota(&allowance.address);
+    let mut quota: MailQuota = batch.read(&key)?.unwrap_or_default();
+    if !quota.count(id, now, allowance.mails, allowance.window) {
         return Ok(false);
     }
-    batch.put(key, &postage)?;
+    batch.put(key, &quota)?;
     Ok(true)
 }

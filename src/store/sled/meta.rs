@@ -2,15 +2,15 @@
 
 use super::data_dir::DataDir;
 use super::engine::Engine;
-use super::key;
 use super::record::{Meta, StoredRecord};
 use super::rows::Rows;
+use super::schema;
 use crate::random::Random;
 use crate::store::StoreError;
 
 /// Loads the metadata; creates it in a new store.
 pub(super) fn load(engine: &Engine, data_dir: &DataDir) -> Result<Meta, StoreError> {
-    let key = key::meta();
+    let key = schema::meta();
     if let Some(meta) = engine.with(|tree| tree.read::<Meta>(&key))? {
         return Ok(meta);
     }

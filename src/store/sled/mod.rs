@@ -20,7 +20,6 @@ mod export;
 mod high_water_mark;
 mod import;
 mod invitations;
-mod key;
 mod lost_changes;
 mod mails;
 mod meta;
@@ -29,6 +28,7 @@ mod record;
 mod reserved_space;
 mod rows;
 mod salvage;
+mod schema;
 mod sessions;
 mod signatures;
 mod snapshot;
@@ -130,7 +130,7 @@ impl SledStore {
             tracing::error!("{lost}");
         }
         // An error here is reported when the data key is needed.
-        if let Ok(Some(wrapped)) = engine.with(|tree| tree.read::<WrappedDataKey>(&key::data_key())) {
+        if let Ok(Some(wrapped)) = engine.with(|tree| tree.read::<WrappedDataKey>(&schema::data_key())) {
             data_dir.record_master_key(&wrapped.master);
         }
         let run = Run(u64::from_be_bytes(Random::system().bytes()));
@@ -179,9 +179,9 @@ impl SledStore {
             .committer
             .run(move |group| {
                 if let Some(precondition) = precondition {
-                    let account: Option<Account> = group.read(&key::account(precondition.account))?;
+                    let account: Option<Account> = group.read(&schema::account(precondition.account))?;
                     let session: Option<Session> = match &precondition.session {
-                        Some(session) => group.read(&key::session(session))?,
+                        Some(session) => group.read(&schema::session(session))?,
                         None => None,
                     };
                     precondition.check(account.as_ref(), session.as_ref())?;

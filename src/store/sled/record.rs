@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key::RowKind;
+use super::schema::RowKind;
 use crate::ids::AccountId;
 use crate::model::TokenDigest;
 use crate::store::StoreError;

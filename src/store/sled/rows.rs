@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use ::sled::{IVec, Tree};
 
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record::{self, StoredRecord};
+use super::schema::{self, RowKind};
 use crate::ids::AccountId;
 use crate::store::{LoadedRows, StoreError, UnreadableRow};
 
@@ -80,7 +80,7 @@ pub(super) fn load<T: StoredRecord>(
     })?;
     if !owners.is_empty() {
         engine.pieces(&index.prefix(), None, |_, rows| {
-            for (account, name) in rows.iter().filter_map(|(key, _)| key::account_and_name(key)) {
+            for (account, name) in rows.iter().filter_map(|(key, _)| schema::account_and_name(key)) {
                 if let Some(owner) = owners.get_mut(name) {
                     *owner = Some(account);
                 }

@@ -18,10 +18,10 @@ use super::data_dir::{self, at};
 use super::engine::{Engine, PIECE};
 use super::engine_settings;
 use super::export::record_of;
-use super::key::{self, RowKind};
 use super::lost_changes::LostChanges;
 use super::record;
 use super::rows::Row;
+use super::schema::{self, RowKind};
 use super::snapshot::ORDER;
 use super::unreadable_snapshot::{copy_engine, snapshots};
 use crate::store::{DamagedStore, Record, StoreError};
@@ -150,7 +150,7 @@ impl SalvageReader {
 fn record_in(kind: RowKind, (key, value): &Row) -> Option<Result<Record, String>> {
     if kind == RowKind::Username {
         // Its account may be unreadable; the username still must not go to another account (S53).
-        let username = key::trailing_text(key).and_then(|text| text.parse().ok());
+        let username = schema::trailing_text(key).and_then(|text| text.parse().ok());
         return Some(match username {
             Some(username) => Ok(Record::RetiredUsername(username)),
             None => Err(format!("{} is no username", record::name(key))),

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record;
 use super::rows::{self, Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{SledStore, admin_queries};
 use crate::ids::AccountId;
 use crate::model::{AccessKey, AccessKeyId, Account, AccountStatus, Session, TokenDigest};
@@ -54,13 +54,13 @@ fn put(
     session: &Session,
     replaces: Option<TokenDigest>,
 ) -> Result<PutSession, StoreError> {
-    let owner = key::account(session.account);
+    let owner = schema::account(session.account);
     let account: Option<Account> = batch.read(&owner)?;
     let Some(account) = account.filter(|account| account.status == AccountStatus::Active) else {
         return Ok(PutSession::ShutOut);
     };
     if let Some(id) = session.access_key {
-        let access_key: Option<AccessKey> = batch.read(&key::access_key(id))?;
+        let access_key: Option<AccessKey> = batch.read(&schema::access_key(id))?;
         if !access_key.is_some_and(|key| key.account == session.account && !key.disabled) {
             return Ok(PutSession::ShutOut);
         }
@@ -79,9 +79,9 @@ fn put(
 
 /// Inserts a new session and its index rows.
 pub(super) fn insert(batch: &mut WriteBatch<'_>, session: &Session) -> Result<(), StoreError> {
-    batch.put(key::session(&session.digest), session)?;
-    batch.put(key::session_id(session.id), &session.digest)?;
-    batch.put(key::session_of(session.account, &session.digest), &())
+    batch.put(schema::session(&session.digest), session)?;
+    batch.put(schema::session_id(session.id), &session.digest)?;
+    batch.put(schema::session_of(session.account, &session.digest), &())
 }
 
 fn all(engine: &Engine) -> Result<LoadedRows<Session>, StoreError> {
@@ -108,7 +108,7 @@ pub(super) fn made_before(engine: &Engine, time: Timestamp) -> Result<Vec<TokenD
 /// Records last uses; an earlier use never replaces a later one.
 fn touch(batch: &mut WriteBatch<'_>, seen: &[(TokenDigest, Timestamp)]) -> Result<(), StoreError> {
     for (digest, at) in seen {
-        let key = key::session(digest);
+        let key = schema::session(digest);
         if let Some(mut session) = batch.read::<Session>(&key)?
             && rules::is_later_use(*at, session.last_seen_at)
         {
@@ -126,7 +126,7 @@ pub(super) fn mark_reauthenticated(
     at: Timestamp,
     password_changed_at: Timestamp,
 ) -> Result<(), StoreError> {
-    let key = key::session(digest);
+    let key = schema::session(digest);
     if let Some(mut session) = batch.read::<Session>(&key)? {
         session.proved_at = Some(at);
         session.password_changed_at = Some(password_changed_at);
@@ -138,7 +138,7 @@ pub(super) fn mark_reauthenticated(
 fn end_some(batch: &mut WriteBatch<'_>, which: SessionsToEnd) -> Result<usize, StoreError> {
     match which {
         SessionsToEnd::Token(digest) => end(batch, &digest).map(usize::from),
-        SessionsToEnd::Id(id) => match batch.read::<TokenDigest>(&key::session_id(id))? {
+        SessionsToEnd::Id(id) => match batch.read::<TokenDigest>(&schema::session_id(id))? {
             Some(digest) => end(batch, &digest).map(usize::from),
             None => Ok(0),
         },
@@ -154,7 +154,7 @@ pub(super) fn end_of_account(
     id: AccountId,
     except: Option<TokenDigest>,
 ) -> Result<usize, StoreError> {
-    end_listed(batch, &key::sessions_of(id), except)
+    end_listed(batch, &schema::sessions_of(id), except)
 }
 
 /// Ends the sessions of an account that end with this access key. Returns how many. An unreadable session is
@@ -165,8 +165,8 @@ pub(super) fn end_of_access_key(
     id: AccessKeyId,
 ) -> Result<usize, StoreError> {
     let mut ended = 0;
-    for digest in listed(batch, &key::sessions_of(account))? {
-        let ends = match batch.read::<Session>(&key::session(&digest)) {
+    for digest in listed(batch, &schema::sessions_of(account))? {
+        let ends = match batch.read::<Session>(&schema::session(&digest)) {
             Ok(session) => session.is_some_and(|session| session.ends_with(id)),
             Err(StoreError::Corrupt(_)) => false,
             Err(error) => return Err(error),
@@ -197,7 +197,7 @@ fn end_listed(
 fn listed(batch: &WriteBatch<'_>, prefix: &[u8]) -> Result<Vec<TokenDigest>, StoreError> {
     batch
         .scan(prefix)
-        .filter_map(|row| row.map(|(key, _)| key::trailing_digest(&key)).transpose())
+        .filter_map(|row| row.map(|(key, _)| schema::trailing_digest(&key)).transpose())
         .collect()
 }
 
@@ -210,12 +210,12 @@ pub(super) fn end_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> 
 
 /// Ends a session. Returns whether there was one.
 fn end(batch: &mut WriteBatch<'_>, digest: &TokenDigest) -> Result<bool, StoreError> {
-    let key = key::session(digest);
+    let key = schema::session(digest);
     let Some(session) = batch.read::<Session>(&key)? else {
         return Ok(false);
     };
     batch.remove(key);
-    batch.remove(key::session_id(session.id));
-    batch.remove(key::session_of(session.account, digest));
+    batch.remove(schema::session_id(session.id));
+    batch.remove(schema::session_of(session.account, digest));
     Ok(true)
 }

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record::SpentUntil;
 use super::rows::{Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use crate::model::SignatureDigest;
 use crate::store::{SignatureStore, SpendSignature, StoreError};
 
@@ -75,7 +75,7 @@ impl Signatures {
         digest: &SignatureDigest,
         until: Timestamp,
     ) -> Result<SpendSignature, StoreError> {
-        let key = key::signature(digest);
+        let key = schema::signature(digest);
         if batch.value(&key)?.is_some() {
             return Ok(SpendSignature::SpentBefore);
         }
@@ -97,19 +97,19 @@ impl Signatures {
 
 /// Releases a signature. Returns whether it was spent.
 fn release(batch: &mut WriteBatch<'_>, digest: &SignatureDigest) -> Result<bool, StoreError> {
-    let key = key::signature(digest);
+    let key = schema::signature(digest);
     let Some(SpentUntil(until)) = batch.read(&key)? else {
         return Ok(false);
     };
     batch.remove(key);
-    batch.remove(key::signature_end(until, digest));
+    batch.remove(schema::signature_end(until, digest));
     Ok(true)
 }
 
 /// Forgets the signatures of these index rows, found by [`expired`]. Returns how many there were.
 pub(super) fn forget(batch: &mut WriteBatch<'_>, ends: &[IVec]) -> Result<usize, StoreError> {
     let mut forgotten = 0;
-    for digest in ends.iter().filter_map(|end| key::trailing_signature(end)) {
+    for digest in ends.iter().filter_map(|end| schema::trailing_signature(end)) {
         forgotten += usize::from(release(batch, &digest)?);
     }
     Ok(forgotten)
@@ -121,13 +121,13 @@ pub(super) fn insert(
     digest: &SignatureDigest,
     until: Timestamp,
 ) -> Result<(), StoreError> {
-    batch.put(key::signature(digest), &SpentUntil(until))?;
-    batch.put(key::signature_end(until, digest), &())
+    batch.put(schema::signature(digest), &SpentUntil(until))?;
+    batch.put(schema::signature_end(until, digest), &())
 }
 
 /// The index rows of signatures that are expired at `now`, earliest first.
 pub(super) fn expired(engine: &Engine, now: Timestamp) -> Result<Vec<IVec>, StoreError> {
-    let end = IVec::from(key::signature_ends_before(now));
+    let end = IVec::from(schema::signature_ends_before(now));
     let mut over = Vec::new();
     engine.pieces(&RowKind::SignatureEnd.prefix(), None, |_, rows| {
         let found = rows.iter().map(|(key, _)| key);

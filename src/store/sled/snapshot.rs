@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use ::sled::{IVec, Tree};
 
 use super::engine::{Engine, PIECE};
-use super::key::RowKind;
 use super::rows::{Changes, Row};
+use super::schema::RowKind;
 use crate::store::StoreError;
 
 /// Bytes preserved for one reader, at most.

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::SledStore;
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::record;
 use super::rows::{Rows, WriteBatch};
+use super::schema::{self, RowKind};
 use super::{accounts, mails, sessions};
 use crate::ids::AccountId;
 use crate::model::{Account, EmailToken, Mail, Purpose, TokenDigest};
@@ -23,7 +23,7 @@ impl TokenStore for SledStore {
     }
 
     async fn token(&self, digest: TokenDigest) -> Result<Option<EmailToken>, StoreError> {
-        self.open.engine.with(|tree| tree.read(&key::token(&digest)))
+        self.open.engine.with(|tree| tree.read(&schema::token(&digest)))
     }
 
     async fn consume_token(
@@ -40,15 +40,15 @@ impl TokenStore for SledStore {
 
 /// Saves a token in place of the account's earlier one for its purpose. Does nothing if the account is gone.
 pub(super) fn put(batch: &mut WriteBatch<'_>, token: &EmailToken) -> Result<(), StoreError> {
-    if batch.value(&key::account(token.account))?.is_none() {
+    if batch.value(&schema::account(token.account))?.is_none() {
         return Ok(());
     }
-    let index = key::token_of(token.account, token.purpose);
+    let index = schema::token_of(token.account, token.purpose);
     if let Some(earlier) = batch.read::<TokenDigest>(&index)? {
-        batch.remove(key::token(&earlier));
+        batch.remove(schema::token(&earlier));
     }
     batch.put(index, &token.digest)?;
-    batch.put(key::token(&token.digest), token)
+    batch.put(schema::token(&token.digest), token)
 }
 
 /// The account's token for a purpose.
@@ -57,15 +57,15 @@ pub(super) fn current(
     account: AccountId,
     purpose: Purpose,
 ) -> Result<Option<EmailToken>, StoreError> {
-    let index = key::token_of(account, purpose);
+    let index = schema::token_of(account, purpose);
     let digest: Option<TokenDigest> = rows.read(&index)?;
     digest
-        .map(|digest| rows.indexed(&index, &key::token(&digest)))
+        .map(|digest| rows.indexed(&index, &schema::token(&digest)))
         .transpose()
 }
 
 pub(super) fn void_all(batch: &mut WriteBatch<'_>, account: AccountId) -> Result<(), StoreError> {
-    for purpose in key::PURPOSES {
+    for purpose in schema::PURPOSES {
         void(batch, account, purpose)?;
     }
     Ok(())
@@ -90,10 +90,10 @@ fn consume(
     mails: &[Mail],
     now: Timestamp,
 ) -> Result<ConsumeToken, StoreError> {
-    let Some(token) = batch.read::<EmailToken>(&key::token(&digest))? else {
+    let Some(token) = batch.read::<EmailToken>(&schema::token(&digest))? else {
         return Ok(ConsumeToken::Void);
     };
-    let Some(account) = batch.read::<Account>(&key::account(token.account))? else {
+    let Some(account) = batch.read::<Account>(&schema::account(token.account))? else {
         return Ok(ConsumeToken::Void);
     };
     let sets_password = effect.sets_password();
@@ -101,13 +101,13 @@ fn consume(
         return Ok(ConsumeToken::Void);
     };
     if let Some(email) = change.new_email()
-        && batch.value(&key::email(email))?.is_some()
+        && batch.value(&schema::email(email))?.is_some()
     {
         return Ok(ConsumeToken::EmailTaken);
     }
     if sets_password {
         sessions::end_of_account(batch, token.account, None)?;
-        batch.remove(key::attempts(token.account));
+        batch.remove(schema::attempts(token.account));
     }
     remove(batch, &token);
     accounts::replace(batch, &change)?;
@@ -133,7 +133,7 @@ pub(super) fn those(
 
 pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) -> Result<(), StoreError> {
     for digest in digests {
-        if let Some(token) = batch.read::<EmailToken>(&key::token(digest))? {
+        if let Some(token) = batch.read::<EmailToken>(&schema::token(digest))? {
             remove(batch, &token);
         }
     }
@@ -142,8 +142,8 @@ pub(super) fn remove_these(batch: &mut WriteBatch<'_>, digests: &[TokenDigest]) 
 
 /// Removes a stored token and its index row: a stored token is always the current one for its purpose.
 fn remove(batch: &mut WriteBatch<'_>, token: &EmailToken) {
-    batch.remove(key::token(&token.digest));
-    batch.remove(key::token_of(token.account, token.purpose));
+    batch.remove(schema::token(&token.digest));
+    batch.remove(schema::token_of(token.account, token.purpose));
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
             expires_at: now + std::time::Duration::from_hours(1),
         };
         let consumed = batch.run(|batch| {
-            batch.put(key::token(&token.digest), &token)?;
+            batch.put(schema::token(&token.digest), &token)?;
             consume(batch, token.digest, TokenEffect::VerifyEmail, &[], now)
         });
         assert_eq!(consumed.unwrap(), ConsumeToken::Void);

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::engine::Engine;
-use super::key::{self, RowKind};
 use super::lost_changes::LostChanges;
 use super::record::{self, Failures, IndexForm, MailQuota, Meta, RowCount, SpentUntil, UnknownFailures};
 use super::rows::Rows;
+use super::schema::{self, RowKind};
 use super::{admin_queries, mails};
 use crate::ids::AccountId;
 use crate::model::{
@@ -105,13 +105,13 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
 
 fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreError> {
     let id = account.id;
-    require(key, key::account(id) == key, "it holds another account")?;
-    agree(rows, key, &key::email(&account.email), &id)?;
+    require(key, schema::account(id) == key, "it holds another account")?;
+    agree(rows, key, &schema::email(&account.email), &id)?;
     for username in account.former_usernames.iter().chain([&account.username]) {
-        agree(rows, key, &key::username(username), &Some(id))?;
+        agree(rows, key, &schema::username(username), &Some(id))?;
     }
     for group in &account.groups {
-        agree(rows, key, &key::member(group, id), &())?;
+        agree(rows, key, &schema::member(group, id), &())?;
     }
     match admin_queries::missing(rows, account)? {
         Some(index) => wrong(key, &format!("{} is missing", record::name(&index))),
@@ -120,10 +120,10 @@ fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreE
 }
 
 fn found_by(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(id) = key::trailing_account(key) else {
+    let Some(id) = schema::trailing_account(key) else {
         return wrong(key, "it names no account");
     };
-    let account: Account = rows.indexed(key, &key::account(id))?;
+    let account: Account = rows.indexed(key, &schema::account(id))?;
     require(
         key,
         admin_queries::is_found_by(&account, key),
@@ -133,7 +133,7 @@ fn found_by(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
 
 fn count(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     record::decode::<RowCount>(key, value)?;
-    require(key, key::counted_by(key).is_some(), "it counts nothing")
+    require(key, schema::counted_by(key).is_some(), "it counts nothing")
 }
 
 /// Checks the counts against `seen`, those of the accounts that were read. The store may have changed while
@@ -149,7 +149,7 @@ fn counts(
         Ok(ControlFlow::Continue(()))
     })?;
     for key in keys {
-        let Some(prefix) = key::counted_by(&key) else {
+        let Some(prefix) = schema::counted_by(&key) else {
             continue;
         };
         let fault = engine.with(|tree| {
@@ -177,10 +177,10 @@ fn counts(
 }
 
 fn email(rows: &impl Rows, key: &[u8], id: AccountId) -> Result<(), StoreError> {
-    let account: Account = rows.indexed(key, &key::account(id))?;
+    let account: Account = rows.indexed(key, &schema::account(id))?;
     require(
         key,
-        key::email(&account.email) == key,
+        schema::email(&account.email) == key,
         "its account has another address",
     )
 }
@@ -189,57 +189,60 @@ fn username(rows: &impl Rows, key: &[u8], id: Option<AccountId>) -> Result<(), S
     let Some(id) = id else {
         return Ok(());
     };
-    let account: Account = rows.indexed(key, &key::account(id))?;
+    let account: Account = rows.indexed(key, &schema::account(id))?;
     let mut own = account.former_usernames.iter().chain([&account.username]);
     require(
         key,
-        own.any(|username| key::username(username) == key),
+        own.any(|username| schema::username(username) == key),
         "its account never had this username",
     )
 }
 
 fn member(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(id) = key::trailing_account(key) else {
+    let Some(id) = schema::trailing_account(key) else {
         return wrong(key, "it names no account");
     };
-    let account: Account = rows.indexed(key, &key::account(id))?;
-    let is_in = account.groups.iter().any(|group| key::member(group, id) == key);
+    let account: Account = rows.indexed(key, &schema::account(id))?;
+    let is_in = account
+        .groups
+        .iter()
+        .any(|group| schema::member(group, id) == key);
     require(key, is_in, "its account is not in the group")
 }
 
 fn attempts(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     record::decode::<Failures>(key, value)?;
-    let Some(id) = key::trailing_account(key) else {
+    let Some(id) = schema::trailing_account(key) else {
         return wrong(key, "it names no account");
     };
-    rows.indexed::<Account>(key, &key::account(id)).map(drop)
+    rows.indexed::<Account>(key, &schema::account(id)).map(drop)
 }
 
 fn session(rows: &impl Rows, key: &[u8], session: &Session) -> Result<(), StoreError> {
     let digest = session.digest;
-    require(key, key::session(&digest) == key, "it holds another session")?;
-    rows.indexed::<Account>(key, &key::account(session.account))?;
-    agree(rows, key, &key::session_id(session.id), &digest)?;
-    agree(rows, key, &key::session_of(session.account, &digest), &())
+    require(key, schema::session(&digest) == key, "it holds another session")?;
+    rows.indexed::<Account>(key, &schema::account(session.account))?;
+    agree(rows, key, &schema::session_id(session.id), &digest)?;
+    agree(rows, key, &schema::session_of(session.account, &digest), &())
 }
 
 fn session_id(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
-    let session: Session = rows.indexed(key, &key::session(&digest))?;
+    let session: Session = rows.indexed(key, &schema::session(&digest))?;
     require(
         key,
-        key::session_id(session.id) == key,
+        schema::session_id(session.id) == key,
         "its session has another name",
     )
 }
 
 fn session_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(digest) = key::trailing_digest(key) else {
+    let Some(digest) = schema::trailing_digest(key) else {
         return wrong(key, "it names no session");
     };
-    let session: Session = rows.indexed(key, &key::session(&digest))?;
+    let session: Session = rows.indexed(key, &schema::session(&digest))?;
     require(
         key,
-        key::session_of(session.account, &digest) == key,
+        schema::session_of(session.account, &digest) == key,
         "its session is another account's",
     )
 }
@@ -248,82 +251,87 @@ fn invitation(rows: &impl Rows, key: &[u8], invitation: &Invitation) -> Result<(
     let digest = invitation.digest;
     require(
         key,
-        key::invitation(&digest) == key,
+        schema::invitation(&digest) == key,
         "it holds another invitation",
     )?;
-    agree(rows, key, &key::invitation_id(invitation.id), &digest)
+    agree(rows, key, &schema::invitation_id(invitation.id), &digest)
 }
 
 fn invitation_id(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
-    let invitation: Invitation = rows.indexed(key, &key::invitation(&digest))?;
+    let invitation: Invitation = rows.indexed(key, &schema::invitation(&digest))?;
     require(
         key,
-        key::invitation_id(invitation.id) == key,
+        schema::invitation_id(invitation.id) == key,
         "its invitation has another name",
     )
 }
 
 fn signature(rows: &impl Rows, key: &[u8], SpentUntil(until): SpentUntil) -> Result<(), StoreError> {
-    let Some(digest) = key::trailing_signature(key) else {
+    let Some(digest) = schema::trailing_signature(key) else {
         return wrong(key, "it names no signature");
     };
-    agree(rows, key, &key::signature_end(until, &digest), &())
+    agree(rows, key, &schema::signature_end(until, &digest), &())
 }
 
 fn signature_end(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(digest) = key::trailing_signature(key) else {
+    let Some(digest) = schema::trailing_signature(key) else {
         return wrong(key, "it names no signature");
     };
-    let SpentUntil(until) = rows.indexed(key, &key::signature(&digest))?;
+    let SpentUntil(until) = rows.indexed(key, &schema::signature(&digest))?;
     require(
         key,
-        key::signature_end(until, &digest) == key,
+        schema::signature_end(until, &digest) == key,
         "its signature ends at another time",
     )
 }
 
 fn token(rows: &impl Rows, key: &[u8], token: &EmailToken) -> Result<(), StoreError> {
     let digest = token.digest;
-    require(key, key::token(&digest) == key, "it holds another token")?;
-    rows.indexed::<Account>(key, &key::account(token.account))?;
-    agree(rows, key, &key::token_of(token.account, token.purpose), &digest)
+    require(key, schema::token(&digest) == key, "it holds another token")?;
+    rows.indexed::<Account>(key, &schema::account(token.account))?;
+    agree(
+        rows,
+        key,
+        &schema::token_of(token.account, token.purpose),
+        &digest,
+    )
 }
 
 fn token_of(rows: &impl Rows, key: &[u8], digest: TokenDigest) -> Result<(), StoreError> {
-    let token: EmailToken = rows.indexed(key, &key::token(&digest))?;
+    let token: EmailToken = rows.indexed(key, &schema::token(&digest))?;
     require(
         key,
-        key::token_of(token.account, token.purpose) == key,
+        schema::token_of(token.account, token.purpose) == key,
         "its token is another account's, or for something else",
     )
 }
 
 fn mail(rows: &impl Rows, key: &[u8], queued: &QueuedMail) -> Result<(), StoreError> {
     let id = queued.mail.id;
-    require(key, key::mail(id) == key, "it holds another mail")?;
+    require(key, schema::mail(id) == key, "it holds another mail")?;
     if let Some(index) = mails::reset_index(&queued.mail) {
         agree(rows, key, &index, &())?;
     }
     match queued.state {
-        MailState::Due(due) => agree(rows, key, &key::mail_due(due, id), &()),
+        MailState::Due(due) => agree(rows, key, &schema::mail_due(due, id), &()),
         MailState::Failed(_) => Ok(()),
     }
 }
 
 fn mail_due(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(id) = key::trailing_mail(key) else {
+    let Some(id) = schema::trailing_mail(key) else {
         return wrong(key, "it names no mail");
     };
-    let queued: QueuedMail = rows.indexed(key, &key::mail(id))?;
-    let is_due = matches!(queued.state, MailState::Due(due) if key::mail_due(due, id) == key);
+    let queued: QueuedMail = rows.indexed(key, &schema::mail(id))?;
+    let is_due = matches!(queued.state, MailState::Due(due) if schema::mail_due(due, id) == key);
     require(key, is_due, "its mail is not due then")
 }
 
 fn reset_mail(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(id) = key::trailing_mail(key) else {
+    let Some(id) = schema::trailing_mail(key) else {
         return wrong(key, "it names no mail");
     };
-    let queued: QueuedMail = rows.indexed(key, &key::mail(id))?;
+    let queued: QueuedMail = rows.indexed(key, &schema::mail(id))?;
     let is_listed = mails::reset_index(&queued.mail).is_some_and(|index| index == key);
     require(
         key,
@@ -334,52 +342,52 @@ fn reset_mail(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
 
 fn access_key(rows: &impl Rows, key: &[u8], access_key: &AccessKey) -> Result<(), StoreError> {
     let (id, account) = (access_key.id, access_key.account);
-    require(key, key::access_key(id) == key, "it holds another access key")?;
-    rows.indexed::<Account>(key, &key::account(account))?;
-    rows.indexed::<WrappedDataKey>(key, &key::data_key())?;
-    agree(rows, key, &key::access_key_of(account, id), &())
+    require(key, schema::access_key(id) == key, "it holds another access key")?;
+    rows.indexed::<Account>(key, &schema::account(account))?;
+    rows.indexed::<WrappedDataKey>(key, &schema::data_key())?;
+    agree(rows, key, &schema::access_key_of(account, id), &())
 }
 
 fn access_key_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(id) = key::trailing_access_key(key) else {
+    let Some(id) = schema::trailing_access_key(key) else {
         return wrong(key, "it names no access key");
     };
-    let access_key: AccessKey = rows.indexed(key, &key::access_key(id))?;
+    let access_key: AccessKey = rows.indexed(key, &schema::access_key(id))?;
     require(
         key,
-        key::access_key_of(access_key.account, id) == key,
+        schema::access_key_of(access_key.account, id) == key,
         "its access key is another account's",
     )
 }
 
 fn key_attempts(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     record::decode::<Failures>(key, value)?;
-    let Some(id) = key::trailing_access_key(key) else {
+    let Some(id) = schema::trailing_access_key(key) else {
         return wrong(key, "it names no access key");
     };
-    rows.indexed::<AccessKey>(key, &key::access_key(id)).map(drop)
+    rows.indexed::<AccessKey>(key, &schema::access_key(id)).map(drop)
 }
 
 fn audit(rows: &impl Rows, key: &[u8], event: &AuditEvent) -> Result<(), StoreError> {
-    let Some(place) = key::trailing_place(key) else {
-        return wrong(key, "it has no place");
+    let Some(cursor) = schema::trailing_cursor(key) else {
+        return wrong(key, "it has no cursor");
     };
-    let own = AuditCursor::at(event.time).micros == place.micros && key::audit(place) == key;
+    let own = AuditCursor::at(event.time).micros == cursor.micros && schema::audit(cursor) == key;
     require(key, own, "it holds an event of another moment")?;
     for subject in AuditSubject::of(event) {
-        agree(rows, key, &key::audit_of(&subject, place), &())?;
+        agree(rows, key, &schema::audit_of(&subject, cursor), &())?;
     }
     Ok(())
 }
 
 fn audit_of(rows: &impl Rows, key: &[u8]) -> Result<(), StoreError> {
-    let Some(place) = key::trailing_place(key) else {
+    let Some(cursor) = schema::trailing_cursor(key) else {
         return wrong(key, "it names no event");
     };
-    let event: AuditEvent = rows.indexed(key, &key::audit(place))?;
+    let event: AuditEvent = rows.indexed(key, &schema::audit(cursor))?;
     let is_of = AuditSubject::of(&event)
         .iter()
-        .any(|subject| key::audit_of(subject, place) == key);
+        .any(|subject| schema::audit_of(subject, cursor) == key);
     require(key, is_of, "its event is about somebody else")
 }
 

@@ -1,4 +1,4 @@
-//! The keys of rows: one tree, the first byte of a key is the kind of its row.
+//! The schema: the kinds of rows, and their keys. One tree; the first byte of a key is the kind of its row.
 //!
 //! An index is a row of its own, written in one batch with the row that it points to. No byte serves two
 //! kinds; those not listed are free.
@@ -295,12 +295,12 @@ pub(super) fn reset_mail(address: &Email, id: MailId) -> Vec<u8> {
     key
 }
 
-pub(super) fn postage(address: &Email) -> Vec<u8> {
-    postage_of(address.key())
+pub(super) fn mail_quota(address: &Email) -> Vec<u8> {
+    mail_quota_of(address.key())
 }
 
-/// As [`postage`], for an address in the form of [`Email::key`].
-pub(super) fn postage_of(address: &str) -> Vec<u8> {
+/// As [`mail_quota`], for an address in the form of [`Email::key`].
+pub(super) fn mail_quota_of(address: &str) -> Vec<u8> {
     RowKind::MailQuota.key(&[address.as_bytes()])
 }
 
@@ -408,7 +408,7 @@ pub(super) fn audit_within(prefix: &[u8], cursor: AuditCursor) -> Vec<u8> {
 }
 
 /// Parses the cursor at the end of a key.
-pub(super) fn trailing_place(key: &[u8]) -> Option<AuditCursor> {
+pub(super) fn trailing_cursor(key: &[u8]) -> Option<AuditCursor> {
     let (micros, number) = key.last_chunk::<16>()?.split_at(8);
     Some(AuditCursor {
         micros: u64::from_be_bytes(micros.try_into().ok()?),
