@@ -5,19 +5,19 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use super::{AuthRequirements, Credentials, Proof, SchemeResult, SessionTouch};
-use crate::services::{PresentedCookie, Services, SessionCookie, Sessions};
+use crate::services::{GatewayCookies, PresentedCookie, Services, Sessions};
 
 /// Finds the session of a cookie, in memory and without a lock.
 #[derive(Debug)]
 pub(super) struct SessionScheme {
-    cookie: Arc<SessionCookie>,
+    cookies: Arc<GatewayCookies>,
     sessions: Arc<Sessions>,
 }
 
 impl SessionScheme {
     pub(super) fn new(services: &Services) -> Self {
         Self {
-            cookie: services.session_cookie.clone(),
+            cookies: services.cookies.clone(),
             sessions: services.sessions.clone(),
         }
     }
@@ -29,7 +29,7 @@ impl SessionScheme {
         headers: &HeaderMap,
         requirements: AuthRequirements,
     ) -> SchemeResult<'static> {
-        let digest = match self.cookie.presented(headers) {
+        let digest = match self.cookies.presented_session(headers) {
             PresentedCookie::None => return SchemeResult::NotPresented,
             PresentedCookie::Several => return SchemeResult::SignedOut,
             PresentedCookie::One(digest) => digest,

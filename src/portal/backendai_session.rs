@@ -96,7 +96,7 @@ async fn log_in(cx: &PageContext<'_>, mut fields: Fields) -> Response<Bytes> {
     match signed_in.await {
         Ok(signed_in) => {
             let mut response = state(cx, Some(&signed_in.session.principal()));
-            let cookie = cx.services.session_cookie.set(&signed_in.token);
+            let cookie = cx.services.cookies.set_session(&signed_in.token);
             response.headers_mut().append(SET_COOKIE, cookie);
             response
         }

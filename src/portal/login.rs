@@ -91,7 +91,7 @@ pub(super) async fn post(cx: &PageContext<'_>, mut fields: Fields) -> Response<B
 
 /// The session of the request, which the sign-in replaces (S27).
 pub(super) fn replaces(cx: &PageContext<'_>) -> Option<TokenDigest> {
-    match cx.services.session_cookie.presented(cx.head.headers) {
+    match cx.services.cookies.presented_session(cx.head.headers) {
         PresentedCookie::One(digest) => Some(digest),
         PresentedCookie::None | PresentedCookie::Several => None,
     }
@@ -105,7 +105,7 @@ pub(super) fn welcome(cx: &PageContext<'_>, signed_in: &SignedIn, rd: &ReturnTo)
         rd: rd.as_str(),
     };
     let mut response = cx.json_or_see_other(StatusCode::OK, &document, rd.as_str());
-    let cookie = cx.services.session_cookie.set(&signed_in.token);
+    let cookie = cx.services.cookies.set_session(&signed_in.token);
     response.headers_mut().append(SET_COOKIE, cookie);
     response
 }

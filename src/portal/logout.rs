@@ -57,7 +57,7 @@ pub(super) async fn post(cx: &PageContext<'_>, fields: &Fields) -> PageResult {
 /// Ends the session of the request, if there is one.
 pub(super) async fn end_session(cx: &PageContext<'_>) -> Result<(), Refusal> {
     let services = cx.services;
-    let PresentedCookie::One(digest) = services.session_cookie.presented(cx.head.headers) else {
+    let PresentedCookie::One(digest) = services.cookies.presented_session(cx.head.headers) else {
         return Ok(());
     };
     if let Some(session) = services.sessions.peek(&digest) {
@@ -72,6 +72,6 @@ pub(super) async fn end_session(cx: &PageContext<'_>) -> Result<(), Refusal> {
 /// Makes the browser drop the cookie and its cache.
 pub(super) fn clear_browser(services: &Services, response: &mut Response<Bytes>) {
     let headers = response.headers_mut();
-    headers.append(SET_COOKIE, services.session_cookie.clear());
+    headers.append(SET_COOKIE, services.cookies.clear_session());
     security_headers::clear_cache(headers);
 }

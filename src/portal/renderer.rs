@@ -14,7 +14,7 @@ use super::{PortalError, security_headers, templates};
 use crate::config::{Config, HostPattern, LoginConfig, PasswordPolicyName, SignupMode};
 use crate::model::Email;
 use crate::request::RequestHead;
-use crate::services::SessionCookie;
+use crate::services::GatewayCookies;
 use crate::text::Texts;
 
 /// Texts, templates, assets and branding; calls no service.
@@ -30,7 +30,7 @@ pub(super) struct PageRenderer {
     pub(super) content_security_policy: HeaderValue,
     pub(super) challenges: AuthChallenges,
     /// The names and attributes of cookies.
-    pub(super) cookies: SessionCookie,
+    pub(super) cookies: GatewayCookies,
     /// Whether sign-in happens at `public_url`, for all hosts of the cookie's domain.
     pub(super) central_login: bool,
     pub(super) login: LoginConfig,
@@ -76,7 +76,7 @@ impl PageRenderer {
             hosts,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             challenges: AuthChallenges::new(&config.branding.name, config.login.iam),
-            cookies: SessionCookie::new(&config.session),
+            cookies: GatewayCookies::new(&config.session),
             central_login: !config.session.cookie_domain.is_empty(),
             login: config.login.clone(),
             signup: config.signup.mode,

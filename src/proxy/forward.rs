@@ -153,7 +153,7 @@ impl Gateway {
         if version == Version::HTTP_2 {
             join_cookies(&mut headers);
         }
-        self.services.session_cookie.strip(&mut headers);
+        self.services.cookies.strip_cookie(&mut headers);
         self.authenticator.strip_credentials(&mut headers, signed);
         let authority = HeaderValue::from_str(&self.upstream_authority(head, hop.port))
             .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
@@ -302,7 +302,7 @@ impl Gateway {
         response.extensions_mut().clear();
         let headers = response.headers_mut();
         hop_by_hop::remove_from_response(headers);
-        self.services.session_cookie.strip_set(headers);
+        self.services.cookies.strip_set_cookie(headers);
     }
 
     fn demo(

@@ -279,7 +279,7 @@ impl Gateway {
             self.real_certificate,
         );
         if response.clears_cookie && !self.sets_session(headers) {
-            headers.append(SET_COOKIE, self.services.session_cookie.clear());
+            headers.append(SET_COOKIE, self.services.cookies.clear_session());
         }
         if closes && response.tunnel.is_none() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -288,7 +288,7 @@ impl Gateway {
 
     /// Whether a response sets the session cookie; then it must not delete it too.
     fn sets_session(&self, headers: &HeaderMap) -> bool {
-        let name = self.services.session_cookie.name().as_bytes();
+        let name = self.services.cookies.session_name().as_bytes();
         headers.get_all(SET_COOKIE).iter().any(|cookie| {
             cookie
                 .as_bytes()

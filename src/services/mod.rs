@@ -18,6 +18,7 @@ mod approval;
 mod audit;
 mod challenges;
 mod change_rate_limiter;
+mod cookies;
 mod deferred_revocations;
 mod derived_key_cache;
 mod dual_time;
@@ -40,7 +41,6 @@ mod refresh_locks;
 mod replay_guard;
 mod reserved_usernames;
 mod secret_encryption;
-mod session_cookie;
 mod session_expiry;
 mod sessions;
 mod settled_time;
@@ -88,6 +88,7 @@ pub use actor::Actor;
 pub use admin_queries::{AdminQueries, GroupSummary, LocksInForce, MailFilter, MailPage};
 pub use audit::{Audit, AuditError, Event, EventOutcome, Kind, Origin, USER_AGENT_LENGTH};
 pub use change_rate_limiter::TooManyChanges;
+pub use cookies::{GatewayCookies, PresentedCookie};
 pub use deferred_revocations::DeferredRevocations;
 pub use derived_key_cache::DerivedKeyCache;
 pub use email_tokens::{Confirmation, EmailTokens, LinkError};
@@ -104,7 +105,6 @@ pub use master_keys::MasterKeyError;
 pub use password_policy::{PasswordPolicy, PasswordRule};
 pub use replay_guard::{ReplayError, ReplayGuard};
 pub use secret_encryption::{SecretCipherError, check_master_key, require_master_key};
-pub use session_cookie::{PresentedCookie, SessionCookie};
 pub use sessions::{SessionCursor, SessionInfo, SessionPage, Sessions};
 pub use shown_once::{ShownOn, ShownOnce};
 pub use sign_in::{SignIn, SignInError, SignedIn};
@@ -155,8 +155,8 @@ pub struct Services {
     pub audit: Arc<Audit>,
     /// The rules for new passwords.
     pub password_policy: Arc<PasswordPolicy>,
-    /// The session cookie.
-    pub session_cookie: Arc<SessionCookie>,
+    /// The names and attributes of the gateway's cookies.
+    pub cookies: Arc<GatewayCookies>,
     /// Password hashing.
     pub hasher: Arc<Hasher>,
     shared: SharedServices,
@@ -395,7 +395,7 @@ impl Services {
             sessions,
             audit,
             password_policy: policy,
-            session_cookie: Arc::new(SessionCookie::new(&config.session)),
+            cookies: Arc::new(GatewayCookies::new(&config.session)),
             hasher,
             shared,
         }

@@ -1,4 +1,4 @@
-//! The session cookie and the other cookies of the gateway.
+//! The cookies of the gateway: the session's, the chosen language, and a notice for the next page.
 
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -17,10 +17,10 @@ pub enum PresentedCookie {
     Several,
 }
 
-/// Reads, sets and strips the gateway's cookies.
+/// The names and attributes of the gateway's cookies: reads, sets and strips them.
 #[derive(Clone, Debug)]
-pub struct SessionCookie {
-    name: String,
+pub struct GatewayCookies {
+    session_name: String,
     language_name: String,
     notice_name: String,
     /// `; Domain=…` if the cookie is shared by several hosts, else empty.
@@ -28,7 +28,7 @@ pub struct SessionCookie {
     max_age: u64,
 }
 
-impl SessionCookie {
+impl GatewayCookies {
     /// Builds the cookies of the configuration.
     ///
     /// The prefixes make browsers refuse a cookie of this name that was set without TLS, and with `__Host-`
@@ -44,15 +44,15 @@ impl SessionCookie {
         Self {
             language_name: format!("{name}-lang"),
             notice_name: format!("{name}-notice"),
-            name,
+            session_name: name,
             domain,
             max_age: config.absolute.0.as_secs(),
         }
     }
 
     /// The full name of the session cookie.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn session_name(&self) -> &str {
+        &self.session_name
     }
 
     /// The name of the cookie for the chosen language.
@@ -66,13 +66,13 @@ impl SessionCookie {
     }
 
     /// Reads the session cookies of a request. On the hot path: does not allocate.
-    pub fn presented(&self, headers: &HeaderMap) -> PresentedCookie {
+    pub fn presented_session(&self, headers: &HeaderMap) -> PresentedCookie {
         let mut ours = headers
             .get_all(COOKIE)
             .iter()
             .flat_map(|header| header.as_bytes().split(|&b| b == b';'))
             .map(pair)
-            .filter(|(name, _)| *name == self.name.as_bytes());
+            .filter(|(name, _)| *name == self.session_name.as_bytes());
         match (ours.next(), ours.next()) {
             (None, _) => PresentedCookie::None,
             (Some((_, value)), None) => {
@@ -83,15 +83,15 @@ impl SessionCookie {
     }
 
     /// `Set-Cookie` for a new session.
-    pub fn set(&self, token: &PlainToken) -> HeaderValue {
-        let mut value = set_cookie(&self.name, token.expose(), &self.domain, self.max_age);
+    pub fn set_session(&self, token: &PlainToken) -> HeaderValue {
+        let mut value = set_cookie(&self.session_name, token.expose(), &self.domain, self.max_age);
         value.set_sensitive(true);
         value
     }
 
     /// `Set-Cookie` that deletes the session cookie.
-    pub fn clear(&self) -> HeaderValue {
-        set_cookie(&self.name, "", &self.domain, 0)
+    pub fn clear_session(&self) -> HeaderValue {
+        set_cookie(&self.session_name, "", &self.domain, 0)
     }
 
     /// `Set-Cookie` that keeps a language for a year, for this host only.
@@ -105,7 +105,7 @@ impl SessionCookie {
     }
 
     /// Removes the gateway's cookies from a request to the upstream (S33). Other cookies stay byte for byte.
-    pub fn strip(&self, headers: &mut HeaderMap) {
+    pub fn strip_cookie(&self, headers: &mut HeaderMap) {
         let is_other = |piece: &&[u8]| !self.is_ours(pair(piece).0);
         replace(headers, &COOKIE, |value| {
             let pieces = || value.as_bytes().split(|&b| b == b';');
@@ -121,7 +121,7 @@ impl SessionCookie {
     }
 
     /// Removes the gateway's cookies from an upstream's `Set-Cookie` (S33).
-    pub fn strip_set(&self, headers: &mut HeaderMap) {
+    pub fn strip_set_cookie(&self, headers: &mut HeaderMap) {
         replace(headers, &SET_COOKIE, |value| {
             let cookie = value.as_bytes().split(|&b| b == b';').next().unwrap_or_default();
             // A nameless cookie is sent back as its bare value, which could read as one of ours.
@@ -133,7 +133,7 @@ impl SessionCookie {
 
     /// Ignores case: names in other case are other cookies to a browser, but perhaps not to an application.
     fn is_ours(&self, name: &[u8]) -> bool {
-        [&self.name, &self.language_name, &self.notice_name]
+        [&self.session_name, &self.language_name, &self.notice_name]
             .iter()
             .any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
     }
@@ -173,8 +173,8 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    fn cookie() -> SessionCookie {
-        SessionCookie::new(&SessionConfig::default())
+    fn cookies() -> GatewayCookies {
+        GatewayCookies::new(&SessionConfig::default())
     }
 
     fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
@@ -193,22 +193,22 @@ mod tests {
     fn s26_attributes() {
         let token = PlainToken::new(&Random::seeded(1));
         assert_eq!(
-            cookie().set(&token).to_str().unwrap(),
+            cookies().set_session(&token).to_str().unwrap(),
             format!(
                 "__Host-vestibule={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=604800",
                 token.expose()
             )
         );
         assert_eq!(
-            cookie().clear(),
+            cookies().clear_session(),
             "__Host-vestibule=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
         );
-        let shared = SessionCookie::new(&SessionConfig {
+        let shared = GatewayCookies::new(&SessionConfig {
             cookie_domain: ".example.com".to_owned(),
             ..SessionConfig::default()
         });
         assert_eq!(
-            shared.clear(),
+            shared.clear_session(),
             "__Secure-vestibule=; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
         );
     }
@@ -217,7 +217,7 @@ mod tests {
     fn s27_what_a_request_presents() {
         let token = PlainToken::new(&Random::seeded(1));
         let ours = format!("__Host-vestibule={}", token.expose());
-        let presented = |values: &[&str]| cookie().presented(&headers(&COOKIE, values));
+        let presented = |values: &[&str]| cookies().presented_session(&headers(&COOKIE, values));
         assert_eq!(presented(&[]), PresentedCookie::None);
         assert_eq!(presented(&["a=b; vestibule=x"]), PresentedCookie::None);
         assert_eq!(presented(&["__Host-vestibule=short"]), PresentedCookie::None);
@@ -251,7 +251,7 @@ mod tests {
             ),
         ] {
             let mut headers = headers(&COOKIE, &sent);
-            cookie().strip(&mut headers);
+            cookies().strip_cookie(&mut headers);
             assert_eq!(values(&headers), forwarded, "{sent:?}");
         }
     }
@@ -271,7 +271,7 @@ mod tests {
                 "b=__Host-vestibule",
             ],
         );
-        cookie().strip_set(&mut headers);
+        cookies().strip_set_cookie(&mut headers);
         assert_eq!(values(&headers), ["a=1; Path=/", "b=__Host-vestibule"]);
     }
 }
