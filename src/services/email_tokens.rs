@@ -1,17 +1,16 @@
 //! E-mail tokens: the links in mails that verify an address or reset a password.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use url::Url;
 
 use super::approval::Approval;
-use super::input::{parse_email, parse_new_password};
+use super::input::parse_email;
 use super::mail::NOBODY;
 use super::unsettled_change::UnsettledChange;
 use super::{
-    AccessKeys, Actor, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind, Mailer, Origin,
+    AccessKeys, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind, Mailer, Origin,
     PasswordPolicy, Sessions, SharedServices, SignUpField, SignUpNext,
 };
 use crate::clock::Clock;
@@ -21,12 +20,9 @@ use crate::model::{
     Username,
 };
 use crate::random::Random;
-use crate::route::Page;
-use crate::secret::Secret;
-use crate::store::{ConsumeToken, SessionsToEnd, Store, StoreError, TokenEffect};
+use crate::store::{ConsumeToken, Store, StoreError, TokenEffect};
 
-/// The lifetime of a reset link that an administrator hands over (S19).
-const HANDED_OVER: Duration = Duration::from_hours(1);
+mod password_reset;
 
 /// Why a link was refused.
 #[derive(Debug, thiserror::Error)]
@@ -121,18 +117,6 @@ impl EmailTokens {
         }
     }
 
-    /// Enqueues a reset mail. Whether the address has an account is looked up at delivery, so that the
-    /// request takes as long for every address (S18).
-    pub async fn forgot(&self, email: &str, origin: &Origin) -> Result<(), LinkError> {
-        if !self.reset {
-            return Err(LinkError::ResetDisabled);
-        }
-        let email = parse(email)?;
-        self.record(origin, &Event::success(Kind::ResetRequest, email.as_str()))
-            .await?;
-        self.ask(&email, MailKind::Reset, origin).await
-    }
-
     /// Enqueues another verification mail. `login` is the address, or a username with `login.username`.
     pub async fn send_again(&self, login: &str, origin: &Origin) -> Result<(), LinkError> {
         if !self.verify {
@@ -208,104 +192,6 @@ impl EmailTokens {
         Ok((good.into(), next))
     }
 
-    /// Checks a reset link without consuming it (S20).
-    pub async fn resets(&self, token: &str) -> Result<(), LinkError> {
-        self.reset_token(token).await.map(drop)
-    }
-
-    /// Sets a new password, ends all sessions and clears a lock (S12, S21). Does not sign in.
-    pub async fn reset(
-        &self,
-        token: &str,
-        password: &Secret<String>,
-        again: &Secret<String>,
-        origin: &Origin,
-    ) -> Result<(), LinkError> {
-        let reset = self.try_reset(token, password, again, origin).await;
-        self.note_void(Kind::PasswordReset, &reset, origin);
-        reset
-    }
-
-    async fn try_reset(
-        &self,
-        token: &str,
-        password: &Secret<String>,
-        again: &Secret<String>,
-        origin: &Origin,
-    ) -> Result<(), LinkError> {
-        let (digest, good) = self.reset_token(token).await?;
-        self.revocations.settle_if_pending(good.account).await?;
-        let account = self.store.account(good.account).await?.ok_or(LinkError::Void)?;
-        let password = parse_new_password(
-            &self.policy,
-            password,
-            again,
-            Some(&account.email),
-            Some(&account.username),
-        )
-        .map_err(LinkError::Invalid)?;
-        let password_hash = self.hasher.try_acquire()?.hash(password).await?;
-        self.announce(origin, Kind::PasswordReset, &good).await?;
-        let now = self.clock.now();
-        let mut mails = vec![self.mailer.mail(&account.email, MailKind::PasswordReset, origin)];
-        if good.purpose == Purpose::Reset {
-            mails.extend(self.asks_for_approval(&account, origin).await?);
-        }
-        let effect = TokenEffect::SetPassword {
-            password_hash,
-            at: now,
-            disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
-        };
-        let consumed = self
-            .store
-            .consume_token(digest, effect, mails, self.now_for(&good));
-        let wanted = Account {
-            password_changed_at: now,
-            ..account
-        };
-        let (after, change) = self.consume(wanted, consumed).await?;
-        let ended = self.sessions.end(SessionsToEnd::Account(after.id, None)).await;
-        self.access_keys.refresh(after.id).await;
-        change.finish();
-        ended?;
-        self.mailer.announce();
-        self.audit
-            .note(origin, &Event::about(Kind::PasswordReset, &after));
-        Ok(())
-    }
-
-    /// Creates a reset link for an administrator to hand over, whatever `login.reset` is and beside a mailed
-    /// one. Returns the link and its expiry.
-    pub async fn reset_link(
-        &self,
-        account: &Account,
-        by: &Actor,
-        origin: &Origin,
-    ) -> Result<(Secret<String>, Timestamp), LinkError> {
-        self.revocations.settle_if_pending(account.id).await?;
-        let token = PlainToken::new(&self.random);
-        self.mailer.lifetimes.begin(token.digest(), HANDED_OVER);
-        let expires_at = self
-            .clock
-            .now()
-            .checked_add(HANDED_OVER)
-            .unwrap_or(Timestamp::MAX);
-        let kept = EmailToken {
-            digest: token.digest(),
-            purpose: Purpose::ResetByAdministrator,
-            account: account.id,
-            email: account.email.clone(),
-            mail: None,
-            expires_at,
-        };
-        by.act_on(&self.store).save_token(kept).await?;
-        self.audit
-            .note(origin, &Event::about(Kind::ResetLink, account).by(by));
-        let base = self.public_url.as_str().trim_end_matches('/');
-        let link = format!("{base}{}?token={}", Page::Reset.path(), token.expose());
-        Ok((Secret::new(link), expires_at))
-    }
-
     /// Uses a link. The returned change is to be finished once memory follows; `wanted` is the account as it will be.
     async fn consume(
         &self,
@@ -351,23 +237,6 @@ impl EmailTokens {
             ..account.clone()
         };
         self.approval.requests(&proven, origin).await
-    }
-
-    /// Returns the token of a valid reset link. With `login.reset` off, only links from administrators are
-    /// valid.
-    async fn reset_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
-        let found = match self.valid_token(token).await {
-            Ok((digest, token)) => match token.purpose {
-                Purpose::ResetByAdministrator => return Ok((digest, token)),
-                Purpose::Reset => Ok((digest, token)),
-                Purpose::VerifyEmail | Purpose::ChangeEmail => Err(LinkError::Void),
-            },
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(_) | Err(LinkError::Void) if !self.reset => Err(LinkError::ResetDisabled),
-            found => found,
-        }
     }
 
     /// Returns a token that is stored and not expired.

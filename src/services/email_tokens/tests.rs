@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use super::*;
 use crate::model::{AccountStatus, AuditEvent};
+use crate::secret::Secret;
+use crate::services::Actor;
 use crate::services::test_support::{EMAIL, TestEnv, client};
 
 #[tokio::test]
