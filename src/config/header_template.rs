@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use http::HeaderValue;
 
-use super::diagnostic::did_you_mean;
+use super::suggestion::did_you_mean;
 use super::{SecretError, SecretSource};
 use crate::secret::Secret;
 

@@ -6,8 +6,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::check;
-use super::diagnostic::{Diagnostic, TextPosition, did_you_mean, write_https};
+use super::diagnostic::{Diagnostic, TextPosition};
 use super::paths::is_handed_over;
+use super::suggestion::{did_you_mean, write_https};
 use super::toml_document::{KeyPath, PathStep, Prefer, TomlDocument};
 use super::{Config, ConfigLine, Reserved};
 use crate::regular_file;

@@ -32,6 +32,7 @@ mod secret_source;
 mod session;
 mod signup;
 mod store;
+mod suggestion;
 mod timeouts;
 mod tls;
 mod toml_document;

@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Findings;
 use super::places::resolve_links;
-use crate::config::diagnostic::{did_you_mean, write_https};
+use crate::config::suggestion::{did_you_mean, write_https};
 use crate::config::toml_document::KeyPath;
 use crate::config::{Config, HostPattern, ListenConfig, PlainAddress};
 use crate::request::Host;

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::Findings;
 use super::upstreams::check_server;
-use crate::config::diagnostic::did_you_mean;
+use crate::config::suggestion::did_you_mean;
 use crate::config::toml_document::KeyPath;
 use crate::config::{Allow, Config, HostPattern, Replay, RouteConfig, UpstreamTarget};
 use crate::request::Host;
