@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use super::pool::Pool;
+use super::http1_pool::Http1Pool;
 use super::response_body::OpenResponse;
 use crate::request::Network;
 
@@ -38,7 +38,7 @@ pub struct ConnectionLimit {
     most: usize,
     /// Open connections, in use or idle.
     open: AtomicUsize,
-    pools: Mutex<Vec<Weak<Pool>>>,
+    pools: Mutex<Vec<Weak<Http1Pool>>>,
     shares: Mutex<ClientShares>,
     answers: Mutex<OpenResponses>,
 }
@@ -261,7 +261,7 @@ impl ConnectionLimit {
     }
 
     /// Registers a pool whose idle connections may be closed to make room.
-    pub(super) fn register(&self, pool: &Arc<Pool>) {
+    pub(super) fn register(&self, pool: &Arc<Http1Pool>) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         // Pools of replaced configurations.
         pools.retain(|pool| pool.strong_count() > 0);

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::server::StreamLease;
+use super::http2_pool::StreamLease;
 use super::verified_body::VerifyingBody;
 use super::{IdleTimeout, Upload};
 use crate::authenticate::signature::{BodyCheck, SignatureError};

@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::balance::Suspicion;
-use super::pool::Lease;
-use super::server::StreamLease;
+use super::http1_pool::ConnectionLease;
+use super::http2_pool::StreamLease;
 use super::slots::ConnectionPermit;
 use super::{BodyError, IncomingBody};
 
@@ -37,7 +37,7 @@ struct ExchangeState {
 #[derive(Debug)]
 struct Exchange {
     received: IncomingBody,
-    lease: Option<Lease>,
+    lease: Option<ConnectionLease>,
     /// Its place on a connection of HTTP/2.
     stream: Option<Arc<StreamLease>>,
     /// Dropped after the connection is back, so that the next holder can reuse it.
@@ -47,7 +47,7 @@ struct Exchange {
 }
 
 impl ResponseBody {
-    pub(super) fn http1(received: Incoming, lease: Lease) -> Self {
+    pub(super) fn http1(received: Incoming, lease: ConnectionLease) -> Self {
         Self::new(Exchange {
             received: IncomingBody::http1(received),
             lease: Some(lease),

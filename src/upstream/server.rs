@@ -3,8 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -15,9 +14,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use tokio::time::{Instant, timeout};
 
-use super::connect::{self, Http2Connection, ServerTls};
+use super::connect::{self, ServerTls};
 use super::health::Health;
-use super::pool::{KEPT_FOR, Lease, Pool};
+use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
+use super::http2_pool::Http2Pool;
 use super::slots::UpstreamSlots;
 use super::{BodyProgress, RequestBody, ResponseBody, UpstreamTimeouts};
 use crate::config;
@@ -32,11 +32,8 @@ pub(super) struct Server {
     tls: Option<ServerTls>,
     limits: UpstreamTimeouts,
     slots: Arc<UpstreamSlots>,
-    idle: Arc<Pool>,
-    /// The connections for requests in HTTP/2, in the order in which they are filled.
-    shared: Mutex<SharedConnections>,
-    /// Held while connecting, so that only one connection is made.
-    connecting: tokio::sync::Mutex<()>,
+    http1: Arc<Http1Pool>,
+    http2: Http2Pool,
     health: Arc<Health>,
     /// Outcome of the last probe on behalf of a request. Locked during a probe.
     probed: tokio::sync::Mutex<Option<Probed>>,
@@ -47,26 +44,6 @@ struct Probed {
     ended: Instant,
     is_answered: bool,
 }
-
-#[derive(Default)]
-struct SharedConnections {
-    open: Vec<SharedConnection>,
-    /// How many there have been.
-    count: u64,
-}
-
-#[derive(Clone)]
-struct SharedConnection {
-    connection: Http2Connection,
-    /// How many came before it.
-    number: u64,
-    /// How many requests it has, until the ends of their bodies and responses.
-    requests: Arc<AtomicUsize>,
-}
-
-/// The place of a request on a shared connection, held until the ends of its body and its response.
-#[derive(Debug)]
-pub(super) struct StreamLease(Arc<AtomicUsize>);
 
 /// The outcome of sending a request.
 pub(super) enum SendOutcome {
@@ -93,17 +70,16 @@ impl Server {
         limits: UpstreamTimeouts,
         slots: Arc<UpstreamSlots>,
     ) -> Self {
-        let idle = Arc::default();
-        slots.register(&idle);
+        let http1 = Arc::default();
+        slots.register(&http1);
         Self {
             name: address.to_string().into(),
             address,
             tls,
             limits,
             slots,
-            idle,
-            shared: Mutex::default(),
-            connecting: tokio::sync::Mutex::default(),
+            http1,
+            http2: Http2Pool::default(),
             health: Arc::default(),
             probed: tokio::sync::Mutex::default(),
         }
@@ -232,7 +208,7 @@ impl Server {
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
         let max_idle = if can_repeat { KEPT_FOR } else { SAFE_IDLE };
-        while let Some(sender) = self.idle.take(max_idle) {
+        while let Some(sender) = self.http1.take(max_idle) {
             // However young the connection is: a server may close it after any response.
             let own = (can_repeat && copied.is_none()).then(|| ReplayableHead::of(&request));
             match self.exchange(sender, request, body, progress.as_deref()).await {
@@ -273,7 +249,7 @@ impl Server {
         match answered_within(&self.limits, answer, progress).await {
             None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
-                let lease = Lease::new(&self.idle, sender, body.is_read(response.status()));
+                let lease = ConnectionLease::new(&self.http1, sender, body.is_read(response.status()));
                 let response = response.map(|body| ResponseBody::http1(body, lease));
                 SendOutcome::Answered(response)
             }
@@ -295,23 +271,24 @@ impl Server {
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
         // A connection may turn out to be closing, and so may the others: then a new one is used.
-        let newest = self.lock_shared().count;
-        for oldest in [0, newest] {
-            let (mut shared, stream, is_kept) = match self.shared(endpoint, oldest).await {
-                Ok(shared) => shared,
+        let next = self.http2.next_number();
+        for oldest in [0, next] {
+            let leased = self.http2.lease_or_connect(endpoint, oldest, self.limits.connect);
+            let (mut pooled, stream, is_kept) = match leased.await {
+                Ok(leased) => leased,
                 Err(error) => return SendOutcome::Unreachable(error, request),
             };
             request.body_mut().hold(stream.clone());
             let copied = (can_repeat && is_kept).then(|| ReplayableHead::of(&request));
-            let answer = shared.connection.sender.try_send_request(request);
+            let answer = pooled.connection.sender.try_send_request(request);
             match answered_within(&self.limits, answer, progress.as_deref()).await {
                 None => {
                     // It may allow no more streams, and what waits for one would wait for ever.
-                    self.give_up(shared.number);
+                    self.http2.remove(&pooled);
                     return SendOutcome::TimedOut;
                 }
                 Some(Ok(response)) => {
-                    shared.connection.refresh_streams();
+                    pooled.connection.refresh_streams();
                     let response = response.map(|body| ResponseBody::http2(body, stream));
                     return SendOutcome::Answered(response);
                 }
@@ -324,108 +301,9 @@ impl Server {
                     (None, _) => return broken(error.into_error(), progress.as_deref()),
                 },
             }
-            self.give_up(shared.number);
+            self.http2.remove(&pooled);
         }
         SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), request)
-    }
-
-    /// Returns a shared connection with room for a request, of those with the number `oldest` or a later one, and whether
-    /// it existed before. Makes one if there is none; if that fails, one without room serves.
-    async fn shared(
-        &self,
-        endpoint: &config::Endpoint,
-        oldest: u64,
-    ) -> io::Result<(SharedConnection, Arc<StreamLease>, bool)> {
-        if let Some((shared, stream)) = self.lock_shared().begin(oldest) {
-            return Ok((shared, stream, true));
-        }
-        let _one_at_a_time = self.connecting.lock().await;
-        if let Some((shared, stream)) = self.lock_shared().begin(oldest) {
-            return Ok((shared, stream, true));
-        }
-        let connected = timeout(self.limits.connect, connect::http2(endpoint)).await;
-        match connected.map_err(io::Error::from).flatten() {
-            Ok(connection) => {
-                let (shared, stream) = self.lock_shared().add(connection);
-                Ok((shared, stream, false))
-            }
-            Err(error) => {
-                let waited_for = self.lock_shared().begin_on_least(oldest);
-                waited_for
-                    .map(|(shared, stream)| (shared, stream, true))
-                    .ok_or(error)
-            }
-        }
-    }
-
-    /// Stops using a shared connection that is ending but may not report it yet.
-    fn give_up(&self, number: u64) {
-        self.lock_shared().open.retain(|shared| shared.number != number);
-    }
-
-    fn lock_shared(&self) -> MutexGuard<'_, SharedConnections> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl SharedConnections {
-    /// Begins a request on the first connection with room for it, of those with the number `oldest` or a later one.
-    /// `None` if all are full.
-    fn begin(&mut self, oldest: u64) -> Option<(SharedConnection, Arc<StreamLease>)> {
-        self.open.retain(|shared| !shared.connection.sender.is_closed());
-        let has_room = |shared: &SharedConnection| shared.number >= oldest && shared.count() < shared.most();
-        let at = self.open.iter().position(has_room)?;
-        let shared = self.open[at].clone();
-        // With so much room those after it are needed no more; half of it, lest they come and go with every request.
-        if shared.count() <= (shared.most() - 1) / 2 {
-            let mut place = 0..;
-            self.open
-                .retain(|shared| place.next() <= Some(at) || shared.count() > 0);
-        }
-        let stream = shared.begin();
-        Some((shared, stream))
-    }
-
-    /// Begins a request that waits for room, on the connection that has the fewest.
-    fn begin_on_least(&self, oldest: u64) -> Option<(SharedConnection, Arc<StreamLease>)> {
-        let open = self.open.iter().filter(|shared| shared.number >= oldest);
-        let least = open.min_by_key(|shared| shared.count())?;
-        Some((least.clone(), least.begin()))
-    }
-
-    fn add(&mut self, connection: Http2Connection) -> (SharedConnection, Arc<StreamLease>) {
-        let shared = SharedConnection {
-            connection,
-            number: self.count,
-            requests: Arc::default(),
-        };
-        self.count += 1;
-        let stream = shared.begin();
-        self.open.push(shared.clone());
-        (shared, stream)
-    }
-}
-
-impl SharedConnection {
-    fn begin(&self) -> Arc<StreamLease> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        Arc::new(StreamLease(self.requests.clone()))
-    }
-
-    fn count(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
-    }
-
-    /// How many requests it takes at one time. A server that allows none is asked all the same, and answers in time or
-    /// not.
-    fn most(&self) -> usize {
-        self.connection.streams().max(1)
-    }
-}
-
-impl Drop for StreamLease {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

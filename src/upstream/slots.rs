@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::connection_limit::{ConnectionLimit, LimitPermit, OpenConnection, UNDIVIDED};
-use super::pool::Pool;
+use super::http1_pool::Http1Pool;
 use super::response_body::OpenResponse;
 use crate::request::Network;
 
@@ -89,7 +89,7 @@ impl UpstreamSlots {
     }
 
     /// Registers a pool whose idle connections may be closed to make room.
-    pub(super) fn register(&self, pool: &Arc<Pool>) {
+    pub(super) fn register(&self, pool: &Arc<Http1Pool>) {
         self.own.register(pool);
         self.all.register(pool);
     }

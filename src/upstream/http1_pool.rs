@@ -18,7 +18,7 @@ pub(super) const KEPT_FOR: Duration = Duration::from_secs(50);
 
 /// Idle connections, newest last. The newest is used first, so that surplus ones age out.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Vec<Idle>>);
+pub(super) struct Http1Pool(Mutex<Vec<Idle>>);
 
 struct Idle {
     sender: SendRequest<RequestBody>,
@@ -26,13 +26,13 @@ struct Idle {
 }
 
 /// A connection in use.
-pub(super) struct Lease {
-    pool: Arc<Pool>,
+pub(super) struct ConnectionLease {
+    pool: Arc<Http1Pool>,
     sender: SendRequest<RequestBody>,
     is_reusable: bool,
 }
 
-impl Pool {
+impl Http1Pool {
     /// Takes a connection that has been idle for no longer than `max_idle`.
     pub(super) fn take(&self, max_idle: Duration) -> Option<SendRequest<RequestBody>> {
         let now = Instant::now();
@@ -86,8 +86,8 @@ impl Pool {
     }
 }
 
-impl Lease {
-    pub(super) fn new(pool: &Arc<Pool>, sender: SendRequest<RequestBody>, is_reusable: bool) -> Self {
+impl ConnectionLease {
+    pub(super) fn new(pool: &Arc<Http1Pool>, sender: SendRequest<RequestBody>, is_reusable: bool) -> Self {
         Self {
             pool: pool.clone(),
             sender,
@@ -103,14 +103,14 @@ impl Lease {
     }
 }
 
-impl fmt::Debug for Pool {
+impl fmt::Debug for Http1Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pool({} idle)", self.lock().len())
+        write!(f, "Http1Pool({} idle)", self.lock().len())
     }
 }
 
-impl fmt::Debug for Lease {
+impl fmt::Debug for ConnectionLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Lease")
+        f.write_str("ConnectionLease")
     }
 }
