@@ -107,7 +107,7 @@ impl Gateway {
             } else {
                 read.bytes.clone()
             };
-            RequestBody::read(content, permit)
+            RequestBody::buffered(content, permit)
         } else {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
             RequestBody::new(
@@ -250,8 +250,8 @@ impl Gateway {
             Ok(answer) => answer,
             Err(error) => {
                 if let Some(progress) = progress {
-                    if let Some(fault) = progress.fault() {
-                        return Err(fault.into());
+                    if let Some(error) = progress.signature_error() {
+                        return Err(error.into());
                     }
                     if let Some(lapse) = progress.lapse() {
                         return Err(lapse.into());
@@ -279,7 +279,7 @@ impl Gateway {
             pending.tunnel = Some(Tunnel {
                 client,
                 upstream,
-                place: tunnel,
+                permit: tunnel,
             });
             pending.credentials = credentials;
             pending.upstream = Some(server);

@@ -54,7 +54,7 @@ pub(super) struct Tunnel {
     pub(super) client: OnUpgrade,
     pub(super) upstream: OnUpgrade,
     /// Held until the tunnel ends.
-    pub(super) place: Option<ConnectionPermit>,
+    pub(super) permit: Option<ConnectionPermit>,
 }
 
 impl From<Response<BodySource>> for PendingResponse {
@@ -327,7 +327,7 @@ impl Gateway {
         if let Some(Tunnel {
             client,
             upstream,
-            place,
+            permit,
         }) = response.tunnel
         {
             guard.switch();
@@ -338,10 +338,10 @@ impl Gateway {
             };
             let tunnel = websocket::tunnel(client, upstream, end);
             let record = record.take();
-            let own_place = guard.keep_slot();
+            let own_slot = guard.keep_slot();
             self.tunnels.spawn(async move {
                 let carried = tunnel.await;
-                drop((place, own_place));
+                drop((permit, own_slot));
                 if let Some(mut record) = record {
                     record.count(usize::try_from(carried).unwrap_or(usize::MAX));
                     record.write();

@@ -60,7 +60,7 @@ impl Suspicion {
 
     /// Reports a complete response.
     pub(super) fn dismiss(self) {
-        self.health.answer();
+        self.health.succeed();
     }
 }
 
@@ -140,14 +140,14 @@ impl Balancer {
         tried: &TriedServers,
         takes_suspects: bool,
     ) -> Option<usize> {
-        let answers = |index: usize| {
+        let is_sound = |index: usize| {
             self.servers
                 .get(index)
                 .is_some_and(|server| !server.health().is_suspect())
         };
         let accepts = |backend: &Backend, is_ready: bool| {
             let index = index(backend).filter(|index| !tried.0.contains(index));
-            is_ready && index.is_some_and(|index| takes_suspects || answers(index))
+            is_ready && index.is_some_and(|index| takes_suspects || is_sound(index))
         };
         let selected = rounds.select_with(b"", 2 * self.servers.len(), accepts);
         selected.and_then(|backend| index(&backend))
@@ -197,7 +197,7 @@ impl HealthCheck for HealthProbe {
         match server {
             None => Ok(()),
             Some(server) => server
-                .probe()
+                .check_health()
                 .await
                 .map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string())),
         }

@@ -40,7 +40,7 @@ pub struct ConnectionLimit {
     open: AtomicUsize,
     pools: Mutex<Vec<Weak<Http1Pool>>>,
     shares: Mutex<ClientShares>,
-    answers: Mutex<OpenResponses>,
+    responses: Mutex<OpenResponses>,
 }
 
 /// Responses that hold a permit, by client; some may have ended.
@@ -57,7 +57,7 @@ struct ClientShares {
     held: usize,
     each: HashMap<Network, ClientShare>,
     /// In order of arrival. No free permit is admissible to any of them.
-    waiting: Vec<WaitingRequests>,
+    waiting: Vec<WaitingRequest>,
     /// Permits granted to waiting requests.
     granted: usize,
 }
@@ -71,7 +71,7 @@ struct ClientShare {
 
 /// A request that waits for a permit.
 #[derive(Debug)]
-struct WaitingRequests {
+struct WaitingRequest {
     client: Network,
     grant: oneshot::Sender<()>,
 }
@@ -110,7 +110,7 @@ impl ConnectionLimit {
             open: AtomicUsize::new(0),
             pools: Mutex::default(),
             shares: Mutex::default(),
-            answers: Mutex::default(),
+            responses: Mutex::default(),
         }
     }
 
@@ -140,24 +140,30 @@ impl ConnectionLimit {
         })
     }
 
-    /// Waits for a permit. Never returns `None`.
-    pub(super) async fn take(self: &Arc<Self>, client: Network) -> Option<LimitPermit> {
-        if let Some(place) = self.try_take(client) {
-            return Some(place);
+    /// Waits for a permit.
+    #[expect(
+        clippy::expect_used,
+        reason = "only granting, or dropping the wait, removes a waiting request"
+    )]
+    pub(super) async fn take(self: &Arc<Self>, client: Network) -> LimitPermit {
+        if let Some(permit) = self.try_take(client) {
+            return permit;
         }
         let mut wait = self.wait(client);
-        (&mut wait.granted).await.ok()?;
-        Some(LimitPermit {
+        (&mut wait.granted)
+            .await
+            .expect("a waiting request is granted a permit");
+        LimitPermit {
             limit: self.clone(),
             client,
-        })
+        }
     }
 
     fn wait(&self, client: Network) -> Wait<'_> {
         let (grant, granted) = oneshot::channel();
         let mut shares = self.shares();
         shares.each.entry(client).or_default().waiting += 1;
-        shares.waiting.push(WaitingRequests { client, grant });
+        shares.waiting.push(WaitingRequest { client, grant });
         // A permit may have become free after the check.
         self.grant(&mut shares);
         drop(shares);
@@ -171,7 +177,7 @@ impl ConnectionLimit {
     /// Grants free permits to waiting requests that may have them.
     fn grant(&self, shares: &mut ClientShares) {
         while let Some(next) = self.next(shares) {
-            let WaitingRequests { client, grant } = shares.waiting.remove(next);
+            let WaitingRequest { client, grant } = shares.waiting.remove(next);
             shares.waits_no_longer(client);
             if grant.send(()).is_ok() {
                 shares.hold(client);
@@ -204,16 +210,16 @@ impl ConnectionLimit {
         if self.admits(&self.shares(), client) {
             return;
         }
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let there: Vec<_> = answers
+        let responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
+        let there: Vec<_> = responses
             .list
             .iter()
-            .filter_map(|(of, answer)| Some((*of, answer.upgrade()?)))
+            .filter_map(|(of, response)| Some((*of, response.upgrade()?)))
             .collect();
-        drop(answers);
+        drop(responses);
         let unread: Vec<_> = there
             .iter()
-            .filter_map(|(of, answer)| Some((*of, answer.unread_for()?, answer)))
+            .filter_map(|(of, response)| Some((*of, response.unread_for()?, response)))
             .collect();
         let shares = self.shares();
         let held = |of: Network| shares.of(of).held;
@@ -233,8 +239,8 @@ impl ConnectionLimit {
             .filter(|(of, time, _)| *time >= patience(*of))
             .max_by_key(|(of, time, _)| (held(*of), *time));
         drop(shares);
-        if let Some((_, _, answer)) = chosen {
-            answer.break_off();
+        if let Some((_, _, response)) = chosen {
+            response.break_off();
         }
     }
 
@@ -247,13 +253,13 @@ impl ConnectionLimit {
         own == 0 || own < free.saturating_mul(HELD_FOR_EACH_FREE)
     }
 
-    fn lend(&self, client: Network, answer: &Arc<OpenResponse>) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.list.len() >= answers.most {
-            answers.list.retain(|(_, answer)| answer.strong_count() > 0);
-            answers.most = 2 * answers.list.len() + UNDIVIDED;
+    fn lend(&self, client: Network, response: &Arc<OpenResponse>) {
+        let mut responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
+        if responses.list.len() >= responses.most {
+            responses.list.retain(|(_, response)| response.strong_count() > 0);
+            responses.most = 2 * responses.list.len() + UNDIVIDED;
         }
-        answers.list.push((client, Arc::downgrade(answer)));
+        responses.list.push((client, Arc::downgrade(response)));
     }
 
     fn shares(&self) -> MutexGuard<'_, ClientShares> {
@@ -337,8 +343,8 @@ impl Drop for Wait<'_> {
 
 impl LimitPermit {
     /// Registers a response that holds this permit and may be aborted to free it.
-    pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
-        self.limit.lend(self.client, answer);
+    pub(super) fn lend(&self, response: &Arc<OpenResponse>) {
+        self.limit.lend(self.client, response);
     }
 }
 

@@ -14,21 +14,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Debug)]
 pub(super) struct EarlyResponseStream<S> {
     stream: S,
-    is_deaf: bool,
+    discards_writes: bool,
 }
 
 impl<S> EarlyResponseStream<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
-            is_deaf: false,
+            discards_writes: false,
         }
     }
 
     fn written(&mut self, polled: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(Err(error)) if is_end(&error) => {
-                self.is_deaf = true;
+                self.discards_writes = true;
                 Poll::Ready(Ok(length))
             }
             polled => polled,
@@ -60,7 +60,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EarlyResponseStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.is_deaf {
+        if self.discards_writes {
             return Poll::Ready(Ok(bytes.len()));
         }
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
@@ -73,7 +73,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EarlyResponseStream<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length = slices.iter().map(|slice| slice.len()).sum();
-        if self.is_deaf {
+        if self.discards_writes {
             return Poll::Ready(Ok(length));
         }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
@@ -85,12 +85,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EarlyResponseStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_deaf {
+        if self.discards_writes {
             return Poll::Ready(Ok(()));
         }
         match Pin::new(&mut self.stream).poll_flush(context) {
             Poll::Ready(Err(error)) if is_end(&error) => {
-                self.is_deaf = true;
+                self.discards_writes = true;
                 Poll::Ready(Ok(()))
             }
             polled => polled,

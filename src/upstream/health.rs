@@ -57,7 +57,7 @@ impl Health {
 
     /// Reports a whole response. Resets the back-off once the server has been back for as long as it was left
     /// out; one good response is no proof, as every other may break off.
-    pub(super) fn answer(&self) {
+    pub(super) fn succeed(&self) {
         if !self.has_failed.load(Ordering::Relaxed) || self.is_suspect() {
             return;
         }
@@ -98,28 +98,28 @@ mod tests {
             left_out.push(health.fail().unwrap().as_millis());
             assert_eq!(health.fail(), None, "it is left out already");
             // What is still under way, or sent to it where there is no other, changes nothing.
-            health.answer();
+            health.succeed();
             come_back(&health).await;
-            // One good answer is not enough.
-            health.answer();
+            // One good response is not enough.
+            health.succeed();
         }
         let doubled = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
         assert_eq!(left_out, doubled);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_before_is_forgotten_after_good_answers() {
+    async fn failures_are_forgotten_after_good_responses() {
         let health = Health::default();
         for _ in 0..3 {
             health.fail().unwrap();
             come_back(&health).await;
         }
         advance(Duration::from_millis(1900)).await;
-        health.answer();
+        health.succeed();
         assert_eq!(health.fail(), Some(Duration::from_secs(4)));
         come_back(&health).await;
         advance(Duration::from_secs(4)).await;
-        health.answer();
+        health.succeed();
         assert_eq!(health.fail(), Some(FIRST));
     }
 }

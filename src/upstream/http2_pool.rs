@@ -133,8 +133,8 @@ impl PooledConnection {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How many requests it takes at one time. A server that allows none is asked all the same, and answers in time or
-    /// not.
+    /// How many requests it takes at one time. A server that allows none is sent one all the same, and responds in time
+    /// or not.
     fn most(&self) -> usize {
         self.connection.streams().max(1)
     }

@@ -6,9 +6,9 @@
 mod balance;
 mod connect;
 mod connection_limit;
-mod divert;
 mod early_response;
 mod health;
+mod hedge;
 mod http1_pool;
 mod http2_pool;
 mod idle_timeout;
@@ -19,7 +19,7 @@ mod response_framing;
 mod server;
 mod slots;
 mod upload;
-mod verified_body;
+mod verifying_body;
 
 use std::io;
 use std::net::IpAddr;
@@ -110,12 +110,12 @@ pub enum UpstreamError {
         /// The cause.
         source: hyper::Error,
     },
-    /// Where its answer ends cannot be told.
+    /// The response's length or transfer coding is ambiguous (RFC 9112, section 6.3).
     #[error("{name}: {source}")]
     Framing {
-        /// The application.
+        /// The upstream.
         name: String,
-        /// What was wrong.
+        /// The cause.
         source: ResponseFramingError,
     },
     /// The credentials lapsed while the request waited.
@@ -155,7 +155,7 @@ pub enum UpstreamBuildError {
 
 /// Limits for all upstreams.
 #[derive(Clone, Copy, Debug)]
-struct UpstreamTimeouts {
+struct UpstreamLimits {
     connect: Duration,
     response: Duration,
     idle: Duration,
@@ -172,7 +172,7 @@ impl Upstreams {
         all: &Arc<ConnectionLimit>,
     ) -> Result<Self, UpstreamBuildError> {
         let mut trust = TrustStore::default();
-        let limits = UpstreamTimeouts::from(config);
+        let limits = UpstreamLimits::from(config);
         let upstreams = routes.upstreams().iter().map(|upstream| {
             let (name, servers, settings) = match upstream {
                 UpstreamName::Server(server) => (server.to_string(), vec![server.clone()], None),
@@ -191,18 +191,18 @@ impl Upstreams {
                 || UpstreamConfig::default().max_connections,
                 |settings| settings.max_connections,
             );
-            let places = Arc::new(UpstreamSlots::new(most, all.clone(), limits.connect));
+            let slots = Arc::new(UpstreamSlots::new(most, all.clone(), limits.connect));
             let mut connected = Vec::new();
             for server in servers {
                 let tls = trust.for_server(&server, authority)?;
-                connected.push(Server::new(server, tls, limits, places.clone()));
+                connected.push(Server::new(server, tls, limits, slots.clone()));
             }
             let balancer =
                 Balancer::new(connected).ok_or_else(|| UpstreamBuildError::NoServers(name.clone()))?;
             Ok(Upstream {
                 name,
                 balancer,
-                slots: places,
+                slots,
                 warnings: WarningLimit::default(),
             })
         });
@@ -237,7 +237,7 @@ impl Upstreams {
             Reachability {
                 upstream,
                 server: server.name().to_string(),
-                result: server.reach(limit).await,
+                result: server.check_connection(limit).await,
             }
         });
         futures_util::future::join_all(reached).await
@@ -284,29 +284,29 @@ impl Upstream {
     ) -> Result<UpstreamResponse, UpstreamError> {
         let mut request = request;
         let taken = self.slots.take(client).await;
-        let (place, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
-        let mut place = Some(place);
+        let (connection, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
+        let mut connection = Some(connection);
         let mut tried = balance::TriedServers::default();
-        let mut sending = divert::RequestSender::new(self, permit, client);
+        let mut sending = hedge::HedgedSender::new(self, permit, client);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
             permit.require_current()?;
-            let (server, attempted) = sending.send(server, request, &mut tried, &mut place).await;
+            let (server, attempted) = sending.send(server, request, &mut tried, &mut connection).await;
             match attempted {
-                SendOutcome::Answered(mut response) => {
+                SendOutcome::Responded(mut response) => {
                     let settled = response_framing::settle(response.status(), response.headers_mut());
                     settled.map_err(|source| UpstreamError::Framing {
                         name: self.name.clone(),
                         source,
                     })?;
                     drop(turn);
-                    let tunnel = place.take_if(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
-                    response.body_mut().hold(place);
+                    let tunnel = connection.take_if(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
+                    response.body_mut().hold(connection);
                     response.body_mut().watch(self.balancer.suspicion(server));
                     return Ok(UpstreamResponse {
                         response,
                         server: server.name().clone(),
-                        tunnel: tunnel.map(|place| self.slots.keep_open(place)),
+                        tunnel: tunnel.map(|permit| self.slots.keep_open(permit)),
                     });
                 }
                 SendOutcome::Unreachable(error, unsent) => {
@@ -343,7 +343,7 @@ impl Upstream {
     }
 }
 
-impl From<&Config> for UpstreamTimeouts {
+impl From<&Config> for UpstreamLimits {
     fn from(config: &Config) -> Self {
         Self {
             connect: config.timeouts.connect.0,

@@ -13,14 +13,14 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::http2_pool::StreamLease;
-use super::verified_body::VerifyingBody;
+use super::verifying_body::VerifyingBody;
 use super::{IdleTimeout, Upload};
 use crate::authenticate::signature::{BodyCheck, SignatureError};
 use crate::authenticate::{Credentials, Lapse, Proof};
 use crate::authorize::Permit;
 use crate::identity::Strip;
 
-/// A streamed body, or one that was read in full to verify it.
+/// A body that is streamed, or one that was buffered to verify it.
 #[derive(Debug)]
 pub struct RequestBody(RequestContent);
 
@@ -28,7 +28,7 @@ pub struct RequestBody(RequestContent);
 enum RequestContent {
     Nothing,
     Streaming(Box<StreamingContent>),
-    Read(Box<BufferedContent>),
+    Buffered(Box<BufferedContent>),
 }
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ struct StreamingContent {
     drops_trailers: bool,
     credentials: Option<Credentials>,
     progress: Arc<BodyProgress>,
-    /// Its place on a connection of HTTP/2.
+    /// Its stream on a connection of HTTP/2.
     stream: Option<Arc<StreamLease>>,
 }
 
@@ -58,7 +58,7 @@ pub struct BodyProgress {
     asked: AtomicUsize,
     finished: OnceLock<Instant>,
     failed: AtomicBool,
-    fault: OnceLock<SignatureError>,
+    signature_error: OnceLock<SignatureError>,
     lapse: OnceLock<Lapse>,
 }
 
@@ -74,15 +74,15 @@ pub enum BodyError {
     /// No data arrived within the idle time-out.
     #[error("nothing came for too long")]
     Stalled,
-    /// Its client did not read it while others waited for a connection.
-    #[error("nobody read it while others waited for a connection")]
+    /// The client did not read it while others waited for a connection.
+    #[error("the client did not read it while others waited for a connection")]
     Unread,
     /// The credentials lapsed.
     #[error(transparent)]
     Lapsed(#[from] Lapse),
     /// It does not match its signature.
     #[error(transparent)]
-    Wrong(#[from] SignatureError),
+    Signature(#[from] SignatureError),
 }
 
 impl RequestBody {
@@ -112,10 +112,10 @@ impl RequestBody {
     }
 
     /// Sends a body that is in memory. Fails if the permit's credentials have lapsed by then.
-    pub fn read(bytes: Bytes, permit: &Permit) -> Self {
+    pub fn buffered(bytes: Bytes, permit: &Permit) -> Self {
         let progress = BodyProgress::default();
         progress.finish();
-        Self(RequestContent::Read(Box::new(BufferedContent {
+        Self(RequestContent::Buffered(Box::new(BufferedContent {
             bytes: Some(bytes).filter(|bytes| !bytes.is_empty()),
             credentials: permit.credentials().cloned(),
             progress: progress.into(),
@@ -127,7 +127,7 @@ impl RequestBody {
         Self(RequestContent::Nothing)
     }
 
-    /// Holds the place of the request on a connection of HTTP/2 for as long as more of the body may come.
+    /// Holds the request's stream on a connection of HTTP/2 for as long as more of the body may come.
     pub(super) fn hold(&mut self, stream: Arc<StreamLease>) {
         if let RequestContent::Streaming(body) = &mut self.0 {
             body.stream = Some(stream);
@@ -139,13 +139,13 @@ impl RequestBody {
         match &self.0 {
             RequestContent::Nothing => None,
             RequestContent::Streaming(body) => Some(body.progress.clone()),
-            RequestContent::Read(read) => Some(read.progress.clone()),
+            RequestContent::Buffered(buffered) => Some(buffered.progress.clone()),
         }
     }
 }
 
 impl BodyProgress {
-    /// How often the application had room for more of it.
+    /// How often the upstream had room for more of it.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
@@ -161,8 +161,8 @@ impl BodyProgress {
     }
 
     /// Returns why the body does not match its signature, if it does not.
-    pub fn fault(&self) -> Option<SignatureError> {
-        self.fault.get().cloned()
+    pub fn signature_error(&self) -> Option<SignatureError> {
+        self.signature_error.get().cloned()
     }
 
     /// Returns why the credentials lapsed, if they did.
@@ -176,7 +176,7 @@ impl BodyProgress {
 
     fn fail(&self, error: BodyError) -> BodyError {
         match &error {
-            BodyError::Wrong(fault) => drop(self.fault.set(fault.clone())),
+            BodyError::Signature(error) => drop(self.signature_error.set(error.clone())),
             BodyError::Lapsed(lapse) => drop(self.lapse.set(*lapse)),
             BodyError::Broken(_) | BodyError::Reset | BodyError::Stalled | BodyError::Unread => {}
         }
@@ -252,10 +252,10 @@ impl StreamingContent {
                 continue;
             };
             let data = polled.and_then(|frame| frame.into_data().ok());
-            let judged = data.map_or(Ok(()), |data| checked.push(data));
-            let judged = judged.and_then(|()| if is_last { checked.end() } else { Ok(()) });
-            if let Err(fault) = judged {
-                return Poll::Ready(Some(Err(self.progress.fail(fault.into()))));
+            let verified = data.map_or(Ok(()), |data| checked.push(data));
+            let verified = verified.and_then(|()| if is_last { checked.end() } else { Ok(()) });
+            if let Err(error) = verified {
+                return Poll::Ready(Some(Err(self.progress.fail(error.into()))));
             }
         }
     }
@@ -272,9 +272,9 @@ impl Body for RequestBody {
                 body.progress.asked.fetch_add(1, Ordering::Relaxed);
                 body.poll_checked(context)
             }
-            RequestContent::Read(read) => Poll::Ready(read.bytes.take().map(|bytes| {
-                let current = require_current(read.credentials.as_ref());
-                current.map_err(|lapse| read.progress.fail(lapse.into()))?;
+            RequestContent::Buffered(buffered) => Poll::Ready(buffered.bytes.take().map(|bytes| {
+                let current = require_current(buffered.credentials.as_ref());
+                current.map_err(|lapse| buffered.progress.fail(lapse.into()))?;
                 Ok(Frame::data(bytes))
             })),
         }
@@ -287,7 +287,7 @@ impl Body for RequestBody {
                 Some(checked) => checked.is_over(),
                 None => body.upload.is_end_stream(),
             },
-            RequestContent::Read(read) => read.bytes.is_none(),
+            RequestContent::Buffered(buffered) => buffered.bytes.is_none(),
         }
     }
 
@@ -309,8 +309,8 @@ impl Body for RequestBody {
                     Some(_) => SizeHint::default(),
                 }
             }
-            RequestContent::Read(read) => {
-                SizeHint::with_exact(read.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            RequestContent::Buffered(buffered) => {
+                SizeHint::with_exact(buffered.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
         }
     }

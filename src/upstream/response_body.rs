@@ -38,7 +38,7 @@ struct ExchangeState {
 struct Exchange {
     received: IncomingBody,
     lease: Option<ConnectionLease>,
-    /// Its place on a connection of HTTP/2.
+    /// Its stream on a connection of HTTP/2.
     stream: Option<Arc<StreamLease>>,
     /// Dropped after the connection is back, so that the next holder can reuse it.
     permit: Option<ConnectionPermit>,
@@ -78,12 +78,12 @@ impl ResponseBody {
 
     /// Holds the permit until the body ends, or is aborted because others wait for it.
     pub(super) fn hold(&mut self, permit: Option<ConnectionPermit>) {
-        let Some(place) = permit.filter(|_| !self.is_end_stream()) else {
+        let Some(permit) = permit.filter(|_| !self.is_end_stream()) else {
             return;
         };
-        place.lend(&self.0);
+        permit.lend(&self.0);
         if let Some(exchange) = &mut self.0.state().exchange {
-            exchange.permit = Some(place);
+            exchange.permit = Some(permit);
         }
     }
 

@@ -3,15 +3,15 @@
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// A response whose end or content cannot be told.
+/// A response whose length or transfer coding is ambiguous (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseFramingError {
     /// `Content-Length` is no number, or two different ones.
-    #[error("its answer says more than one length, or one that is no number")]
+    #[error("its response has several lengths, or one that is no number")]
     Length,
     /// The library takes off `chunked` alone, and no coding passes the gateway: what is left would be taken for the
     /// content itself.
-    #[error("its answer has a Transfer-Encoding other than chunked")]
+    #[error("its response has a Transfer-Encoding other than chunked")]
     Coding,
 }
 

@@ -19,7 +19,7 @@ use super::health::Health;
 use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
 use super::http2_pool::Http2Pool;
 use super::slots::UpstreamSlots;
-use super::{BodyProgress, RequestBody, ResponseBody, UpstreamTimeouts};
+use super::{BodyProgress, RequestBody, ResponseBody, UpstreamLimits};
 use crate::config;
 
 /// Longest idle time of a connection that a non-repeatable request may reuse: the server may close an idle
@@ -30,7 +30,7 @@ pub(super) struct Server {
     address: config::UpstreamUrl,
     name: Arc<str>,
     tls: Option<ServerTls>,
-    limits: UpstreamTimeouts,
+    limits: UpstreamLimits,
     slots: Arc<UpstreamSlots>,
     http1: Arc<Http1Pool>,
     http2: Http2Pool,
@@ -42,12 +42,12 @@ pub(super) struct Server {
 #[derive(Clone, Copy)]
 struct Probed {
     ended: Instant,
-    is_answered: bool,
+    is_responsive: bool,
 }
 
 /// The outcome of sending a request.
 pub(super) enum SendOutcome {
-    Answered(Response<ResponseBody>),
+    Responded(Response<ResponseBody>),
     /// Nothing was sent; has the request back.
     Unreachable(io::Error, Request<RequestBody>),
     TimedOut,
@@ -67,7 +67,7 @@ impl Server {
     pub(super) fn new(
         address: config::UpstreamUrl,
         tls: Option<ServerTls>,
-        limits: UpstreamTimeouts,
+        limits: UpstreamLimits,
         slots: Arc<UpstreamSlots>,
     ) -> Self {
         let http1 = Arc::default();
@@ -100,7 +100,7 @@ impl Server {
 
     /// Checks that the server accepts a connection. A suspect that is due must also respond to a request,
     /// since the kernel accepts connections for a stopped process; then it is readmitted.
-    pub(super) async fn probe(&self) -> io::Result<()> {
+    pub(super) async fn check_health(&self) -> io::Result<()> {
         if self.health.due().is_none_or(|due| Instant::now() < due) {
             return timeout(self.limits.connect, connect::probe(&self.address)).await?;
         }
@@ -112,19 +112,19 @@ impl Server {
 
     /// Whether the server responds to a probe, for requests that wait for it. Runs one probe at a time;
     /// callers that wait for a running one share the next outcome.
-    pub(super) async fn answers(&self) -> bool {
+    pub(super) async fn probe_shared(&self) -> bool {
         let asked = Instant::now();
         let mut probed = self.probed.lock().await;
         if let Some(probe) = probed.filter(|probe| probe.ended >= asked) {
-            return probe.is_answered;
+            return probe.is_responsive;
         }
         let limit = self.limits.connect.min(self.patience());
-        let is_answered = matches!(timeout(limit, self.ping()).await, Ok(Ok(())));
+        let is_responsive = matches!(timeout(limit, self.ping()).await, Ok(Ok(())));
         *probed = Some(Probed {
             ended: Instant::now(),
-            is_answered,
+            is_responsive,
         });
-        is_answered
+        is_responsive
     }
 
     /// Returns how long a request waits before the server is probed.
@@ -153,7 +153,7 @@ impl Server {
         request
             .headers_mut()
             .insert(HOST, host.map_err(io::Error::other)?);
-        let answered = if let config::UpstreamUrl::H2c(endpoint) = &self.address {
+        let responded = if let config::UpstreamUrl::H2c(endpoint) = &self.address {
             *request.version_mut() = Version::HTTP_2;
             name_authority(&mut request);
             let mut connection = connect::http2(endpoint).await?;
@@ -163,11 +163,11 @@ impl Server {
             let mut sender = connect::http1(&self.address, self.tls.as_ref(), fields, None).await?;
             sender.send_request(request).await
         };
-        answered.map(drop).map_err(io::Error::other)
+        responded.map(drop).map_err(io::Error::other)
     }
 
     /// Connects as a request would, and sends none.
-    pub(super) async fn reach(&self, limit: Duration) -> io::Result<()> {
+    pub(super) async fn check_connection(&self, limit: Duration) -> io::Result<()> {
         let connecting = async {
             match &self.address {
                 config::UpstreamUrl::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
@@ -245,13 +245,13 @@ impl Server {
         body: BodyUse,
         progress: Option<&BodyProgress>,
     ) -> SendOutcome {
-        let answer = sender.try_send_request(request);
-        match answered_within(&self.limits, answer, progress).await {
+        let response = sender.try_send_request(request);
+        match responded_within(&self.limits, response, progress).await {
             None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
                 let lease = ConnectionLease::new(&self.http1, sender, body.is_read(response.status()));
                 let response = response.map(|body| ResponseBody::http1(body, lease));
-                SendOutcome::Answered(response)
+                SendOutcome::Responded(response)
             }
             Some(Err(mut error)) => match error.take_message() {
                 Some(unsent) => SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), unsent),
@@ -280,8 +280,8 @@ impl Server {
             };
             request.body_mut().hold(stream.clone());
             let copied = (can_repeat && is_kept).then(|| ReplayableHead::of(&request));
-            let answer = pooled.connection.sender.try_send_request(request);
-            match answered_within(&self.limits, answer, progress.as_deref()).await {
+            let response = pooled.connection.sender.try_send_request(request);
+            match responded_within(&self.limits, response, progress.as_deref()).await {
                 None => {
                     // It may allow no more streams, and what waits for one would wait for ever.
                     self.http2.remove(&pooled);
@@ -290,7 +290,7 @@ impl Server {
                 Some(Ok(response)) => {
                     pooled.connection.refresh_streams();
                     let response = response.map(|body| ResponseBody::http2(body, stream));
-                    return SendOutcome::Answered(response);
+                    return SendOutcome::Responded(response);
                 }
                 Some(Err(mut error)) => match (error.take_message(), copied) {
                     (Some(unsent), _) => request = unsent,
@@ -365,18 +365,18 @@ fn name_authority(request: &mut Request<RequestBody>) {
 
 type PendingSend = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
 
-/// Awaits the response head; `None` if it takes longer than `limit` after the end of the request body.
-async fn answered_within(
-    limits: &UpstreamTimeouts,
-    answer: impl Future<Output = PendingSend>,
+/// Awaits the response head; `None` if it takes longer than `limits.response` after the end of the request body.
+async fn responded_within(
+    limits: &UpstreamLimits,
+    response: impl Future<Output = PendingSend>,
     progress: Option<&BodyProgress>,
 ) -> Option<PendingSend> {
-    let mut answer = std::pin::pin!(answer);
+    let mut response = std::pin::pin!(response);
     let limit = limits.response;
     let mut deadline = Instant::now() + limit;
     let mut asked = (0, Instant::now());
     loop {
-        if let Ok(sent) = tokio::time::timeout_at(deadline, &mut answer).await {
+        if let Ok(sent) = tokio::time::timeout_at(deadline, &mut response).await {
             return Some(sent);
         }
         let progress = progress?;

@@ -30,12 +30,12 @@ pub(super) struct UpstreamSlots {
     share: usize,
     /// How long a request waits for a permit.
     patience: Duration,
-    clients: Mutex<WaitingClients>,
+    clients: Mutex<ActiveClients>,
 }
 
 /// Clients with requests at this upstream; others have no entry.
 #[derive(Debug, Default)]
-struct WaitingClients {
+struct ActiveClients {
     queued: usize,
     each: HashMap<Network, ClientRequests>,
 }
@@ -44,7 +44,7 @@ struct WaitingClients {
 struct ClientRequests {
     turns: Arc<Semaphore>,
     requests: usize,
-    /// Queue places, newest last. Dropping a sender displaces its request.
+    /// Queue slots, newest last. Dropping a sender displaces its request.
     queued: Vec<oneshot::Sender<()>>,
 }
 
@@ -69,9 +69,9 @@ pub(super) struct NoCapacity;
 
 impl ConnectionPermit {
     /// Registers a response that holds this permit and may be aborted to free it.
-    pub(super) fn lend(&self, answer: &Arc<OpenResponse>) {
-        for place in [&self.own, &self.all] {
-            place.lend(answer);
+    pub(super) fn lend(&self, response: &Arc<OpenResponse>) {
+        for permit in [&self.own, &self.all] {
+            permit.lend(response);
         }
     }
 }
@@ -147,8 +147,8 @@ impl UpstreamSlots {
         let mut queued = QueueSlot::enter(client).ok_or(NoCapacity)?;
         let waited = async {
             let turn = client.turns.clone().acquire_owned().await.ok()?;
-            let own = self.own.take(network).await?;
-            let all = self.all.take(network).await?;
+            let own = self.own.take(network).await;
+            let all = self.all.take(network).await;
             Some((turn, own, all))
         };
         let mut waited = std::pin::pin!(timeout(self.patience, waited));
@@ -173,7 +173,7 @@ impl UpstreamSlots {
         }
     }
 
-    fn clients(&self) -> MutexGuard<'_, WaitingClients> {
+    fn clients(&self) -> MutexGuard<'_, ActiveClients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -225,24 +225,20 @@ struct QueueSlot<'c, 'p> {
 
 impl<'c, 'p> QueueSlot<'c, 'p> {
     fn enter(request: &'c ClientRequest<'p>) -> Option<Self> {
-        let ClientRequest {
-            slots: places,
-            network,
-            ..
-        } = request;
-        let mut clients = places.clients();
+        let ClientRequest { slots, network, .. } = request;
+        let mut clients = slots.clients();
         let own = clients.each.get(network)?.queued.len();
-        if own >= QUEUE_SHARE || clients.queued >= QUEUE && !clients.displace_for(*network, &places.own) {
+        if own >= QUEUE_SHARE || clients.queued >= QUEUE && !clients.displace_for(*network, &slots.own) {
             return None;
         }
-        let (place, displaced) = oneshot::channel();
-        clients.each.get_mut(network)?.queued.push(place);
+        let (slot, displaced) = oneshot::channel();
+        clients.each.get_mut(network)?.queued.push(slot);
         clients.queued += 1;
         Some(Self { request, displaced })
     }
 }
 
-impl WaitingClients {
+impl ActiveClients {
     /// Displaces the newest request of the client that uses the most, permits included, if `client` would
     /// still use less.
     fn displace_for(&mut self, client: Network, limit: &ConnectionLimit) -> bool {
@@ -270,7 +266,7 @@ impl Drop for QueueSlot<'_, '_> {
         let clients = &mut *clients;
         if let Some(client) = clients.each.get_mut(&self.request.network) {
             let before = client.queued.len();
-            client.queued.retain(|place| !place.is_closed());
+            client.queued.retain(|slot| !slot.is_closed());
             clients.queued -= before - client.queued.len();
         }
     }
@@ -290,24 +286,24 @@ mod tests {
         [192, 0, 2, number].into()
     }
 
-    fn places(most: usize) -> UpstreamSlots {
+    fn slots(most: usize) -> UpstreamSlots {
         UpstreamSlots::new(most, Arc::new(ConnectionLimit::new(1000)), PATIENCE)
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_client_waits_with_half_and_others_get_through() {
-        let places = places(20);
+        let slots = slots(20);
         let mut held = Vec::new();
         for _ in 0..10 {
-            held.push(places.take(client(1)).await.unwrap());
+            held.push(slots.take(client(1)).await.unwrap());
         }
-        assert!(places.take(client(1)).now_or_never().is_none(), "it waits");
-        held.push(places.take(client(2)).await.unwrap());
-        assert_eq!(places.take(client(1)).await.unwrap_err(), NoCapacity);
+        assert!(slots.take(client(1)).now_or_never().is_none(), "it waits");
+        held.push(slots.take(client(2)).await.unwrap());
+        assert_eq!(slots.take(client(1)).await.unwrap_err(), NoCapacity);
         // A request with a response head no longer waits, though its body goes on.
         let (first, turn) = held.remove(0);
         drop(turn);
-        let (_place, _turn) = places.take(client(1)).await.unwrap();
+        let (_permit, _turn) = slots.take(client(1)).await.unwrap();
         drop(first);
     }
 
@@ -320,7 +316,7 @@ mod tests {
         let mut taking: Taking<'_> = Box::pin(slots.take(client(number)));
         match (&mut taking).now_or_never() {
             None => Ok(taking),
-            Some(taken) => Err(taken.map(|_| ()).expect_err("there is no place")),
+            Some(taken) => Err(taken.map(|_| ()).expect_err("there is no permit")),
         }
     }
 
@@ -335,35 +331,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_queue_is_bounded_for_each_and_for_all() {
-        let places = places(8);
-        let mut held = hold(&places, 1, 8).await;
+        let slots = slots(8);
+        let mut held = hold(&slots, 1, 8).await;
         let mut waiting = Vec::new();
         for number in 1..=4 {
             let before = waiting.len();
-            waiting.extend((0..40).filter_map(|_| wait(&places, number).ok()));
+            waiting.extend((0..40).filter_map(|_| wait(&slots, number).ok()));
             assert_eq!(waiting.len() - before, QUEUE_SHARE, "client {number}");
         }
-        assert_eq!(places.clients().queued, QUEUE);
+        assert_eq!(slots.clients().queued, QUEUE);
         held.pop();
         let granted: Vec<_> = waiting.iter_mut().filter_map(FutureExt::now_or_never).collect();
         assert!(matches!(granted[..], [Ok(_)]));
         drop((granted, waiting));
-        assert_eq!(places.clients().queued, 0);
+        assert_eq!(slots.clients().queued, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn s48_in_a_full_queue_whoever_has_less_takes_the_place_of_whoever_has_most() {
-        let places = places(8);
-        let held = hold(&places, 1, 8).await;
+        let slots = slots(8);
+        let held = hold(&slots, 1, 8).await;
         let mut waiting: Vec<(u8, Taking<'_>)> = Vec::new();
         for number in 1..=4 {
-            waiting.extend((0..QUEUE_SHARE).map(|_| (number, wait(&places, number).unwrap())));
+            waiting.extend((0..QUEUE_SHARE).map(|_| (number, wait(&slots, number).unwrap())));
         }
         let mut displaced = Vec::new();
         for number in 5..=14 {
             waiting.push((
                 number,
-                wait(&places, number).expect("there is room for who has nothing"),
+                wait(&slots, number).expect("there is room for who has nothing"),
             ));
             waiting.retain_mut(|(number, taking)| {
                 let refused = taking.now_or_never();
@@ -376,7 +372,7 @@ mod tests {
         assert_eq!(displaced.len(), 10, "one for one");
         assert_eq!(displaced[..8], [1; 8]);
         assert_eq!(waiting.len(), QUEUE);
-        assert_eq!(places.clients().queued, QUEUE);
+        assert_eq!(slots.clients().queued, QUEUE);
         // The newest of each is what it lost.
         drop(held);
         let oldest = waiting.iter_mut().find(|(number, _)| *number == 1).unwrap();
@@ -385,22 +381,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn s48_what_is_free_next_goes_to_whoever_holds_and_waits_for_least() {
-        let places = places(8);
-        let mut held = hold(&places, 1, 8).await;
+        let slots = slots(8);
+        let mut held = hold(&slots, 1, 8).await;
         let order = [1, 1, 1, 2, 2, 3];
         let mut waiting: Vec<_> = order
             .iter()
-            .map(|&number| (number, wait(&places, number).unwrap()))
+            .map(|&number| (number, wait(&slots, number).unwrap()))
             .collect();
         let mut served = Vec::new();
-        let mut served_places = Vec::new();
-        while let Some(place) = held.pop().filter(|_| !waiting.is_empty()) {
-            drop(place);
+        let mut granted = Vec::new();
+        while let Some(permit) = held.pop().filter(|_| !waiting.is_empty()) {
+            drop(permit);
             waiting.retain_mut(|(number, taking)| match taking.now_or_never() {
                 None => true,
                 Some(taken) => {
                     served.push(*number);
-                    served_places.push(taken.unwrap());
+                    granted.push(taken.unwrap());
                     false
                 }
             });
@@ -410,66 +406,66 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn very_many_clients_with_one_request_each_keep_nobody_out() {
-        let places = places(8);
-        let mut held = hold(&places, 1, 8).await;
-        let mut of_one = [wait(&places, 2).unwrap(), wait(&places, 2).unwrap()];
+        let slots = slots(8);
+        let mut held = hold(&slots, 1, 8).await;
+        let mut of_one = [wait(&slots, 2).unwrap(), wait(&slots, 2).unwrap()];
         let mut others = Vec::new();
         for number in 3..=10 {
-            others.push(wait(&places, number).unwrap());
+            others.push(wait(&slots, number).unwrap());
         }
         held.truncate(4);
         let served: Vec<_> = of_one.iter_mut().filter_map(FutureExt::now_or_never).collect();
-        assert!(matches!(served[..], [Ok(_)]), "of four places one");
+        assert!(matches!(served[..], [Ok(_)]), "of four permits one");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_place_that_nobody_wants_any_more_goes_to_the_next() {
-        let places = places(1);
-        let held = hold(&places, 1, 1).await;
-        let first = wait(&places, 2).unwrap();
-        let second = wait(&places, 3).unwrap();
+    async fn a_permit_that_is_given_up_goes_to_the_next() {
+        let slots = slots(1);
+        let held = hold(&slots, 1, 1).await;
+        let first = wait(&slots, 2).unwrap();
+        let second = wait(&slots, 3).unwrap();
         drop(held);
         // It was granted, and is given up before that is noticed.
         drop(first);
         drop(second.now_or_never().unwrap().unwrap());
-        assert_eq!((places.own.free(), places.own.clients()), (1, 0));
+        assert_eq!((slots.own.free(), slots.own.clients()), (1, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn clients_that_are_gone_are_forgotten() {
-        let places = places(8);
+        let slots = slots(8);
         for number in 0..100 {
-            let _ = places.take(client(number)).await.unwrap();
+            let _ = slots.take(client(number)).await.unwrap();
         }
-        assert!(places.clients().each.is_empty());
-        let (place, turn) = places.take(client(1)).await.unwrap();
+        assert!(slots.clients().each.is_empty());
+        let (permit, turn) = slots.take(client(1)).await.unwrap();
         drop(turn);
-        assert!(places.clients().each.is_empty());
-        assert_eq!(places.own.free(), 7);
-        drop(place);
-        assert_eq!(places.own.free(), 8);
-        assert_eq!(places.all.free(), 1000);
+        assert!(slots.clients().each.is_empty());
+        assert_eq!(slots.own.free(), 7);
+        drop(permit);
+        assert_eq!(slots.own.free(), 8);
+        assert_eq!(slots.all.free(), 1000);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_client_holds_the_last_places_and_who_has_fewest_gets_what_is_free() {
-        let places = places(20);
+    async fn no_client_holds_the_last_permits_and_who_has_fewest_gets_what_is_free() {
+        let slots = slots(20);
         let mut held = Vec::new();
         // Responses that go on: their turns are over.
         let mut is_served = |number| {
-            let taken = places.take(client(number)).now_or_never();
-            let place = taken.map(|taken| taken.unwrap().0);
-            let is_there = place.is_some();
-            held.extend(place);
+            let taken = slots.take(client(number)).now_or_never();
+            let permit = taken.map(|taken| taken.unwrap().0);
+            let is_there = permit.is_some();
+            held.extend(permit);
             is_there
         };
         for (number, most) in [(1, 15), (2, 4), (3, 1), (4, 0)] {
             let count = (0..20).take_while(|_| is_served(number)).count();
             assert_eq!(count, most, "client {number}");
         }
-        let mut of_the_first = Box::pin(places.take(client(1)));
+        let mut of_the_first = Box::pin(slots.take(client(1)));
         assert!((&mut of_the_first).now_or_never().is_none());
-        let mut of_the_fourth = Box::pin(places.take(client(4)));
+        let mut of_the_fourth = Box::pin(slots.take(client(4)));
         assert!((&mut of_the_fourth).now_or_never().is_none());
         held.remove(0);
         assert!((&mut of_the_first).now_or_never().is_none());
@@ -477,11 +473,11 @@ mod tests {
         held.drain(..8);
         drop(of_the_first.await.unwrap());
         held.clear();
-        assert_eq!((places.own.free(), places.own.clients()), (20, 0));
+        assert_eq!((slots.own.free(), slots.own.clients()), (20, 0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_client_holds_the_last_places_of_all_applications() {
+    async fn no_client_holds_the_last_permits_of_all_applications() {
         let all = Arc::new(ConnectionLimit::new(20));
         let applications = [20, 20, 20].map(|most| UpstreamSlots::new(most, all.clone(), PATIENCE));
         let mut held = Vec::new();

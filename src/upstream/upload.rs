@@ -1,4 +1,4 @@
-//! The body of a client's request.
+//! The body of a client's request, drained if it is dropped early.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,7 +20,7 @@ pub const LINGER: Duration = Duration::from_secs(5);
 /// Most bytes of one body that are discarded, beyond what the flow-control window lets in.
 const DISCARDED: usize = 16 << 20;
 
-/// A request body.
+/// The body of a client's request.
 ///
 /// Dropped early in HTTP/2, it is drained within bounds of time and size: many clients lose the response if
 /// their stream is reset while they send (RFC 9113, section 8.1, forbids that to them). In HTTP/1,

@@ -1,4 +1,4 @@
-//! Sends a request to a second server if the first hangs, as a stopped process or machine does.
+//! Request hedging: sends a request to a second server too if the first hangs, as a stopped process or machine does.
 //!
 //! Only the response time-out proves a hang, and then it is too late for the request. So after a quarter of
 //! it the server is probed, and if it does not respond to the probe either, a repeatable request is also sent
@@ -17,20 +17,20 @@ use super::{ConnectionPermit, RequestBody, Upstream};
 use crate::authorize::Permit;
 
 /// Sends one request, and at most once also to another server.
-pub(super) struct RequestSender<'s> {
+pub(super) struct HedgedSender<'s> {
     upstream: &'s Upstream,
     permit: &'s Permit,
     client: IpAddr,
-    was_diverted: bool,
+    was_hedged: bool,
 }
 
-impl<'s> RequestSender<'s> {
+impl<'s> HedgedSender<'s> {
     pub(super) fn new(upstream: &'s Upstream, permit: &'s Permit, client: IpAddr) -> Self {
         Self {
             upstream,
             permit,
             client,
-            was_diverted: false,
+            was_hedged: false,
         }
     }
 
@@ -43,10 +43,10 @@ impl<'s> RequestSender<'s> {
         tried: &mut TriedServers,
         connection: &mut Option<ConnectionPermit>,
     ) -> (&'s Server, SendOutcome) {
-        let may_divert = self.upstream.balancer.has_several()
-            && !self.was_diverted
+        let may_hedge = self.upstream.balancer.has_several()
+            && !self.was_hedged
             && !request.headers().contains_key(UPGRADE);
-        let copied = may_divert
+        let copied = may_hedge
             .then(|| ReplayableHead::if_repeatable(&request))
             .flatten();
         let Some(copied) = copied else {
@@ -59,10 +59,10 @@ impl<'s> RequestSender<'s> {
         }
         let until = began + server.response_limit();
         // Boxed: large and seldom needed.
-        Box::pin(self.send_elsewhere_if_silent(server, sent, &copied, until, tried, connection)).await
+        Box::pin(self.hedge_if_silent(server, sent, &copied, until, tried, connection)).await
     }
 
-    async fn send_elsewhere_if_silent(
+    async fn hedge_if_silent(
         &mut self,
         server: &'s Server,
         mut sent: Pin<&mut impl Future<Output = SendOutcome>>,
@@ -71,7 +71,7 @@ impl<'s> RequestSender<'s> {
         tried: &mut TriedServers,
         connection: &mut Option<ConnectionPermit>,
     ) -> (&'s Server, SendOutcome) {
-        let is_silent = async { server.health().is_suspect() || !server.answers().await };
+        let is_silent = async { server.health().is_suspect() || !server.probe_shared().await };
         let is_silent = tokio::select! {
             attempted = &mut sent => return (server, attempted),
             is_silent = is_silent => is_silent,
@@ -84,13 +84,13 @@ impl<'s> RequestSender<'s> {
         let Some(other) = self.upstream.balancer.next_sound(tried) else {
             return (server, sent.await);
         };
-        self.was_diverted = true;
+        self.was_hedged = true;
         let (upstream, permit, client) = (self.upstream, self.permit, self.client);
-        let diversion = async {
+        let hedge = async {
             let (taken, _turn) = upstream.slots.take(client).await.ok()?;
             permit.require_current().ok()?;
             match other.send(copied.request(), None).await {
-                SendOutcome::Answered(answer) => Some((answer, taken)),
+                SendOutcome::Responded(response) => Some((response, taken)),
                 SendOutcome::TimedOut => {
                     upstream.suspect(other, "timeout");
                     None
@@ -102,18 +102,18 @@ impl<'s> RequestSender<'s> {
                 _ => None,
             }
         };
-        let mut diverted = pin!(timeout_at(until, diversion));
-        let (answered, attempted) = tokio::select! {
+        let mut hedged = pin!(timeout_at(until, hedge));
+        let (responded, attempted) = tokio::select! {
             attempted = &mut sent => match attempted {
-                SendOutcome::Broken(_) | SendOutcome::Unreachable(..) => (diverted.await, Some(attempted)),
+                SendOutcome::Broken(_) | SendOutcome::Unreachable(..) => (hedged.await, Some(attempted)),
                 attempted => return (server, attempted),
             },
-            answered = &mut diverted => (answered, None),
+            responded = &mut hedged => (responded, None),
         };
-        match (answered, attempted) {
-            (Ok(Some((answer, taken))), _) => {
+        match (responded, attempted) {
+            (Ok(Some((response, taken))), _) => {
                 *connection = Some(taken);
-                (other, SendOutcome::Answered(answer))
+                (other, SendOutcome::Responded(response))
             }
             (_, Some(attempted)) => (server, attempted),
             (_, None) => (server, sent.await),
