@@ -23,7 +23,7 @@ use crate::control::{
 use crate::random::Random;
 use crate::secret::Secret;
 use crate::services::{Actor, Audit};
-use crate::store::{ExportFile, Salvage, Summary};
+use crate::store::{ExportWriter, Salvage, Summary};
 
 /// The audit file that discards its lines.
 const NOWHERE: &str = "/dev/null";
@@ -317,7 +317,7 @@ impl AdminClient {
 #[derive(Debug)]
 pub(super) enum ExportSource {
     Running(ExportStream),
-    Opened(ExportFile),
+    Opened(ExportWriter),
 }
 
 impl ExportSource {

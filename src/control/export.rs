@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Administration, Command, CommandError, ExportPurpose};
 use crate::services::{Actor, Event, Kind, Origin};
-use crate::store::ExportFile;
+use crate::store::ExportWriter;
 
 /// The result of a command.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub enum CommandResult {
     /// A JSON document: see [`Command`].
     Document(Value),
     /// Lines of an export.
-    Lines(ExportFile),
+    Lines(ExportWriter),
 }
 
 impl From<Value> for CommandResult {
@@ -37,14 +37,14 @@ impl Administration {
     }
 
     /// Starts an export. It contains every password hash, so it is audited before any of it leaves.
-    pub async fn export(&self, purpose: ExportPurpose, by: &Actor) -> Result<ExportFile, CommandError> {
+    pub async fn export(&self, purpose: ExportPurpose, by: &Actor) -> Result<ExportWriter, CommandError> {
         let event = Event::success(purpose.kind(), "store").by(by);
         let audit = &self.services.audit;
         let recorded = audit.record(&Origin::default(), &event).await;
         recorded.map_err(|error| CommandError::new(format!("nothing is exported: {error}")))?;
         audit.flush().await;
         let export = self.store.export().await?;
-        Ok(ExportFile::new(export, self.clock.now()))
+        Ok(ExportWriter::new(export, self.clock.now()))
     }
 }
 

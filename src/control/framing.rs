@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CommandError;
 use super::protocol::{self, MAX_ANSWER};
-use crate::store::ExportFile;
+use crate::store::ExportWriter;
 
 /// How many times longer than a response a piece may wait for the caller, whose output may be slow.
 const PATIENT: u32 = 6;
@@ -21,7 +21,7 @@ const PATIENT: u32 = 6;
 /// Sends all lines, unless the gateway stops or the caller stalls.
 pub(super) async fn send(
     to: &mut (impl AsyncWrite + Unpin),
-    mut lines: ExportFile,
+    mut lines: ExportWriter,
     stop: &CancellationToken,
     patience: Duration,
 ) -> io::Result<()> {
@@ -92,7 +92,7 @@ mod tests {
     use tokio::io::BufReader;
 
     use super::*;
-    use crate::store::{Export, NamesKey, Record, RecordReader, StoreError};
+    use crate::store::{Export, ExportReader, NamesKey, Record, StoreError};
 
     /// Returns this many records at a time, then an end or an error.
     struct RecordFrames(VecDeque<Result<usize, StoreError>>);
@@ -105,13 +105,13 @@ mod tests {
         }
     }
 
-    fn file(pieces: impl IntoIterator<Item = Result<usize, StoreError>>) -> ExportFile {
+    fn file(pieces: impl IntoIterator<Item = Result<usize, StoreError>>) -> ExportWriter {
         let pieces = RecordFrames(pieces.into_iter().collect());
-        ExportFile::new(Box::new(pieces), Timestamp::UNIX_EPOCH)
+        ExportWriter::new(Box::new(pieces), Timestamp::UNIX_EPOCH)
     }
 
     /// The pieces that arrive, and the result at the end.
-    async fn taken(file: ExportFile, stop: CancellationToken) -> (Vec<u8>, Result<Value, CommandError>) {
+    async fn taken(file: ExportWriter, stop: CancellationToken) -> (Vec<u8>, Result<Value, CommandError>) {
         let (mut near, far) = tokio::io::duplex(100);
         let sent = tokio::spawn(async move { send(&mut near, file, &stop, Duration::from_secs(20)).await });
         let mut far = BufReader::new(far);
@@ -129,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn an_export_arrives_whole_and_says_so() {
         let (lines, outcome) = taken(file([Ok(3), Ok(500)]), CancellationToken::new()).await;
-        let mut reader = RecordReader::begin(&*lines).unwrap();
+        let mut reader = ExportReader::begin(&*lines).unwrap();
         while reader.record().unwrap().is_some() {}
         assert_eq!(reader.summary().records, 503);
         assert_eq!(outcome.unwrap(), serde_json::to_value(reader.summary()).unwrap());

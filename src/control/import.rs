@@ -16,7 +16,7 @@ use crate::services::{
     AccessKeys, Accounts, Actor, Event, Invitations, Kind, MAIL_WINDOW, Origin, SecretCipherError,
     USER_AGENT_LENGTH, require_master_key,
 };
-use crate::store::{Header, Import, PutError, ReadError, Record, RecordReader, StoreError, Summary};
+use crate::store::{ExportReader, Header, Import, PutError, ReadError, Record, StoreError, Summary};
 
 /// How far the exporting machine's clock may have been ahead.
 const AHEAD: SignedDuration = SignedDuration::from_hours(24);
@@ -113,7 +113,7 @@ pub async fn import_store(
     require_owner(config)?;
     let now = clock.now();
     let latest = now.checked_add(AHEAD).unwrap_or(now);
-    let mut reader = RecordReader::begin(source)?;
+    let mut reader = ExportReader::begin(source)?;
     let location = config.store.location()?;
     let begun = begin_import(&location, clock).await;
     let mut filler = Filler {

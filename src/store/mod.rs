@@ -41,8 +41,9 @@ pub use invitations::{InvitationBatch, InvitationStore};
 pub use loaded_rows::{LoadedRows, UnreadableRow};
 pub use mails::{ClaimMail, ClaimToken, MailAllowance, MailBatch, MailClaim, MailOutcome, MailStore};
 pub use portable::{
-    AddressMails, Counts, DamagedStore, Export, ExportFile, Header, Import, KeptFailures, KeptLock, Losses,
-    NamesKey, PortableStore, PutError, ReadError, Record, RecordReader, Salvage, SpentSignature, Summary,
+    AddressMails, Counts, DamagedStore, Export, ExportReader, ExportWriter, ExportedFailures, ExportedLock,
+    Header, Import, Losses, NamesKey, PortableStore, PutError, ReadError, Record, RecordKind, Salvage,
+    SpentSignature, Summary,
 };
 pub use precondition::{Precondition, PreconditionError};
 pub use sessions::{PutSession, SessionStore, SessionsToEnd};

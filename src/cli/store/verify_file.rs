@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::output::{CommandOutput, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::standard_stream;
-use crate::store::{Header, RecordReader, Summary};
+use crate::store::{ExportReader, Header, Summary};
 
 /// `vestibule store verify FILE`
 pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> {
@@ -35,7 +35,7 @@ pub(super) fn verify(path: &Path, json: bool) -> Result<CommandOutput, Failure> 
 /// Reads a file of this name in messages; fails unless it is complete.
 pub(super) fn read(name: &impl Display, file: impl Read, json: bool) -> Result<(Header, Summary), Failure> {
     let wrong = |error| Failure::failed(format!("{name}:{error}"));
-    let mut reader = RecordReader::begin(BufReader::new(file)).map_err(wrong)?;
+    let mut reader = ExportReader::begin(BufReader::new(file)).map_err(wrong)?;
     let (progress, mut records) = (Progress::new(json), 0);
     while reader.record().map_err(wrong)?.is_some() {
         records += 1;

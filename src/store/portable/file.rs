@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Export, Record};
+use super::{Export, Record, RecordKind};
 use crate::store::StoreError;
 
 /// The version that this program writes, and the only one that it reads.
@@ -72,7 +72,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new() -> Self {
-        let counts = Record::KINDS.map(|kind| (kind.to_owned(), 0)).into();
+        let counts = RecordKind::ALL.map(|kind| (kind.as_str().to_owned(), 0)).into();
         Self {
             hash: Sha256::new(),
             counts,
@@ -85,7 +85,7 @@ impl Tally {
     }
 
     pub(super) fn count(&mut self, record: &Record) {
-        *self.counts.entry(record.kind().to_owned()).or_default() += 1;
+        *self.counts.entry(record.kind().as_str().to_owned()).or_default() += 1;
     }
 
     pub(super) fn records(&self) -> u64 {
@@ -102,7 +102,7 @@ impl Tally {
 }
 
 /// Writes an export as a file, some records at a time, which bounds the memory.
-pub struct ExportFile {
+pub struct ExportWriter {
     export: Box<dyn Export>,
     tally: Tally,
     next: Next,
@@ -114,7 +114,7 @@ enum Next {
     Nothing,
 }
 
-impl ExportFile {
+impl ExportWriter {
     /// Begins the file of an export made at `made_at`.
     pub fn new(export: Box<dyn Export>, made_at: Timestamp) -> Self {
         Self {
@@ -124,7 +124,7 @@ impl ExportFile {
                 version: VERSION,
                 made_at,
                 gateway: env!("CARGO_PKG_VERSION").to_owned(),
-                kinds: Record::KINDS.map(str::to_owned).to_vec(),
+                kinds: RecordKind::ALL.map(|kind| kind.as_str().to_owned()).to_vec(),
             }),
         }
     }
@@ -163,9 +163,9 @@ impl ExportFile {
     }
 }
 
-impl std::fmt::Debug for ExportFile {
+impl std::fmt::Debug for ExportWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExportFile").finish_non_exhaustive()
+        f.debug_struct("ExportWriter").finish_non_exhaustive()
     }
 }
 

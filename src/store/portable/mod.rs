@@ -1,7 +1,7 @@
 //! Export and import: moving all records from one store to another of any kind.
 //!
-//! They travel as [`Record`]s, which do not depend on the store. [`ExportFile`] writes them to a file and
-//! [`RecordReader`] reads it; `file` describes the format.
+//! They travel as [`Record`]s, which do not depend on the store. [`ExportWriter`] writes them to a file and
+//! [`ExportReader`] reads it; `file` describes the format.
 
 mod file;
 mod reader;
@@ -11,9 +11,11 @@ mod serde_types;
 
 use async_trait::async_trait;
 
-pub use file::{Counts, ExportFile, Header, Summary};
-pub use reader::{ReadError, RecordReader};
-pub use record::{AddressMails, KeptFailures, KeptLock, NamesKey, Record, SpentSignature};
+pub use file::{Counts, ExportWriter, Header, Summary};
+pub use reader::{ExportReader, ReadError};
+pub use record::{
+    AddressMails, ExportedFailures, ExportedLock, NamesKey, Record, RecordKind, SpentSignature,
+};
 pub use salvage::{DamagedStore, Losses, Salvage};
 
 use super::StoreError;
@@ -30,7 +32,7 @@ pub trait PortableStore: Send + Sync + 'static {
 pub trait Export: Send {
     /// Returns the next records, some hundreds at most; empty at the end.
     ///
-    /// In the order of [`Record::KINDS`], so that no record refers to a later one. After an error the export
+    /// In the order of [`RecordKind::ALL`], so that no record refers to a later one. After an error the export
     /// is over.
     async fn next(&mut self) -> Result<Vec<Record>, StoreError>;
 }

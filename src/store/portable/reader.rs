@@ -4,14 +4,14 @@ use std::io::{BufRead, Read};
 
 use serde::Deserialize;
 
-use super::Record;
 use super::file::{END, EndLine, Header, HeaderLine, Summary, Tally, VERSION};
+use super::{Record, RecordKind};
 
 /// The longest line in bytes. The longest lines are accounts with all terms that they ever agreed to.
 const LONGEST_LINE: u64 = 4 << 20;
 
 /// Reads an export file line by line.
-pub struct RecordReader<R> {
+pub struct ExportReader<R> {
     source: R,
     header: Header,
     tally: Tally,
@@ -30,7 +30,7 @@ pub struct ReadError {
     pub why: String,
 }
 
-impl<R: BufRead> RecordReader<R> {
+impl<R: BufRead> ExportReader<R> {
     /// Reads the first line.
     pub fn begin(source: R) -> Result<Self, ReadError> {
         let header = Header {
@@ -132,9 +132,9 @@ impl<R: BufRead> RecordReader<R> {
     }
 }
 
-impl<R> std::fmt::Debug for RecordReader<R> {
+impl<R> std::fmt::Debug for ExportReader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordReader")
+        f.debug_struct("ExportReader")
             .field("line", &self.line)
             .finish_non_exhaustive()
     }
@@ -170,11 +170,8 @@ fn header_of(line: &[u8]) -> Result<Header, String> {
         ));
     }
     let HeaderLine { header } = serde_json::from_slice(line).map_err(foreign)?;
-    match header
-        .kinds
-        .iter()
-        .find(|kind| !Record::KINDS.contains(&kind.as_str()))
-    {
+    let is_known = |kind: &str| RecordKind::ALL.iter().any(|known| known.as_str() == kind);
+    match header.kinds.iter().find(|kind| !is_known(kind)) {
         Some(kind) => Err(format!(
             "it was written by version {}, which keeps records of a kind that this one does not know ({kind}): use \
              that version, or a later one",

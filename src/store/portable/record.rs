@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::serde_types::{
-    AccessKeyForm, AccountForm, AuditEventForm, DataKeyForm, InvitationForm, MailForm, MailedTokenForm,
-    SessionForm, base64, mails, subject,
+    ExportedAccessKey, ExportedAccount, ExportedAuditEvent, ExportedEmailToken, ExportedInvitation,
+    ExportedQueuedMail, ExportedSession, ExportedWrappedDataKey, base64, mails, subject,
 };
 use crate::ids::MailId;
 use crate::model::{
@@ -25,73 +25,125 @@ pub enum Record {
     /// The key of the table of unknown names. A store without such a table ignores it.
     NamesKey(NamesKey),
     /// The wrapped data key.
-    DataKey(#[serde(with = "DataKeyForm")] WrappedDataKey),
+    DataKey(#[serde(with = "ExportedWrappedDataKey")] WrappedDataKey),
     /// An account.
-    Account(#[serde(with = "AccountForm")] Account),
+    Account(#[serde(with = "ExportedAccount")] Account),
     /// A username of a removed account, which no other account gets.
-    RetiredUsername(#[serde(with = "RetiredForm")] Username),
+    RetiredUsername(#[serde(with = "ExportedRetiredUsername")] Username),
     /// An access key.
-    AccessKey(#[serde(with = "AccessKeyForm")] AccessKey),
+    AccessKey(#[serde(with = "ExportedAccessKey")] AccessKey),
     /// The consecutive failures of a subject, and its lock.
-    Failures(KeptFailures),
+    Failures(ExportedFailures),
     /// A session.
-    Session(#[serde(with = "SessionForm")] Session),
+    Session(#[serde(with = "ExportedSession")] Session),
     /// An invitation.
-    Invitation(#[serde(with = "InvitationForm")] Invitation),
+    Invitation(#[serde(with = "ExportedInvitation")] Invitation),
     /// An e-mail token.
-    MailedToken(#[serde(with = "MailedTokenForm")] EmailToken),
+    MailedToken(#[serde(with = "ExportedEmailToken")] EmailToken),
     /// A queued or failed mail.
-    Mail(#[serde(with = "MailForm")] QueuedMail),
+    Mail(#[serde(with = "ExportedQueuedMail")] QueuedMail),
     /// The recent mails to an address that count against its allowance.
     AddressMails(AddressMails),
     /// A spent signature.
     SpentSignature(SpentSignature),
     /// An event of the audit log. Events of one moment come in the order in which they happened.
-    AuditEvent(#[serde(with = "AuditEventForm")] AuditEvent),
+    AuditEvent(#[serde(with = "ExportedAuditEvent")] AuditEvent),
+}
+
+/// The kind of a record, in the order of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecordKind {
+    /// The key of the table of unknown names.
+    NamesKey,
+    /// The wrapped data key.
+    DataKey,
+    /// Accounts.
+    Account,
+    /// Usernames of removed accounts.
+    RetiredUsername,
+    /// Access keys.
+    AccessKey,
+    /// Failure counters and locks.
+    Failures,
+    /// Sessions.
+    Session,
+    /// Invitations.
+    Invitation,
+    /// E-mail tokens.
+    MailedToken,
+    /// Queued and failed mails.
+    Mail,
+    /// Mails that count against an address's allowance.
+    AddressMails,
+    /// Spent signatures.
+    SpentSignature,
+    /// Events of the audit log.
+    AuditEvent,
 }
 
 impl Record {
-    /// The names of all kinds, in the order of an export.
-    pub const KINDS: [&str; 13] = [
-        "names-key",
-        "data-key",
-        "account",
-        "retired-username",
-        "access-key",
-        "failures",
-        "session",
-        "invitation",
-        "mailed-token",
-        "mail",
-        "address-mails",
-        "spent-signature",
-        "audit-event",
+    /// Returns its kind.
+    pub fn kind(&self) -> RecordKind {
+        match self {
+            Self::NamesKey(_) => RecordKind::NamesKey,
+            Self::DataKey(_) => RecordKind::DataKey,
+            Self::Account(_) => RecordKind::Account,
+            Self::RetiredUsername(_) => RecordKind::RetiredUsername,
+            Self::AccessKey(_) => RecordKind::AccessKey,
+            Self::Failures(_) => RecordKind::Failures,
+            Self::Session(_) => RecordKind::Session,
+            Self::Invitation(_) => RecordKind::Invitation,
+            Self::MailedToken(_) => RecordKind::MailedToken,
+            Self::Mail(_) => RecordKind::Mail,
+            Self::AddressMails(_) => RecordKind::AddressMails,
+            Self::SpentSignature(_) => RecordKind::SpentSignature,
+            Self::AuditEvent(_) => RecordKind::AuditEvent,
+        }
+    }
+}
+
+impl RecordKind {
+    /// All kinds, in the order of an export.
+    pub const ALL: [Self; 13] = [
+        Self::NamesKey,
+        Self::DataKey,
+        Self::Account,
+        Self::RetiredUsername,
+        Self::AccessKey,
+        Self::Failures,
+        Self::Session,
+        Self::Invitation,
+        Self::MailedToken,
+        Self::Mail,
+        Self::AddressMails,
+        Self::SpentSignature,
+        Self::AuditEvent,
     ];
 
-    /// The name of the record's kind.
-    pub fn kind(&self) -> &'static str {
-        Self::KINDS[match self {
-            Self::NamesKey(_) => 0,
-            Self::DataKey(_) => 1,
-            Self::Account(_) => 2,
-            Self::RetiredUsername(_) => 3,
-            Self::AccessKey(_) => 4,
-            Self::Failures(_) => 5,
-            Self::Session(_) => 6,
-            Self::Invitation(_) => 7,
-            Self::MailedToken(_) => 8,
-            Self::Mail(_) => 9,
-            Self::AddressMails(_) => 10,
-            Self::SpentSignature(_) => 11,
-            Self::AuditEvent(_) => 12,
-        }]
+    /// Returns its name in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NamesKey => "names-key",
+            Self::DataKey => "data-key",
+            Self::Account => "account",
+            Self::RetiredUsername => "retired-username",
+            Self::AccessKey => "access-key",
+            Self::Failures => "failures",
+            Self::Session => "session",
+            Self::Invitation => "invitation",
+            Self::MailedToken => "mailed-token",
+            Self::Mail => "mail",
+            Self::AddressMails => "address-mails",
+            Self::SpentSignature => "spent-signature",
+            Self::AuditEvent => "audit-event",
+        }
     }
 }
 
 /// Identifies the record in messages; never prints a secret.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.kind();
+        let kind = self.kind().as_str();
         match self {
             Self::Account(account) => write!(f, "{kind} {} ({})", account.id, account.email),
             Self::RetiredUsername(username) => write!(f, "{kind} {username}"),
@@ -130,14 +182,14 @@ impl fmt::Debug for NamesKey {
 /// The consecutive failures of a subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeptFailures {
+pub struct ExportedFailures {
     /// The subject.
     #[serde(with = "subject")]
     pub of: LockoutSubject,
     /// The number of failures.
     pub count: u32,
     /// The lock, if there is one.
-    pub lock: Option<KeptLock>,
+    pub lock: Option<ExportedLock>,
     /// When the last failure was counted; for unknown names only.
     pub last: Option<Timestamp>,
 }
@@ -146,7 +198,7 @@ pub struct KeptFailures {
 /// there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeptLock {
+pub struct ExportedLock {
     /// When it ends.
     pub until: Timestamp,
     /// Its whole duration.
@@ -176,24 +228,24 @@ pub struct SpentSignature {
 /// The serde mirror of a retired username.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RetiredForm {
+struct ExportedRetiredUsername {
     username: Username,
 }
 
-impl RetiredForm {
+impl ExportedRetiredUsername {
     fn serialize<S: serde::Serializer>(username: &Username, serializer: S) -> Result<S::Ok, S::Error> {
         let username = username.clone();
         Serialize::serialize(&Self { username }, serializer)
     }
 
     fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Username, D::Error> {
-        <Self as Deserialize>::deserialize(deserializer).map(|form| form.username)
+        <Self as Deserialize>::deserialize(deserializer).map(|exported| exported.username)
     }
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SpentSignatureForm {
+struct ExportedSpentSignature {
     #[serde(with = "base64")]
     signature: [u8; 32],
     until: Timestamp,
@@ -202,17 +254,17 @@ struct SpentSignatureForm {
 impl Serialize for SpentSignature {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { digest, until } = *self;
-        let form = SpentSignatureForm {
+        let exported = ExportedSpentSignature {
             signature: *digest.as_bytes(),
             until,
         };
-        form.serialize(serializer)
+        exported.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for SpentSignature {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let SpentSignatureForm { signature, until } = SpentSignatureForm::deserialize(deserializer)?;
+        let ExportedSpentSignature { signature, until } = ExportedSpentSignature::deserialize(deserializer)?;
         Ok(Self {
             digest: SignatureDigest::from_bytes(signature),
             until,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Export, ExportFile, Record};
+use super::{Export, ExportWriter, Record};
 use crate::ids::AccountId;
 use crate::model::{AccessKeyId, LockoutSubject, Username};
 use crate::store::StoreError;
@@ -35,7 +35,7 @@ pub struct Losses {
 #[derive(Debug)]
 pub struct Salvage {
     /// The file to write.
-    pub file: ExportFile,
+    pub file: ExportWriter,
     losses: Arc<Mutex<Losses>>,
 }
 
@@ -72,7 +72,7 @@ impl Salvage {
             has_data_key: false,
         };
         Self {
-            file: ExportFile::new(Box::new(sound), made_at),
+            file: ExportWriter::new(Box::new(sound), made_at),
             losses,
         }
     }

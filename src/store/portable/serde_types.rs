@@ -19,7 +19,7 @@ use crate::model::{
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Account", deny_unknown_fields)]
-pub(super) struct AccountForm {
+pub(super) struct ExportedAccount {
     id: AccountId,
     username: Username,
     former_usernames: Vec<Username>,
@@ -40,15 +40,15 @@ pub(super) struct AccountForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "WrappedDataKey", deny_unknown_fields)]
-pub(super) struct DataKeyForm {
+pub(super) struct ExportedWrappedDataKey {
     master: String,
-    #[serde(with = "SealedForm")]
+    #[serde(with = "ExportedEncryptedSecret")]
     sealed: EncryptedSecret,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "AccessKey", deny_unknown_fields)]
-pub(super) struct AccessKeyForm {
+pub(super) struct ExportedAccessKey {
     id: AccessKeyId,
     account: AccountId,
     name: String,
@@ -57,13 +57,13 @@ pub(super) struct AccessKeyForm {
     disabled: bool,
     last_use: Option<KeyUse>,
     scope: KeyScope,
-    #[serde(with = "SealedForm")]
+    #[serde(with = "ExportedEncryptedSecret")]
     secret: EncryptedSecret,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "EncryptedSecret", deny_unknown_fields)]
-struct SealedForm {
+struct ExportedEncryptedSecret {
     #[serde(with = "base64")]
     nonce: [u8; 24],
     #[serde(with = "base64")]
@@ -72,7 +72,7 @@ struct SealedForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Session", deny_unknown_fields)]
-pub(super) struct SessionForm {
+pub(super) struct ExportedSession {
     id: SessionId,
     digest: TokenDigest,
     account: AccountId,
@@ -88,7 +88,7 @@ pub(super) struct SessionForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Invitation", deny_unknown_fields)]
-pub(super) struct InvitationForm {
+pub(super) struct ExportedInvitation {
     id: InvitationId,
     digest: TokenDigest,
     kind: InvitationKind,
@@ -106,9 +106,9 @@ pub(super) struct InvitationForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "EmailToken", deny_unknown_fields)]
-pub(super) struct MailedTokenForm {
+pub(super) struct ExportedEmailToken {
     digest: TokenDigest,
-    #[serde(with = "PurposeForm")]
+    #[serde(with = "ExportedPurpose")]
     purpose: Purpose,
     account: AccountId,
     email: Email,
@@ -118,7 +118,7 @@ pub(super) struct MailedTokenForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Purpose", rename_all = "kebab-case")]
-enum PurposeForm {
+enum ExportedPurpose {
     VerifyEmail,
     Reset,
     ResetByAdministrator,
@@ -127,30 +127,30 @@ enum PurposeForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "QueuedMail", deny_unknown_fields)]
-pub(super) struct MailForm {
-    #[serde(with = "LetterForm")]
+pub(super) struct ExportedQueuedMail {
+    #[serde(with = "ExportedMail")]
     mail: Mail,
     attempts: u32,
-    #[serde(with = "MailStateForm")]
+    #[serde(with = "ExportedMailState")]
     state: MailState,
     reason: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Mail", deny_unknown_fields)]
-struct LetterForm {
+struct ExportedMail {
     id: MailId,
     to: Email,
-    #[serde(with = "TopicForm")]
+    #[serde(with = "ExportedMailKind")]
     topic: MailKind,
     language: Option<String>,
-    #[serde(with = "CauseForm")]
+    #[serde(with = "ExportedMailOrigin")]
     cause: MailOrigin,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "MailOrigin", deny_unknown_fields)]
-struct CauseForm {
+struct ExportedMailOrigin {
     at: Timestamp,
     address: Option<IpAddr>,
     by_administrator: bool,
@@ -158,7 +158,7 @@ struct CauseForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "MailKind", rename_all = "kebab-case")]
-enum TopicForm {
+enum ExportedMailKind {
     VerifyEmail,
     AlreadyRegistered,
     Reset,
@@ -177,14 +177,14 @@ enum TopicForm {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "MailState", rename_all = "kebab-case")]
-enum MailStateForm {
+enum ExportedMailState {
     Due(Timestamp),
     Failed(Timestamp),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "AuditEvent", deny_unknown_fields)]
-pub(super) struct AuditEventForm {
+pub(super) struct ExportedAuditEvent {
     time: Timestamp,
     event: AuditKind,
     outcome: AuditOutcome,
@@ -234,7 +234,7 @@ pub(super) mod subject {
 
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "kebab-case")]
-    enum FailuresOfForm {
+    enum ExportedLockoutSubject {
         Account(AccountId),
         AccessKey(AccessKeyId),
         /// SHA-256 of an unknown name.
@@ -245,21 +245,21 @@ pub(super) mod subject {
         subject: &LockoutSubject,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let form = match *subject {
-            LockoutSubject::Account(id) => FailuresOfForm::Account(id),
-            LockoutSubject::AccessKey(id) => FailuresOfForm::AccessKey(id),
-            LockoutSubject::Unknown(digest) => FailuresOfForm::Name(digest),
+        let exported = match *subject {
+            LockoutSubject::Account(id) => ExportedLockoutSubject::Account(id),
+            LockoutSubject::AccessKey(id) => ExportedLockoutSubject::AccessKey(id),
+            LockoutSubject::Unknown(digest) => ExportedLockoutSubject::Name(digest),
         };
-        form.serialize(serializer)
+        exported.serialize(serializer)
     }
 
     pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<LockoutSubject, D::Error> {
-        Ok(match FailuresOfForm::deserialize(deserializer)? {
-            FailuresOfForm::Account(id) => LockoutSubject::Account(id),
-            FailuresOfForm::AccessKey(id) => LockoutSubject::AccessKey(id),
-            FailuresOfForm::Name(digest) => LockoutSubject::Unknown(digest),
+        Ok(match ExportedLockoutSubject::deserialize(deserializer)? {
+            ExportedLockoutSubject::Account(id) => LockoutSubject::Account(id),
+            ExportedLockoutSubject::AccessKey(id) => LockoutSubject::AccessKey(id),
+            ExportedLockoutSubject::Name(digest) => LockoutSubject::Unknown(digest),
         })
     }
 }
@@ -273,7 +273,7 @@ pub(super) mod mails {
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct AddressMailForm {
+    struct ExportedAddressMail {
         mail: MailId,
         until: Timestamp,
     }
@@ -282,16 +282,20 @@ pub(super) mod mails {
         mails: &[(MailId, Timestamp)],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(mails.iter().map(|&(mail, until)| AddressMailForm { mail, until }))
+        serializer.collect_seq(
+            mails
+                .iter()
+                .map(|&(mail, until)| ExportedAddressMail { mail, until }),
+        )
     }
 
     pub(in crate::store::portable) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<(MailId, Timestamp)>, D::Error> {
-        let forms = Vec::<AddressMailForm>::deserialize(deserializer)?;
-        Ok(forms
+        let exported = Vec::<ExportedAddressMail>::deserialize(deserializer)?;
+        Ok(exported
             .into_iter()
-            .map(|AddressMailForm { mail, until }| (mail, until))
+            .map(|ExportedAddressMail { mail, until }| (mail, until))
             .collect())
     }
 }

@@ -17,7 +17,7 @@ use super::{audit, error};
 use crate::model::{AccessKeyId, LockoutSubject, SignatureDigest, Username};
 use crate::store::record::{Failures, MailQuota, Meta, SpentUntil};
 use crate::store::{
-    AddressMails, DamagedStore, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record,
+    AddressMails, DamagedStore, Export, ExportedFailures, ExportedLock, NamesKey, PortableStore, Record,
     SpentSignature, StoreError,
 };
 
@@ -27,7 +27,7 @@ type ExportKind = (&'static str, fn(&Row) -> Result<Record, OperationError>);
 const RETIRED_USERNAMES: &str = "SELECT username FROM username WHERE account IS NULL ORDER BY username";
 const ALL_USERNAMES: &str = "SELECT username FROM username ORDER BY username";
 
-/// In the order of [`Record::KINDS`]; rows of one kind ordered by key.
+/// In the order of [`RecordKind::ALL`](crate::store::RecordKind::ALL); rows of one kind ordered by key.
 const KINDS: [ExportKind; 15] = [
     ("SELECT version, record FROM store", |row| {
         let Meta { slot_key } = decode(row, || "the names' key".to_owned())?;
@@ -243,11 +243,11 @@ fn named(row: &Row, what: &'static str) -> Result<impl FnOnce() -> String + use<
 }
 
 fn failures(of: LockoutSubject, failures: Failures, last: Option<Timestamp>) -> Record {
-    let lock = failures.lock.map(|lock| KeptLock {
+    let lock = failures.lock.map(|lock| ExportedLock {
         until: lock.until,
         lasts: SignedDuration::try_from(lock.lasts).unwrap_or(SignedDuration::MAX),
     });
-    Record::Failures(KeptFailures {
+    Record::Failures(ExportedFailures {
         of,
         count: failures.count,
         lock,

@@ -18,7 +18,7 @@ use crate::model::{AuditEvent, LockoutSubject, Username};
 use crate::store::attempt_counter::{AttemptCounter, ELSEWHERE, set_of};
 use crate::store::record::{MailQuota, Meta, Run};
 use crate::store::rules::import::{ImportOrder, given_up, require_sound};
-use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
+use crate::store::{ExportedFailures, Import, PutError, Record, StoreError};
 
 /// Returns whether the store has rows other than those that every start creates.
 const HAS_SOMETHING: &str = "SELECT EXISTS (SELECT FROM account) OR EXISTS (SELECT FROM username)
@@ -129,7 +129,7 @@ impl OpenImport {
         }
     }
 
-    async fn put_failures(&self, kept: &KeptFailures) -> Result<(), OperationError> {
+    async fn put_failures(&self, kept: &ExportedFailures) -> Result<(), OperationError> {
         let place = match kept.of {
             LockoutSubject::Account(id) => AttemptKey::Account(id),
             LockoutSubject::AccessKey(id) => AttemptKey::AccessKey(id),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
-use crate::store::{KeptFailures, StoreError};
+use crate::store::{ExportedFailures, StoreError};
 
 /// The consecutive failures of a subject, and its lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub(in crate::store) struct StoredLock {
 }
 
 /// Converts imported failures; their locks are measured by the wall clock.
-impl From<&KeptFailures> for Failures {
-    fn from(kept: &KeptFailures) -> Self {
+impl From<&ExportedFailures> for Failures {
+    fn from(kept: &ExportedFailures) -> Self {
         let lock = kept.lock.map(|lock| StoredLock {
             lasts: Duration::try_from(lock.lasts).unwrap_or_default(),
             until: lock.until,

@@ -85,7 +85,7 @@ pub(in crate::store) fn require_sound(mut found: Verification) -> Result<(), Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{KeptFailures, NamesKey};
+    use crate::store::{ExportedFailures, NamesKey};
 
     fn names_key() -> Record {
         Record::NamesKey(NamesKey { key: [7; 32] })
@@ -99,7 +99,7 @@ mod tests {
         assert!(order.admit(&names_key()).is_err());
 
         let mut order = ImportOrder::new();
-        let name = Record::Failures(KeptFailures {
+        let name = Record::Failures(ExportedFailures {
             of: LockoutSubject::unknown("nobody"),
             count: 1,
             lock: None,

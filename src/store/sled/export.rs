@@ -13,7 +13,8 @@ use super::snapshot::Snapshot;
 use crate::ids::AccountId;
 use crate::model::LockoutSubject;
 use crate::store::{
-    AddressMails, Export, KeptFailures, KeptLock, NamesKey, PortableStore, Record, SpentSignature, StoreError,
+    AddressMails, Export, ExportedFailures, ExportedLock, NamesKey, PortableStore, Record, SpentSignature,
+    StoreError,
 };
 
 #[async_trait]
@@ -70,11 +71,11 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
     let wrong = |what: &str| StoreError::Corrupt(format!("{} {what}", record::name(key)));
     let kind = RowKind::of(key).ok_or_else(|| wrong("is of no kind that exists"))?;
     let failures = |of: Option<LockoutSubject>, failures: Failures, last| {
-        let lock = failures.lock.map(|lock| KeptLock {
+        let lock = failures.lock.map(|lock| ExportedLock {
             until: lock.until,
             lasts: SignedDuration::try_from(lock.lasts).unwrap_or(SignedDuration::MAX),
         });
-        Ok::<_, StoreError>(Record::Failures(KeptFailures {
+        Ok::<_, StoreError>(Record::Failures(ExportedFailures {
             of: of.ok_or_else(|| wrong("is nobody's"))?,
             count: failures.count,
             lock,

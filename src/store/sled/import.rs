@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::ids::AccountId;
 use crate::model::AuditCursor;
 use crate::store::rules::import::{ImportOrder, given_up, require_sound};
-use crate::store::{Import, KeptFailures, PutError, Record, StoreError};
+use crate::store::{ExportedFailures, Import, PutError, Record, StoreError};
 
 impl SledStore {
     /// Begins an import into the directory `path`, which must have no store or a blank one.
@@ -185,7 +185,7 @@ impl OpenImport {
     fn put_failures(
         &mut self,
         batch: &mut WriteBatch<'_>,
-        kept: &KeptFailures,
+        kept: &ExportedFailures,
     ) -> Result<Result<(), String>, StoreError> {
         let failures = Failures::from(kept);
         Ok(if self.attempts.insert(batch, kept.of, &failures, kept.last)? {

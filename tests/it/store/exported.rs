@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
 use vestibule::store::sled::SledStore;
-use vestibule::store::{ReadError, Record, RecordReader};
+use vestibule::store::{ExportReader, ReadError, Record, RecordKind};
 
 use super::conformance::Harness;
 use super::full::{file_of, fill, records_of};
@@ -24,7 +24,7 @@ async fn version_1_is_read_and_written_as_ever() {
     let file = frozen();
     let records = records_of(&file);
     let kinds: Vec<_> = records.iter().map(Record::kind).collect();
-    assert!(Record::KINDS.iter().all(|kind| kinds.contains(kind)));
+    assert!(RecordKind::ALL.iter().all(|kind| kinds.contains(kind)));
 
     let folder = tempfile::tempdir().unwrap();
     let (clock, _) = Clock::manual(noon());
@@ -61,7 +61,7 @@ async fn the_first_line_says_what_it_is_and_the_last_what_it_had() {
             "version": 1,
             "made_at": "2026-05-01T12:00:00Z",
             "gateway": env!("CARGO_PKG_VERSION"),
-            "kinds": Record::KINDS,
+            "kinds": RecordKind::ALL.map(RecordKind::as_str),
         }})
     );
     let end = &lines.last().unwrap()["end"];
@@ -145,7 +145,7 @@ fn what_is_wrong_is_said_with_its_line() {
 }
 
 fn read(file: &[u8]) -> Result<(), ReadError> {
-    let mut reader = RecordReader::begin(file)?;
+    let mut reader = ExportReader::begin(file)?;
     while reader.record()?.is_some() {}
     Ok(())
 }

@@ -10,8 +10,8 @@ use vestibule::model::{
 };
 use vestibule::random::Random;
 use vestibule::store::{
-    ClaimMail, CreateAccessKey, CreateAccount, DeleteAccount, ExportFile, MailAllowance, MailClaim,
-    MailOutcome, PutSession, Record, RecordReader, SpendSignature, Store, UpdateAccount,
+    ClaimMail, CreateAccessKey, CreateAccount, DeleteAccount, ExportReader, ExportWriter, MailAllowance,
+    MailClaim, MailOutcome, PutSession, Record, SpendSignature, Store, UpdateAccount,
 };
 
 use super::samples::{
@@ -244,7 +244,7 @@ fn events(account: AccountId) -> Vec<AuditEvent> {
 
 /// Returns the file that a store's export writes.
 pub(crate) async fn file_of(store: &dyn Store) -> Vec<u8> {
-    let mut export = ExportFile::new(store.export().await.unwrap(), noon());
+    let mut export = ExportWriter::new(store.export().await.unwrap(), noon());
     let mut file = Vec::new();
     while let Some(lines) = export.lines().await.unwrap() {
         file.extend(lines);
@@ -254,7 +254,7 @@ pub(crate) async fn file_of(store: &dyn Store) -> Vec<u8> {
 
 /// Returns the records of a complete file.
 pub(crate) fn records_of(file: &[u8]) -> Vec<Record> {
-    let mut reader = RecordReader::begin(file).unwrap();
+    let mut reader = ExportReader::begin(file).unwrap();
     let mut records = Vec::new();
     while let Some((_, record)) = reader.record().unwrap() {
         records.push(record);

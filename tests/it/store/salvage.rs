@@ -7,7 +7,7 @@ use vestibule::clock::Clock;
 use vestibule::store::postgres::PostgresStore;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{
-    AccountStore as _, DamagedStore, ExportFile, Losses, PortableStore as _, Salvage, SessionStore as _,
+    AccountStore as _, DamagedStore, ExportWriter, Losses, PortableStore as _, Salvage, SessionStore as _,
     Store, StoreError,
 };
 
@@ -159,7 +159,7 @@ async fn a_store_that_is_sound_is_salvaged_as_a_whole() {
         SledStore::salvage(folder.path(), folder.path()),
         Err(StoreError::Refused(_))
     ));
-    let mut export = ExportFile::new(store.export().await.unwrap(), noon());
+    let mut export = ExportWriter::new(store.export().await.unwrap(), noon());
     let mut exported = String::new();
     while let Some(more) = export.lines().await.unwrap() {
         exported += &String::from_utf8(more).unwrap();

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use vestibule::model::{Account, AccountStatus, Agreement, LockoutSubject, Session, TokenDigest};
 use vestibule::random::Random;
 use vestibule::store::{
-    AuditFilter, AuditOrder, ConsumeToken, CreateAccount, Export, KeptFailures, KeptLock, NamesKey, PutError,
-    PutSession, Record, SessionsToEnd, SpendSignature, TokenEffect,
+    AuditFilter, AuditOrder, ConsumeToken, CreateAccount, Export, ExportedFailures, ExportedLock, NamesKey,
+    PutError, PutSession, Record, RecordKind, SessionsToEnd, SpendSignature, TokenEffect,
 };
 
 use super::super::full::{ann, file_of, fill, records_of};
@@ -35,11 +35,11 @@ pub(crate) async fn what_is_taken_out_and_put_in_is_taken_out_again_to_the_lette
     fill(&*harness.store(), harness.random()).await;
     let file = file_of(&*harness.store()).await;
     let kinds: BTreeSet<_> = records_of(&file).iter().map(Record::kind).collect();
-    assert_eq!(kinds, Record::KINDS.into(), "there is one of each");
+    assert_eq!(kinds, RecordKind::ALL.into(), "there is one of each");
     // In the order of the format.
     assert!(
         records_of(&file)
-            .is_sorted_by_key(|record| { Record::KINDS.iter().position(|kind| *kind == record.kind()) })
+            .is_sorted_by_key(|record| { RecordKind::ALL.iter().position(|kind| *kind == record.kind()) })
     );
 
     let again = store_of::<H>(&file).await;
@@ -343,10 +343,10 @@ pub(crate) async fn of_names_that_share_a_set_the_oldest_go<H: Harness>() {
     let mut names: Vec<[u8; 32]> = all.filter(in_first_set).take(10).collect();
     names.sort_unstable();
     let failures = |(n, name): (u64, &[u8; 32])| {
-        Record::Failures(KeptFailures {
+        Record::Failures(ExportedFailures {
             of: LockoutSubject::Unknown(*name),
             count: 11,
-            lock: (n == 0).then(|| KeptLock {
+            lock: (n == 0).then(|| ExportedLock {
                 lasts: SignedDuration::from_mins(20),
                 until: later(noon(), Duration::from_mins(20)),
             }),
