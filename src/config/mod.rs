@@ -79,7 +79,7 @@ pub use timeouts::TimeoutsConfig;
 pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
 pub use units::{HumanDuration, Size};
 pub use upstream::{DestinationForm, UpstreamConfig, UpstreamPreset};
-pub use upstream_url::{Endpoint, UpstreamTarget, UpstreamUrl, UpstreamUrlError};
+pub use upstream_url::{Endpoint, ServerAddress, UpstreamTarget, UpstreamUrl, UpstreamUrlError};
 
 /// Everything that an operator can say.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]

@@ -1,7 +1,9 @@
 //! URLs of servers, and the targets of routes.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{self, Path, PathBuf};
 use std::str::FromStr;
 
 use url::Url;
@@ -29,6 +31,30 @@ pub struct Endpoint {
     /// The port; never 0.
     pub port: u16,
 }
+
+/// The place that a URL leads to, whatever its scheme and spelling: URLs with equal addresses name one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerAddress {
+    /// A port of this machine.
+    Local(u16),
+    /// A port of another address.
+    Address(SocketAddr),
+    /// A port of a host that is known by its name only.
+    Name(Endpoint),
+    /// A Unix socket, with the links in its path followed.
+    Socket(PathBuf),
+}
+
+/// Names that systems give to the loopback interface in `/etc/hosts`, beside `localhost`.
+const LOOPBACK_NAMES: [&str; 7] = [
+    "ip6-localhost",
+    "ip6-loopback",
+    "localhost.localdomain",
+    "localhost4",
+    "localhost4.localdomain4",
+    "localhost6",
+    "localhost6.localdomain6",
+];
 
 /// Why a server's URL is invalid. Never contains any of it, since it may have a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,14 +85,14 @@ impl UpstreamUrl {
         self.endpoint().is_none_or(|endpoint| endpoint.host.is_loopback())
     }
 
-    /// Whether both name one server, regardless of the scheme and of the name for this machine.
-    pub fn is_same_server(&self, other: &Self) -> bool {
-        match (self.endpoint(), other.endpoint()) {
-            (Some(one), Some(other)) => {
-                one.port == other.port
-                    && (one.host == other.host || one.host.is_loopback() && other.host.is_loopback())
+    /// Returns the address of the server, for comparison. Reads the machine's own name and the links in the path
+    /// of a socket, so it belongs to the start and to reloads.
+    pub fn server_address(&self) -> ServerAddress {
+        match self {
+            Self::Http(endpoint) | Self::Https(endpoint) | Self::H2c(endpoint) => {
+                endpoint.server_address(read_hostname().as_deref())
             }
-            _ => self == other,
+            Self::Unix(path) => ServerAddress::Socket(follow_links(path)),
         }
     }
 
@@ -81,6 +107,46 @@ impl UpstreamUrl {
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Https(_))
     }
+}
+
+impl Endpoint {
+    /// Connections to the unspecified address reach this machine, and those to an IPv4-mapped one reach the IPv4
+    /// address.
+    fn server_address(&self, own_hostname: Option<&str>) -> ServerAddress {
+        let Self { host, port } = self;
+        match host.address().map(|address| address.to_canonical()) {
+            Some(address) if address.is_loopback() || address.is_unspecified() => ServerAddress::Local(*port),
+            Some(address) => ServerAddress::Address(SocketAddr::new(address, *port)),
+            None if host.is_loopback()
+                || LOOPBACK_NAMES.contains(&host.as_str())
+                || own_hostname.is_some_and(|own| names_machine(host, own)) =>
+            {
+                ServerAddress::Local(*port)
+            }
+            None => ServerAddress::Name(self.clone()),
+        }
+    }
+}
+
+/// Whether a host is the machine's own hostname, whole or without its domain.
+fn names_machine(host: &Host, hostname: &str) -> bool {
+    let hostname = hostname.trim().trim_end_matches('.');
+    let label = hostname.split('.').next().unwrap_or_default();
+    [hostname, label]
+        .iter()
+        .any(|name| host.as_str().eq_ignore_ascii_case(name))
+}
+
+fn read_hostname() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/hostname").ok()
+}
+
+/// Follows the links in the path of a socket, which need not exist yet.
+fn follow_links(socket: &Path) -> PathBuf {
+    let socket = path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
+    let in_folder = || Some(socket.parent()?.canonicalize().ok()?.join(socket.file_name()?));
+    let followed = socket.canonicalize().ok().or_else(in_folder);
+    followed.unwrap_or(socket)
 }
 
 impl FromStr for UpstreamUrl {
@@ -214,20 +280,87 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_the_same_by_another_scheme_and_by_another_name_of_this_machine() {
+    fn s75_a_server_is_one_by_every_scheme_and_by_every_name_of_this_machine() {
+        let local = "http://127.0.0.1:3000".parse::<UpstreamUrl>().unwrap();
+        for name in [
+            "localhost",
+            "LOCALHOST.",
+            "app.localhost",
+            "127.1.2.3",
+            "0.0.0.0",
+            "0",
+            "[::]",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::ffff:0.0.0.0]",
+            "localhost.localdomain",
+            "localhost4",
+            "localhost6",
+            "localhost6.localdomain6",
+            "ip6-localhost",
+            "ip6-loopback",
+            read_hostname().unwrap().trim(),
+        ] {
+            for scheme in ["http", "https", "h2c"] {
+                let text = format!("{scheme}://{name}:3000");
+                let address = text.parse::<UpstreamUrl>().unwrap().server_address();
+                assert_eq!(address, local.server_address(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn s75_a_machine_is_named_by_its_hostname_with_and_without_the_domain() {
+        for (hostname, host, is_own) in [
+            ("box\n", "box", true),
+            ("Box.lan", "box.lan", true),
+            ("box.lan", "box", true),
+            ("box", "box.lan", false),
+            ("box", "boxes", false),
+            ("box.lan", "lan", false),
+            ("box.lan", "other.lan", false),
+        ] {
+            let endpoint = Endpoint {
+                host: host.parse().unwrap(),
+                port: 80,
+            };
+            let address = endpoint.server_address(Some(hostname));
+            assert_eq!(address == ServerAddress::Local(80), is_own, "{hostname:?} {host}");
+        }
+    }
+
+    #[test]
+    fn s75_a_socket_is_one_by_every_link_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("run")).unwrap();
+        std::os::unix::fs::symlink("run", folder.path().join("link")).unwrap();
+        let at = |name: &str| UpstreamUrl::Unix(folder.path().join(name)).server_address();
+        assert_eq!(at("run/app.sock"), at("link/app.sock"));
+        assert_ne!(at("run/app.sock"), at("run/other.sock"));
+        fs::write(folder.path().join("run/app.sock"), "").unwrap();
+        std::os::unix::fs::symlink("app.sock", folder.path().join("run/other.sock")).unwrap();
+        assert_eq!(at("run/app.sock"), at("link/other.sock"));
+    }
+
+    #[test]
+    fn a_server_is_another_on_another_port_or_host() {
         for (one, other, is_same) in [
             ("http://localhost:3000", "http://127.0.0.1:3000", true),
             ("http://[::1]:3000", "h2c://localhost:3000", true),
             ("https://app.test", "http://app.test:443", true),
             ("http://localhost:3000", "http://localhost:3001", false),
             ("http://localhost:3000", "http://app.test:3000", false),
+            ("http://app.test:3000", "http://other.test:3000", false),
+            ("http://10.0.0.1", "http://[::ffff:10.0.0.1]", true),
+            ("http://10.0.0.1", "http://10.0.0.2", false),
             ("unix:/a", "unix:/a", true),
             ("unix:/a", "unix:/b", false),
             ("unix:/a", "http://localhost", false),
         ] {
             let server = |text: &str| text.parse::<UpstreamUrl>().unwrap();
             assert_eq!(
-                server(one).is_same_server(&server(other)),
+                server(one).server_address() == server(other).server_address(),
                 is_same,
                 "{one} {other}"
             );

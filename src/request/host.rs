@@ -1,6 +1,7 @@
 //! Host names, normalized and without a port.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -31,12 +32,14 @@ impl Host {
 
     /// Whether it is `localhost`, below `.localhost`, or a loopback address.
     pub fn is_loopback(&self) -> bool {
-        let name = self.0.trim_start_matches('[').trim_end_matches(']');
-        name == "localhost"
-            || name.ends_with(".localhost")
-            || name
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+        self.0 == "localhost"
+            || self.0.ends_with(".localhost")
+            || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// Returns the address, if it is one and not a name.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.trim_start_matches('[').trim_end_matches(']').parse().ok()
     }
 }
 

@@ -222,7 +222,7 @@ impl Upstreams {
         };
         let shares = |server: &Server| {
             let mut others = servers(other).iter();
-            others.any(|other| other.address().is_same_server(server.address()))
+            others.any(|other| other.server_address() == server.server_address())
         };
         one == other || servers(one).iter().any(shares)
     }

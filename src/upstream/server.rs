@@ -28,6 +28,7 @@ const SAFE_IDLE: Duration = Duration::from_secs(4);
 
 pub(super) struct Server {
     address: config::UpstreamUrl,
+    server_address: config::ServerAddress,
     name: Arc<str>,
     tls: Option<ServerTls>,
     limits: UpstreamLimits,
@@ -74,6 +75,7 @@ impl Server {
         slots.register(&http1);
         Self {
             name: address.to_string().into(),
+            server_address: address.server_address(),
             address,
             tls,
             limits,
@@ -90,8 +92,9 @@ impl Server {
         &self.name
     }
 
-    pub(super) fn address(&self) -> &config::UpstreamUrl {
-        &self.address
+    /// Returns its address, which is the same under every name.
+    pub(super) fn server_address(&self) -> &config::ServerAddress {
+        &self.server_address
     }
 
     pub(super) fn health(&self) -> &Arc<Health> {

@@ -205,6 +205,38 @@ async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in
     }
 }
 
+/// The routes below a collection count under every name of the application's server.
+#[tokio::test]
+async fn s75_a_collection_is_checked_by_what_lies_below_it_under_another_name_of_the_server() {
+    let app = Application::start().await;
+    let url = app.url();
+    let port = url.rsplit(':').next().unwrap();
+    for name in [
+        "0.0.0.0",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "localhost.localdomain",
+        "ip6-loopback",
+    ] {
+        let gateway = Running::start(|config| {
+            config.route = vec![
+                route("/in", "public", &url),
+                RouteConfig {
+                    allow: ops(),
+                    ..route("/in/closed", "public", &format!("http://{name}:{port}"))
+                },
+            ];
+        })
+        .await;
+        for method in ["DELETE", "COPY", "MOVE", "LOCK"] {
+            let headers = [("destination", "/in/copy")];
+            let asked = ask(&gateway, &app, "", (method, "/in/"), &headers).await;
+            assert_eq!(asked.status, 403, "{name}: {method}: {}", asked.problem);
+            assert!(asked.received.is_none(), "{name}: {method}");
+        }
+    }
+}
+
 /// In Backend.AI's session form a collection has two paths; its descendants are below the one that the
 /// upstream sees.
 #[tokio::test]
