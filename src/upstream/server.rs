@@ -316,11 +316,45 @@ impl Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyUse {
     None,
-    /// A method that has a body.
+    /// A method that has a body by its standard.
     Usual,
-    /// A method whose body has no meaning (RFC 9110, section 9.3).
+    /// A method whose body has no meaning (RFC 9110, section 9.3), or which is not known: servers seldom read it.
     Unusual,
 }
+
+/// Methods whose standards define a body. Case matters, as it does for servers.
+const WITH_BODY: [&str; 26] = [
+    // HTTP (RFC 9110 and 5789), and its safe method with a body.
+    "POST",
+    "PUT",
+    "PATCH",
+    "QUERY",
+    // WebDAV (RFC 4918).
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "LOCK",
+    // Versioning (RFC 3253).
+    "REPORT",
+    "VERSION-CONTROL",
+    "CHECKOUT",
+    "CHECKIN",
+    "UPDATE",
+    "LABEL",
+    "MERGE",
+    "MKWORKSPACE",
+    "BASELINE-CONTROL",
+    // Access control, search, calendars, order, bindings and references (RFC 3744, 5323, 4791, 3648, 5842 and 4437).
+    "ACL",
+    "SEARCH",
+    "MKCALENDAR",
+    "ORDERPATCH",
+    "BIND",
+    "UNBIND",
+    "REBIND",
+    "MKREDIRECTREF",
+    "UPDATEREDIRECTREF",
+];
 
 impl BodyUse {
     fn of(request: &Request<RequestBody>) -> Self {
@@ -328,9 +362,10 @@ impl BodyUse {
         if body.is_end_stream() || body.size_hint().exact() == Some(0) {
             return Self::None;
         }
-        match *request.method() {
-            Method::GET | Method::HEAD | Method::OPTIONS | Method::DELETE => Self::Unusual,
-            _ => Self::Usual,
+        if WITH_BODY.contains(&request.method().as_str()) {
+            Self::Usual
+        } else {
+            Self::Unusual
         }
     }
 

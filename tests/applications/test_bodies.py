@@ -46,7 +46,10 @@ def ask(gateway, method, path, body=None):
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE"])
+@pytest.mark.parametrize(
+    "method",
+    ["GET", "HEAD", "OPTIONS", "DELETE", "COPY", "MOVE", "UNLOCK", "LINK", "UNLINK", "PURGE", "get", "post", "WHATEVER"],
+)
 def test_s45_what_is_left_unread_is_not_asked_for(gateway, server, method, is_chunked):
     for count in range(5):
         # What comes from an iterator is sent in chunks.
