@@ -50,6 +50,7 @@ impl Routes {
         })
     }
 
+    /// A path in another encoding than UTF-8 may mean any path with characters beyond ASCII.
     fn among<'r>(
         &'r self,
         host: &Host,
@@ -61,6 +62,9 @@ impl Routes {
             return Vec::new();
         };
         let mut places = Vec::new();
+        if path.is_in_other_encoding() {
+            places.extend_from_slice(host.prefixes().beyond_ascii());
+        }
         for reading in path.folded() {
             for place in find(host.prefixes(), reading) {
                 if !places.contains(&place) {

@@ -6,6 +6,7 @@ use super::backendai_session::BackendAiPath;
 use super::methods::{SERVED, allow};
 use super::path::has_encoded_slash;
 use super::prefixes::Spelling;
+use super::read_path::is_in_other_encoding;
 use super::readings::Readings;
 use super::table::{HostRoutes, PathRoutes};
 use super::{BadPath, Page, ReadPath, Route, Routes, prefixes};
@@ -144,6 +145,9 @@ fn path_and_query(head: &RequestHead<'_>) -> String {
 
 impl HostRoutes {
     /// Resolves a path; refuses it if any of its readings takes another route.
+    ///
+    /// Encodings cannot be enumerated. So beside a route whose path has characters beyond ASCII, a path that is not
+    /// UTF-8 is refused: an application that falls back to another encoding may read that route's path in it.
     fn resolve(&self, path: &str, readings: &Readings, method: &Method) -> Result<PathMatch<'_>, BadPath> {
         let place = self.place(path);
         if *readings == Readings::Ordinary && self.prefixes().are_ordinary() {
@@ -154,14 +158,16 @@ impl HostRoutes {
         } else {
             &[Spelling::Exact, Spelling::Folded]
         };
+        let requires_utf8 = !self.prefixes().beyond_ascii().is_empty();
         for (reading, folded) in readings.each(path) {
-            if !spellings.iter().all(|&spelling| {
+            let takes_place = spellings.iter().all(|&spelling| {
                 let reading = match spelling {
                     Spelling::Exact => reading,
                     Spelling::Folded => folded,
                 };
                 place.is(self.read_place(reading, spelling))
-            }) {
+            });
+            if !takes_place || is_in_other_encoding(reading) && requires_utf8 {
                 return Err(ambiguous(reading));
             }
         }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::iter;
 
+use super::read_path::is_in_other_encoding;
 use super::readings::{Readings, fold};
 
 /// The paths of a host's routes, in all readings; longest first.
@@ -15,6 +16,8 @@ pub(super) struct Prefixes {
     exact: Vec<Prefix>,
     folded: Vec<Prefix>,
     are_ordinary: bool,
+    /// Indexes of the paths with characters beyond ASCII, in UTF-8.
+    beyond_ascii: Vec<usize>,
 }
 
 /// Whether case matters in a comparison.
@@ -46,6 +49,10 @@ impl Prefixes {
             // On an error there are no readings: every path with this prefix is refused for the same reason.
             let readings = Readings::of(&format!("{path}/")).unwrap_or(Readings::Ordinary);
             prefixes.are_ordinary &= readings == Readings::Ordinary;
+            let is_utf8 = !readings.others().any(is_in_other_encoding);
+            if is_utf8 && !readings.others().all(str::is_ascii) {
+                prefixes.beyond_ascii.push(index);
+            }
             for reading in iter::once(path).chain(readings.others()) {
                 for (spelling, list) in [
                     (Spelling::Exact, &mut prefixes.exact),
@@ -70,6 +77,11 @@ impl Prefixes {
     /// Whether each of them has one reading only, and no capitals.
     pub(super) fn are_ordinary(&self) -> bool {
         self.are_ordinary
+    }
+
+    /// Returns the indexes of the paths with characters beyond ASCII, in UTF-8.
+    pub(super) fn beyond_ascii(&self) -> &[usize] {
+        &self.beyond_ascii
     }
 
     /// Returns the index of the longest prefix of a reading, and the rest of the reading. At equal length, a

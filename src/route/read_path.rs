@@ -44,7 +44,18 @@ impl ReadPath {
         self.readings.each(&self.path).map(|(_, folded)| folded)
     }
 
+    /// Whether the path is not UTF-8 once decoded, in any of its readings.
+    pub(super) fn is_in_other_encoding(&self) -> bool {
+        self.readings.others().any(is_in_other_encoding)
+    }
+
     pub(super) fn readings(&self) -> &Readings {
         &self.readings
     }
+}
+
+/// Whether a reading was not UTF-8: its invalid bytes are replaced. A replacement character that was sent has
+/// itself taken the place of something.
+pub(super) fn is_in_other_encoding(reading: &str) -> bool {
+    !reading.is_ascii() && reading.contains(char::REPLACEMENT_CHARACTER)
 }

@@ -8,6 +8,7 @@ use crate::config::{Config, RouteConfig};
 use crate::random::Random;
 use crate::request::{ClientAddress, Host, RequestIds};
 
+mod encodings;
 mod session_form;
 
 fn routes(table: &[(&str, &str, &[&str])]) -> Routes {
