@@ -83,7 +83,7 @@ static KNOWN: [CopySource; 28] = [
     CopySource::keeps("x-versions-location"),
 ];
 
-/// What every such name ends with; most other headers do not.
+/// What every such name ends with; most other headers do not. Each is one word: signs between words differ.
 const LAST: [&str; 17] = [
     "object",
     "path",
@@ -97,7 +97,7 @@ const LAST: [&str; 17] = [
     "location",
     "key",
     "bucket",
-    "container-name",
+    "name",
     "to",
     "destination",
     "dest",
@@ -279,12 +279,26 @@ mod tests {
             ("X-Amz-Copy-Source", Some("x-amz-copy-source")),
             ("x~oss_copy.source", Some("x-oss-copy-source")),
             ("x_copy_from", Some("x-copy-from")),
+            ("x_ms_source_container_name", Some("x-ms-source-container-name")),
+            ("x-ms-deleted-container.name", Some("x-ms-deleted-container-name")),
+            ("x-container-name", None),
+            ("filename", None),
             ("x-copy-from-account", None),
             ("x-amz-copy-source-if-match", None),
             ("x-amz-copy-sources", None),
         ] {
             let found = CopySource::of(&name.parse().unwrap()).map(|source| source.name);
             assert_eq!(found, known, "{name}");
+        }
+    }
+
+    #[test]
+    fn s75_every_known_name_is_known_by_every_sign_between_its_words() {
+        for known in &KNOWN {
+            for sign in ["-", "_", ".", "~"] {
+                let name = known.name.replace('-', sign);
+                assert_eq!(CopySource::of(&name.parse().unwrap()), Some(known), "{name}");
+            }
         }
     }
 

@@ -219,3 +219,20 @@ async fn s75_a_slug_names_no_place_that_is_closed() {
     let asked = ask(&gateway, &app, &cookie, ("POST", "/notes"), &twice).await;
     assert_eq!(asked.status, 400);
 }
+
+/// Names with other signs than usual between their words.
+#[tokio::test]
+async fn s75_a_container_is_judged_by_every_spelling_of_the_header_that_names_it() {
+    let app = Application::start().await;
+    let gateway = start(&app).await;
+    let cookie = gateway.signed_in("ann").await;
+    for name in [
+        "x-ms-source-container-name",
+        "x_ms_source_container_name",
+        "x-ms-deleted-container.name",
+    ] {
+        let (found, what) = put(&gateway, &app, &cookie, "/b/x", &[(name, "cad")]).await;
+        let expected = if name.contains(['_', '.']) { 400 } else { 403 };
+        assert_eq!(found, expected, "{what}");
+    }
+}
