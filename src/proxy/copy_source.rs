@@ -125,7 +125,7 @@ impl SecondResourcePolicy<'_> {
 
     /// Evaluates a source at the other places where the store may serve it: on the bucket's own host, on a
     /// host that the value names, and below the bucket's name on any other host of this application.
-    fn require_bucket_beside(
+    pub(super) fn require_bucket_beside(
         &self,
         source: &CopySource,
         methods: &[Method],

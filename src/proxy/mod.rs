@@ -6,6 +6,7 @@
 
 mod access_log;
 mod admit;
+mod archive;
 mod body_buffer;
 mod connection;
 mod connection_info;

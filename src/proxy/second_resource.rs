@@ -110,6 +110,7 @@ impl Gateway {
         let policy = SecondResourcePolicy::new(self, head, route, permit);
         policy.require_copy_sources()?;
         policy.require_upload_names()?;
+        policy.require_archive()?;
         policy.require_collection()?;
         let destination = acts_on_destination(head)
             .then(|| policy.destination())
@@ -282,7 +283,8 @@ impl<'a> SecondResourcePolicy<'a> {
         self.require_open(routes.beginning_with(self.head.host, &path, method), method)
     }
 
-    fn require_open(
+    /// Requires that each of these routes to the request's own application admits `method`.
+    pub(super) fn require_open(
         &self,
         below: Vec<PathRoutesFor<'_>>,
         method: &Method,

@@ -70,6 +70,17 @@ impl TargetPath {
         Some(bases)
     }
 
+    /// Returns the distinct segments of all readings.
+    pub(super) fn segments(&self) -> Vec<&str> {
+        let mut segments = Vec::new();
+        for segment in self.readings().flat_map(|path| path.split('/')) {
+            if !segment.is_empty() && !segments.contains(&segment) {
+                segments.push(segment);
+            }
+        }
+        segments
+    }
+
     /// Whether it may be an object in a Swift container.
     pub(super) fn is_in_container(&self) -> bool {
         self.readings().any(|path| {

@@ -3,7 +3,7 @@
 
 use http::{HeaderName, Method};
 
-use super::reads_as;
+use super::{reads_as, unpacks_archive};
 
 /// A header that names what a request copies, moves or links to its target, or to where it copies or moves that.
 #[derive(Debug, PartialEq, Eq)]
@@ -266,7 +266,9 @@ const QUALIFIERS: [&str; 11] = [
 
 /// Whether a header names a second resource, or qualifies one.
 pub fn names_second_resource(name: &HeaderName) -> bool {
-    CopySource::of(name).is_some() || QUALIFIERS.iter().any(|known| reads_as(name, known))
+    CopySource::of(name).is_some()
+        || unpacks_archive(name).is_some()
+        || QUALIFIERS.iter().any(|known| reads_as(name, known))
 }
 
 #[cfg(test)]
@@ -380,6 +382,10 @@ mod tests {
             ("Source", true),
             ("upload_concat", true),
             ("Slug", true),
+            ("X-Amz-Meta-Snowball-Auto-Extract", true),
+            ("x_amz_meta_snowball.auto_extract", true),
+            ("X-Explode-Archive", true),
+            ("x-amz-meta-snowball", false),
             ("upload-length", false),
             ("lock-token", false),
             ("x-amz-copy-source-if-match", false),

@@ -1,5 +1,6 @@
 //! Facts about a request that need no account and no route: head, host, id, client address, origin.
 
+mod archive;
 mod copy_source;
 mod decimal;
 mod header_name;
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use http::header::USER_AGENT;
 use http::{HeaderMap, Method};
 
+pub use archive::unpacks_archive;
 pub use copy_source::{CopySource, Extent, SourceForm, names_second_resource};
 pub use decimal::{is_decimal, parse_decimal};
 pub use header_name::{fold, is_plain, reads_as};

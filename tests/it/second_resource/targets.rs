@@ -220,6 +220,70 @@ async fn s75_a_slug_names_no_place_that_is_closed() {
     assert_eq!(asked.status, 400);
 }
 
+/// Some stores unpack what is uploaded, and the archive itself says where its members go.
+#[tokio::test]
+async fn s75_an_archive_is_unpacked_by_whoever_may_write_everywhere_in_the_bucket() {
+    let app = Application::start().await;
+    let other = Application::start().await;
+    let on = |host: &str, closed: RouteConfig| RouteConfig {
+        host: Some(host.to_owned()),
+        ..closed
+    };
+    let closed = |path: &str, app: &Application| RouteConfig {
+        allow: ops(),
+        ..route(path, "public", &app.url())
+    };
+    let only_get = RouteConfig {
+        methods: vec!["GET".to_owned()],
+        ..route("/open/ro", "public", &app.url())
+    };
+    for (closed, status) in [
+        (vec![], 200),
+        (vec![closed("/open/closed", &app)], 403),
+        // The bucket may be the host's own.
+        (vec![closed("/closed", &app)], 403),
+        (vec![only_get], 403),
+        (vec![closed("/open/closed", &other)], 200),
+        // The bucket on other hosts.
+        (vec![on("open.example.com", closed("/", &app))], 403),
+        (vec![on("open.example.com", closed("/closed", &app))], 403),
+        (vec![on("store.test", closed("/open/closed", &app))], 403),
+        (vec![on("store.test", closed("/open", &app))], 403),
+        (vec![on("*.example.com", closed("/closed", &app))], 403),
+        (vec![on("store.test", closed("/gw/closed", &app))], 403),
+        (vec![on("store.test", closed("/more", &app))], 200),
+        (vec![on("store.test", closed("/", &app))], 200),
+        (vec![on("store.test", closed("/open/closed", &other))], 200),
+    ] {
+        let what = format!("{closed:?}");
+        let gateway = Running::start(|config| {
+            config.route = vec![route("/", "public", &app.url())];
+            config.route.extend(closed);
+        })
+        .await;
+        let header = ("x-amz-meta-snowball-auto-extract", "true");
+        let (found, why) = put(&gateway, &app, "", "/open/x", &[header]).await;
+        assert_eq!(found, status, "{what}: {why}");
+    }
+
+    let gateway = start(&app).await;
+    let cookie = gateway.signed_in("ann").await;
+    for name in [
+        "X-Amz-Meta-Snowball-Auto-Extract",
+        "x_amz_meta_snowball_auto_extract",
+        "x-amz-meta-snowball.auto-extract",
+        "X-Explode-Archive",
+        "x-explode-archive-atomic",
+    ] {
+        let (found, what) = put(&gateway, &app, &cookie, "/b/x", &[(name, "true")]).await;
+        assert_eq!(found, 403, "{what}");
+    }
+    for name in ["x-amz-meta-snowball", "x-amz-meta-auto-extract", "x-archive"] {
+        let (found, what) = put(&gateway, &app, &cookie, "/b/x", &[(name, "true")]).await;
+        assert_eq!(found, 200, "{what}");
+    }
+}
+
 /// Names with other signs than usual between their words.
 #[tokio::test]
 async fn s75_a_container_is_judged_by_every_spelling_of_the_header_that_names_it() {
