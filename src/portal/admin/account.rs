@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
+use super::action::AccountAction;
 use super::{group_names, place};
 use crate::api::AccountDetails;
 use crate::ids::{AccountId, SessionId};
@@ -98,7 +99,7 @@ pub(super) async fn show(cx: &SignedInContext<'_>, account: Account, message: Pa
     let locked_for = cx.services.admin_queries.locked_for(&account).await?;
     let sessions = cx.services.sessions.list(Some(account.id));
     let keys = cx.services.access_keys.list(Some(account.id)).await?;
-    let list = page_of(cx, &sessions);
+    let list = page_of(cx, &sessions)?;
     let details = AccountDetails::new(account, locked_for, &sessions, list, keys.into());
     Ok(page(cx, &details, &group_names(cx).await?, message))
 }
@@ -185,21 +186,10 @@ impl<'a> AccountPageView<'a> {
 }
 
 /// The key of the text for what was done.
-fn done(action: &str) -> Option<&'static str> {
-    Some(match action {
-        "approve" => "admin.done-approve",
-        "decline" => "admin.done-decline",
-        "disable" => "admin.done-disable",
-        "enable" => "admin.done-enable",
-        "unlock" => "admin.done-unlock",
-        "set-groups" => "admin.done-groups",
-        "set-name" => "admin.done-name",
-        "set-email" => "admin.done-email",
-        "revoke-key" => "keys.done-revoked",
-        "add" => "admin.done-add",
-        "add-link" => "admin.done-add-link",
-        "end-session" => "account.sessions-ended",
-        "end-sessions" => "admin.done-sessions",
-        _ => return None,
-    })
+fn done(done: &str) -> Option<&'static str> {
+    match done {
+        "add" => Some("admin.done-add"),
+        "add-link" => Some("admin.done-add-link"),
+        action => AccountAction::parse(action)?.done_text(),
+    }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::account::{self, PageMessage};
+use super::action::{AccountAction, object_of};
 use super::{ActDone, unknown_action};
 use crate::api::{AccessKeyView, EndedSessions, ResetLink};
 use crate::ids::{AccountId, SessionId};
@@ -29,47 +30,36 @@ use crate::text::fill;
 /// after a blank instead; for "delete" `confirm`.
 pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
-    let (action, _) = action_of(fields);
+    let Some(action) = AccountAction::of(fields) else {
+        return refused(cx, fields, unknown_action(cx).into()).await;
+    };
     let change = match action {
-        "approve" => AccountChange::Approve,
-        "decline" => AccountChange::Decline,
-        "disable" => AccountChange::Disable,
-        "enable" => AccountChange::Enable,
-        "unlock" => AccountChange::Unlock,
-        "set-groups" => AccountChange::SetGroups(groups(fields.text("groups"))),
-        "set-name" => AccountChange::SetName(fields.text("name").to_owned()),
-        "set-email" => {
+        AccountAction::Approve => AccountChange::Approve,
+        AccountAction::Decline => AccountChange::Decline,
+        AccountAction::Disable => AccountChange::Disable,
+        AccountAction::Enable => AccountChange::Enable,
+        AccountAction::Unlock => AccountChange::Unlock,
+        AccountAction::SetGroups => AccountChange::SetGroups(groups(fields.text("groups"))),
+        AccountAction::SetName => AccountChange::SetName(fields.text("name").to_owned()),
+        AccountAction::SetEmail => {
             let Ok(email) = fields.text("email").trim().parse::<Email>() else {
                 let errors = cx.field_error("email", "field.email-malformed");
                 return refused(cx, fields, errors.into()).await;
             };
             AccountChange::SetEmail(email)
         }
-        "revoke-key" => return revoke_key(cx, fields, by).await,
-        "reset-link" => return hand_over_link(cx, name, by).await,
-        "end-session" | "end-sessions" => return end_sessions(cx, fields, by).await,
-        "delete" => return delete(cx, fields, by).await,
-        _ => return refused(cx, fields, unknown_action(cx).into()).await,
+        AccountAction::RevokeKey => return revoke_key(cx, fields, by).await,
+        AccountAction::ResetLink => return hand_over_link(cx, name, by).await,
+        AccountAction::EndSession | AccountAction::EndSessions => {
+            return end_sessions(cx, fields, action, by).await;
+        }
+        AccountAction::Delete => return delete(cx, fields, by).await,
     };
     let seen = AccountVersion::named(fields.text("version"));
     match accounts.change_version(name, seen, change, by, &origin).await {
         Ok(account) if cx.wants_json() => account::show(cx, account, PageMessage::default()).await,
         Ok(account) => Ok(cx.see_other(&shown(account.id, action))),
         Err(error) => refused_change(cx, fields, error).await,
-    }
-}
-
-/// The action of a form, and what may follow it after a blank: a button has one value.
-pub(super) fn action_of(fields: &Fields) -> (&str, &str) {
-    let action = fields.text("action");
-    action.split_once(' ').unwrap_or((action, ""))
-}
-
-/// What an action is about: the field of this name, or what follows the action.
-fn object_of<'f>(fields: &'f Fields, name: &str) -> &'f str {
-    match fields.text(name) {
-        "" => action_of(fields).1,
-        named => named,
     }
 }
 
@@ -82,16 +72,20 @@ async fn revoke_key(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> Pa
     let revoked = keys
         .change(key, Some(account.id), revoke, by, &cx.origin())
         .await?;
-    let to = shown(account.id, "revoke-key");
+    let to = shown(account.id, AccountAction::RevokeKey);
     let view = AccessKeyView::from(keys.info(revoked).await);
     Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
 }
 
-async fn end_sessions(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageResult {
+async fn end_sessions(
+    cx: &SignedInContext<'_>,
+    fields: &Fields,
+    action: AccountAction,
+    by: &Actor,
+) -> PageResult {
     let (accounts, name, origin) = (&cx.services.accounts, fields.text("account"), cx.origin());
-    let (action, _) = action_of(fields);
     let account = accounts.locate(name).await?;
-    let ended = if action == "end-sessions" {
+    let ended = if action == AccountAction::EndSessions {
         accounts.end_sessions(&account, by, &origin).await
     } else {
         let session = object_of(fields, "session").parse::<SessionId>();
@@ -115,7 +109,10 @@ async fn delete(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
     }
     match cx.services.accounts.delete(name, by, &cx.origin()).await {
         Ok(_) => {
-            let to = with_query(AdminPage::Accounts.path(), &[("done", "delete")]);
+            let to = with_query(
+                AdminPage::Accounts.path(),
+                &[("done", AccountAction::Delete.as_str())],
+            );
             Ok(cx.nothing_or_see_other(&to))
         }
         Err(error) => refused_change(cx, fields, error).await,
@@ -123,9 +120,12 @@ async fn delete(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) -> PageRe
 }
 
 /// The URL of the account's page, with what was done.
-fn shown(account: AccountId, action: &str) -> String {
+fn shown(account: AccountId, action: AccountAction) -> String {
     let id = account.to_string();
-    with_query(AdminPage::Account.path(), &[("id", &id), ("done", action)])
+    with_query(
+        AdminPage::Account.path(),
+        &[("id", &id), ("done", action.as_str())],
+    )
 }
 
 /// Creates a reset link and shows it once.
@@ -145,7 +145,12 @@ async fn hand_over_link(cx: &SignedInContext<'_>, name: &str, by: &Actor) -> Pag
         };
         return Ok(cx.json(StatusCode::CREATED, &link));
     }
-    Ok(account::see_link(cx, account.id, "reset-link", link))
+    Ok(account::see_link(
+        cx,
+        account.id,
+        AccountAction::ResetLink.as_str(),
+        link,
+    ))
 }
 
 async fn refused_change(cx: &SignedInContext<'_>, fields: &Fields, error: AccountError) -> PageResult {

@@ -2,6 +2,7 @@
 
 pub(super) mod account;
 pub(super) mod accounts;
+mod action;
 pub(super) mod add;
 pub(super) mod audit;
 mod batch;
@@ -18,6 +19,8 @@ pub(super) mod template_filters;
 use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, Response};
+
+use action::{AccountAction, BatchAction};
 
 use super::form_errors::Errors;
 use super::forms::Fields;
@@ -121,7 +124,8 @@ async fn note_refused(
     by: &Actor,
     response: &Response<Bytes>,
 ) {
-    let (Some(problem), Some(kind)) = (response.extensions().get::<Problem>(), act(page, fields)) else {
+    let (Some(problem), Some(kind)) = (response.extensions().get::<Problem>(), audit_kind(page, fields))
+    else {
         return;
     };
     if response.extensions().get::<ActDone>().is_some() {
@@ -152,24 +156,13 @@ async fn note_refused_act(cx: &SignedInContext<'_>, kind: Kind, who: &str, probl
 #[derive(Clone, Copy)]
 struct ActDone;
 
-/// The act of a form; `None` if it is unknown.
-fn act(page: AdminPage, fields: &Fields) -> Option<Kind> {
-    let (action, _) = change::action_of(fields);
-    Some(match (page, action) {
-        (AdminPage::Accounts, action) => return batch::kind_of(action),
+/// The kind of the event of a form's action; `None` if the action is unknown.
+fn audit_kind(page: AdminPage, fields: &Fields) -> Option<Kind> {
+    Some(match (page, fields.text("action")) {
+        (AdminPage::Accounts, _) => BatchAction::of(fields)?.audit_kind(),
         (AdminPage::AddAccount, _) => Kind::AccountAdd,
-        (AdminPage::Account, "approve") => Kind::Approve,
-        (AdminPage::Account, "decline") => Kind::Decline,
-        (AdminPage::Account, "disable") => Kind::Disable,
-        (AdminPage::Account, "enable") => Kind::Enable,
-        (AdminPage::Account, "unlock") => Kind::Unlock,
-        (AdminPage::Account, "set-groups") => Kind::GroupsChange,
-        (AdminPage::Account, "set-name") => Kind::NameChange,
-        (AdminPage::Account, "set-email") => Kind::EmailChange,
-        (AdminPage::Account, "revoke-key") => Kind::AccessKeyRevoke,
-        (AdminPage::Account, "reset-link") => Kind::ResetLink,
-        (AdminPage::Account | AdminPage::Sessions, "end-session" | "end-sessions") => Kind::SessionEnd,
-        (AdminPage::Account, "delete") => Kind::AccountDelete,
+        (AdminPage::Account, _) => AccountAction::of(fields)?.audit_kind(),
+        (AdminPage::Sessions, "end-session" | "end-sessions") => Kind::SessionEnd,
         (AdminPage::Invitations, "revoke") => Kind::InvitationRevoke,
         (AdminPage::Invitations, "" | "create" | "send") => Kind::InvitationCreate,
         (AdminPage::Mails, "drop") => Kind::MailDrop,
