@@ -1,11 +1,14 @@
 //! The context of a request: language and format of the response.
 
+use std::str::FromStr;
+
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, UPGRADE};
 use http::{HeaderMap, Method};
 
 use super::forms;
 use super::renderer::PageRenderer;
 use super::return_to::ReturnTo;
+use crate::refusal::{Problem, Refusal};
 use crate::request::RequestHead;
 use crate::services::Origin;
 use crate::text::{Lang, quality};
@@ -65,6 +68,20 @@ impl<'a> RequestContext<'a> {
     /// A parameter of the query; empty if it is missing.
     pub(super) fn parameter(&self, name: &str) -> String {
         parameter(self.head.query, name).unwrap_or_default()
+    }
+
+    /// Reads a parameter that names where a page of a list begins; `None` if it is empty or missing. One that is
+    /// malformed is refused: a program would get the first page again and again.
+    pub(super) fn cursor<T: FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
+        let given = self.parameter(name);
+        let given = given.trim();
+        let cursor = (!given.is_empty()).then(|| given.parse::<T>()).transpose();
+        cursor.map_err(|_| {
+            Refusal::because(
+                Problem::InvalidInput,
+                format!("`{name}` names no place in the list"),
+            )
+        })
     }
 
     /// Validates `rd`.

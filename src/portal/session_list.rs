@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::signed_in::SignedInRequest;
 use super::user_agent::{Device, device};
 use crate::api::{SessionList, SessionView};
+use crate::refusal::Refusal;
 use crate::services::SessionInfo;
 
 /// A session with the device that its `User-Agent` describes.
@@ -16,9 +17,9 @@ pub(super) struct SessionRow<'a> {
 }
 
 /// The requested page: after the session `after`.
-pub(super) fn page_of(cx: &SignedInRequest<'_>, sessions: &[SessionInfo]) -> SessionList {
-    let after = cx.parameter("after").parse().ok();
-    SessionList::page(sessions, Some(cx.user.session.id()), after)
+pub(super) fn page_of(cx: &SignedInRequest<'_>, sessions: &[SessionInfo]) -> Result<SessionList, Refusal> {
+    let after = cx.cursor("after")?;
+    Ok(SessionList::page(sessions, Some(cx.user.session.id()), after))
 }
 
 pub(super) fn rows(sessions: &[SessionView]) -> Vec<SessionRow<'_>> {

@@ -56,7 +56,9 @@ pub struct AuditFilter {
 impl AuditFilter {
     /// Parses an address, or a network. An IPv4 address that is written as an IPv6 one is the former, as it is logged.
     pub fn parse_client(text: &str) -> Result<IpNet, AddrParseError> {
-        let address = text.parse::<IpAddr>().map(|address| address.to_canonical().into());
+        let address = text
+            .parse::<IpAddr>()
+            .map(|address| address.to_canonical().into());
         address.or_else(|_| text.parse())
     }
 

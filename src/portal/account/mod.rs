@@ -58,7 +58,7 @@ pub(super) async fn dispatch(
         (AccountPage::Username, Some(fields)) => username::post(cx, fields).await,
         (AccountPage::Password, None) => Ok(password::get(cx)),
         (AccountPage::Password, Some(fields)) => Ok(password::post(cx, fields).await),
-        (AccountPage::Sessions, None) => Ok(sessions::get(cx)),
+        (AccountPage::Sessions, None) => sessions::get(cx),
         (AccountPage::Sessions, Some(fields)) => sessions::post(cx, fields).await,
         (AccountPage::Keys, _) if !cx.renderer.login.iam => Err(Problem::IamDisabled.into()),
         (AccountPage::Keys, None) => keys::get(cx).await,

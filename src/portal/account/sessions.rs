@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::{done, place};
-use crate::api::EndedSessions;
+use crate::api::{EndedSessions, SessionList};
 use crate::ids::SessionId;
 use crate::portal::forms::Fields;
 use crate::portal::page_context::{PageResult, SignedInContext};
@@ -26,8 +26,10 @@ struct SessionsView<'a> {
 }
 
 /// Parameters: `after`.
-pub(super) fn get(cx: &SignedInContext<'_>) -> Response<Bytes> {
-    page(cx, &cx.services.sessions.list(Some(cx.user.principal.account)))
+pub(super) fn get(cx: &SignedInContext<'_>) -> PageResult {
+    let sessions = cx.services.sessions.list(Some(cx.user.principal.account));
+    let list = page_of(cx, &sessions)?;
+    Ok(page(cx, &sessions, &list))
 }
 
 /// Fields: `session`, an id, or `which` "others"; `current_password`, required in a session that an access
@@ -52,10 +54,13 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
     Ok(cx.json_or_see_other(StatusCode::OK, &EndedSessions { ended_count }, &to))
 }
 
-pub(in crate::portal) fn page(cx: &SignedInRequest<'_>, sessions: &[SessionInfo]) -> Response<Bytes> {
-    let list = page_of(cx, sessions);
+pub(in crate::portal) fn page(
+    cx: &SignedInRequest<'_>,
+    sessions: &[SessionInfo],
+    list: &SessionList,
+) -> Response<Bytes> {
     if cx.wants_json() {
-        return cx.json(StatusCode::OK, &list);
+        return cx.json(StatusCode::OK, list);
     }
     let this = Some(cx.user.session.id());
     let next = |next: SessionId| with_query(AccountPage::Sessions.path(), &[("after", &next.to_string())]);

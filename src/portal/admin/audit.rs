@@ -15,7 +15,6 @@ use crate::portal::page_context::{PageResult, SignedInContext, unavailable};
 use crate::portal::request_context::RequestContext;
 use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
-use crate::refusal::{Problem, Refusal};
 use crate::route::AdminPage;
 use crate::services::{Actor, AuditFilter, AuditOrder, AuditPage, Event, Kind};
 
@@ -87,10 +86,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     if text("export") == "lines" {
         return export(cx, search.name(), filter).await;
     }
-    let after = Some(text("after")).filter(|after| !after.is_empty());
-    let after = after.map(|after| after.parse()).transpose();
-    let after =
-        after.map_err(|_| Refusal::because(Problem::InvalidInput, "`after` names no place of the log"))?;
+    let after = cx.cursor("after")?;
     let found = audit.read(filter, AuditOrder::NewestFirst, after, A_PAGE).await?;
     Ok(page(cx, &search, found))
 }
@@ -177,7 +173,9 @@ fn filter(cx: &RequestContext<'_>, search: &AuditSearch) -> Result<AuditFilter, 
     for field in [&from, &until].into_iter().filter_map(|read| read.err()) {
         errors.extend(cx.field_error(field, "admin.no-moment"));
     }
-    let client = asked(&search.client).map(|client| AuditFilter::parse_client(&client)).transpose();
+    let client = asked(&search.client)
+        .map(|client| AuditFilter::parse_client(&client))
+        .transpose();
     if client.is_err() {
         errors.extend(cx.field_error("client", "admin.no-address"));
     }

@@ -14,7 +14,7 @@ use crate::config::SignupMode;
 use crate::ids::InvitationId;
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
-use crate::portal::page_context::{PageResult, SignedInContext};
+use crate::portal::page_context::{PageError, PageResult, SignedInContext};
 use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::refusal::{Problem, Refusal};
@@ -51,6 +51,8 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         },
         ..empty(cx)
     };
+    let (found, suggested) = load(cx).await?;
+    // Only once nothing can fail any more: they are shown once.
     if done == "create" && cx.head.method == Method::GET && !cx.wants_json() {
         let links = cx
             .services
@@ -61,7 +63,8 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
             form.done = Some("admin.links-gone");
         }
     }
-    show(cx, StatusCode::OK, form).await
+    form.suggested = suggested;
+    Ok(page(cx, StatusCode::OK, found, &form))
 }
 
 /// Fields: `action` "revoke" or "send" with `invitation`; or none or "create", with `email`, `groups` separated by
@@ -138,8 +141,13 @@ async fn export(cx: &SignedInContext<'_>) -> PageResult {
         let page = cx.services.invitations.find(&filter, after, limit).await?;
         all.invitations.extend(page.invitations);
         after = page.next;
-        if after.is_none() || all.invitations.len() >= MOST {
+        if after.is_none() {
             break;
+        }
+        if all.invitations.len() >= MOST {
+            let why =
+                format!("a file has at most {MOST} invitations; `vestibule invite list --csv` writes all");
+            return Err(Refusal::because(Problem::InvalidInput, why).into());
         }
     }
     let table = InvitationList::from(all).to_csv();
@@ -202,23 +210,20 @@ async fn refused(cx: &SignedInContext<'_>, fields: &Fields, errors: Errors) -> P
         errors,
         ..empty(cx)
     };
-    show(cx, refusal.problem, form).await
+    let (found, suggested) = load(cx).await?;
+    Ok(page(
+        cx,
+        refusal.problem,
+        found,
+        &InvitationsView { suggested, ..form },
+    ))
 }
 
-async fn show(
-    cx: &SignedInContext<'_>,
-    outcome: impl Into<ResponseOutcome>,
-    form: InvitationsView,
-) -> PageResult {
-    let after = Some(cx.parameter("after")).filter(|after| !after.is_empty());
-    let after = after.map(|after| after.parse()).transpose();
-    let after = after.map_err(|_| Refusal::because(Problem::InvalidInput, "`after` names no invitation"))?;
+/// Loads the page of invitations that the request names, and the groups that are suggested.
+async fn load(cx: &SignedInContext<'_>) -> Result<(InvitationPage, Vec<String>), PageError> {
+    let after = cx.cursor("after")?;
     let found = cx.services.invitations.find(&filter(cx), after, A_PAGE).await?;
-    let form = &InvitationsView {
-        suggested: group_names(cx).await?,
-        ..form
-    };
-    Ok(page(cx, outcome, found, form))
+    Ok((found, group_names(cx).await?))
 }
 
 pub(in crate::portal) fn page(

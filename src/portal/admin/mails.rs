@@ -76,7 +76,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         topic: cx.parameter("topic"),
         state: cx.parameter("state"),
     };
-    let (filter, after) = (search.filter()?, cx.parameter("after").parse().ok());
+    let (filter, after) = (search.filter()?, cx.cursor("after")?);
     let queries = &cx.services.admin_queries;
     let found = queries.find_mails(&filter, after, A_PAGE).await?;
     Ok(page(cx, &search, found))

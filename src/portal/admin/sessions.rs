@@ -47,10 +47,10 @@ struct SessionsView<'a> {
 /// Parameters: `account`, an address, a username or an id; `after` or `before`, a session.
 pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     let account = cx.parameter("account").trim().to_owned();
-    let place = match (cx.parameter("after").as_str(), cx.parameter("before").as_str()) {
-        ("", "") => None,
-        ("", before) => Some(SessionCursor::Before(session(before)?)),
-        (after, _) => Some(SessionCursor::After(session(after)?)),
+    let place = match (cx.cursor("after")?, cx.cursor("before")?) {
+        (Some(after), _) => Some(SessionCursor::After(after)),
+        (None, Some(before)) => Some(SessionCursor::Before(before)),
+        (None, None) => None,
     };
     let named = match named(cx, &account).await? {
         Ok(named) => named,

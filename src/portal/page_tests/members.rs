@@ -1,6 +1,7 @@
 //! States of the pages for signed-in users.
 
 use super::*;
+use crate::api::SessionList;
 use crate::ids::MailId;
 use crate::model::{
     AccessKey, AccessKeyId, Account, Agreement, EncryptedSecret, KeyScope, KeyUse, PendingEmail, Session,
@@ -154,6 +155,7 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
     let created = (new_key[0].key.id, secret);
     let locked = Refusal::new(Problem::Locked).retry_after(Duration::from_secs(1199));
     let many = ("", AccessKeyError::TooMany(5));
+    let session_list = SessionList::page(&sessions(), Some(session.id()), None);
     vec![
         ("account", profile::page(cx, &account(), Vec::new(), None)),
         (
@@ -177,7 +179,10 @@ pub(super) fn states(request: &RequestContext<'_>) -> Vec<(&'static str, Respons
         ),
         ("account-password", password::get(cx)),
         ("account-password-refused", password::refused(cx, wrong())),
-        ("account-sessions", sessions_page::page(cx, &sessions())),
+        (
+            "account-sessions",
+            sessions_page::page(cx, &sessions(), &session_list),
+        ),
         ("account-keys", keys::page(cx, listed(key_list()), None, None)),
         (
             "account-keys-made",
