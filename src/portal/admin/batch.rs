@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 
 use super::accounts::{self, Search, TypedBatch};
+use super::action::BatchAction;
 use super::change::{groups, refusal_of};
 use super::{note_refused_act, unknown_action};
 use crate::api::{ChangedAccounts, UnchangedAccount};
 use crate::portal::form_errors::Errors;
 use crate::portal::forms::Fields;
-use crate::portal::page_context::{PageError, PageResult, SignedInContext};
+use crate::portal::page_context::{PageError, PageResult, SignedInContext, unavailable};
 use crate::refusal::{Problem, Refusal};
-use crate::services::{AccountChange, AccountError, AccountVersion, Accounts, Actor, ChosenAccount, Kind};
+use crate::services::{AccountChange, AccountError, AccountVersion, Accounts, Actor, ChosenAccount};
 
 /// The most accounts of one form.
 const MOST: usize = 200;
@@ -24,16 +25,6 @@ enum BatchChange {
     Disable,
     AddTo(BTreeSet<String>),
     RemoveFrom(BTreeSet<String>),
-}
-
-/// The kind of the event that records an action on each account; `None` if there is no such action.
-pub(super) fn kind_of(action: &str) -> Option<Kind> {
-    Some(match action {
-        "approve" => Kind::Approve,
-        "disable" => Kind::Disable,
-        "add-groups" | "remove-groups" => Kind::GroupsChange,
-        _ => return None,
-    })
 }
 
 /// Fields: `accounts`, each an id, an address or a username, with `:` and its version if that was seen;
@@ -63,6 +54,10 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
         // Boxed: large and seldom needed.
         changed.extend(Box::pin(changing).await);
     }
+    if changed.iter().all(is_unavailable) {
+        let cause = "the accounts were not changed, or it is not known whether they were";
+        return Err(unavailable(cause.to_owned()).into());
+    }
     let mut outcome = ChangedAccounts::default();
     for (ChosenAccount { name, .. }, changed) in chosen.into_iter().zip(changed) {
         match changed {
@@ -80,6 +75,10 @@ pub(super) async fn post(cx: &SignedInContext<'_>, fields: &Fields, by: &Actor) 
     }
     // A redirect, so that the page can be loaded again without changing them again.
     accounts::see_outcome(cx, &search, &outcome)
+}
+
+fn is_unavailable<T>(changed: &Result<T, AccountError>) -> bool {
+    matches!(changed, Err(AccountError::Store(error)) if !error.is_refusal())
 }
 
 fn is_own(cx: &SignedInContext<'_>, name: &str) -> bool {
@@ -112,8 +111,8 @@ async fn unchanged(
         Err(PageError::Answered(_)) => (Refusal::new(Problem::Unavailable), Errors::new()),
     };
     let problem = refusal.problem;
-    if let Some(kind) = kind_of(fields.text("action")) {
-        note_refused_act(cx, kind, &name, problem, by).await;
+    if let Some(action) = BatchAction::of(fields) {
+        note_refused_act(cx, action.audit_kind(), &name, problem, by).await;
     }
     let messages: Vec<String> = errors.into_values().collect();
     let detail = match messages.as_slice() {
@@ -146,12 +145,11 @@ fn read(cx: &SignedInContext<'_>, fields: &Fields) -> Result<(Vec<ChosenAccount>
         }
         named
     };
-    let change = match fields.text("action") {
-        "approve" => BatchChange::Approve,
-        "disable" => BatchChange::Disable,
-        "add-groups" => BatchChange::AddTo(named()),
-        "remove-groups" => BatchChange::RemoveFrom(named()),
-        _ => return Err(unknown_action(cx)),
+    let change = match BatchAction::of(fields).ok_or_else(|| unknown_action(cx))? {
+        BatchAction::Approve => BatchChange::Approve,
+        BatchAction::Disable => BatchChange::Disable,
+        BatchAction::AddGroups => BatchChange::AddTo(named()),
+        BatchAction::RemoveGroups => BatchChange::RemoveFrom(named()),
     };
     let chosen: Vec<ChosenAccount> = listed(fields).map(chosen).collect();
     if chosen.is_empty() {
