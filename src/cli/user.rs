@@ -19,7 +19,7 @@ use crate::api::{AccountDetails, AccountView, AddedAccount, ResetLink};
 use crate::clock::Clock;
 use crate::control::Command;
 use crate::model::{Decision, Email, Username};
-use crate::services::{AccountChange, NewAccount, NewPassword, PasswordLink};
+use crate::services::{AccountChange, InitialPassword, NewAccount, PasswordLink};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -151,9 +151,9 @@ impl User {
                     name,
                     groups: groups.into_iter().collect(),
                     password: match (link, send_link) {
-                        (true, _) => NewPassword::ByLink(PasswordLink::HandedOver),
-                        (_, true) => NewPassword::ByLink(PasswordLink::Mailed),
-                        _ => password.read()?,
+                        (true, _) => InitialPassword::ByLink(PasswordLink::HandedOver),
+                        (_, true) => InitialPassword::ByLink(PasswordLink::Mailed),
+                        _ => InitialPassword::Set(password.read()?),
                     },
                 };
                 add(client, new, send_link, why).await

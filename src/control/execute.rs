@@ -16,8 +16,8 @@ use crate::api::{
 use crate::ids::{AccountId, InvitationId, MailId};
 use crate::model::{AccessKeyId, Email, QueuedMail};
 use crate::services::{
-    AccessKeyChange, AccountError, AccountQuery, Actor, Event, Kind, MailFilter, NewAccessKey, NewAccount,
-    NewPassword, Origin, PasswordLink,
+    AccessKeyChange, AccountError, AccountQuery, Actor, Event, InitialPassword, Kind, MailFilter,
+    NewAccessKey, NewAccount, Origin, PasswordLink,
 };
 
 impl Administration {
@@ -167,7 +167,7 @@ impl Administration {
 
     async fn add_account(&self, new: NewAccount, by: &Actor) -> Result<AddedAccount, CommandError> {
         let origin = Origin::default();
-        let is_handed_over = matches!(new.password, NewPassword::ByLink(PasswordLink::HandedOver));
+        let is_handed_over = matches!(new.password, InitialPassword::ByLink(PasswordLink::HandedOver));
         let account = self.services.accounts.add(new, by, &origin).await?;
         let (link, link_expires_at) = if is_handed_over {
             let links = &self.services.email_tokens;

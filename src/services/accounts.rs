@@ -43,7 +43,7 @@ mod outage;
 mod status;
 mod version;
 
-pub use change::{AccountChange, ChosenAccount, NewAccount, NewPassword, PasswordLink};
+pub use change::{AccountChange, ChosenAccount, InitialPassword, NewAccount, NewPassword, PasswordLink};
 use edit::{Edit, PendingChange};
 pub use error::AccountError;
 pub use htpasswd::{HtpasswdDefaults, HtpasswdLine, ImportedLine};
@@ -107,7 +107,7 @@ impl Accounts {
     /// Creates an account, and mails its owner the link that sets the password if `new` says so. `by` is the
     /// actor in the audit log.
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
-        let is_mailed = matches!(new.password, NewPassword::ByLink(PasswordLink::Mailed));
+        let is_mailed = matches!(new.password, InitialPassword::ByLink(PasswordLink::Mailed));
         let account = self.prepare(new).await?;
         let mail = is_mailed.then(|| {
             self.mailer
@@ -122,7 +122,7 @@ impl Accounts {
                 account.created_at,
             )
             .await?;
-        let account = made(account, created)?;
+        let account = created_account(account, created)?;
         self.mailer.announce();
         self.note(Kind::AccountAdd, &account, by, origin);
         Ok(account)
@@ -138,20 +138,10 @@ impl Accounts {
     ) -> Vec<Result<Account, AccountError>> {
         let prepared = self.prepare_all(wanted).await;
         let accounts = prepared.iter().flatten().cloned().collect();
-        let mut created = match by.act_on(&self.store).create_accounts(accounts).await {
-            Ok(created) => Ok(created.into_iter()),
-            Err(error) => Err(error),
-        };
-        let mut results = Vec::with_capacity(prepared.len());
-        for account in prepared {
-            let result = account.and_then(|account| match &mut created {
-                Ok(created) => made(account, created.next().unwrap_or(CreateAccount::InvitationVoid)),
-                Err(error) => Err(error.clone().into()),
-            });
-            if let Ok(account) = &result {
-                self.note(Kind::AccountAdd, account, by, origin);
-            }
-            results.push(result);
+        let created = by.act_on(&self.store).create_accounts(accounts).await;
+        let results = zip_created(prepared, created);
+        for account in results.iter().flatten() {
+            self.note(Kind::AccountAdd, account, by, origin);
         }
         // A batch may exceed the backlog of the audit log, unless it is written now.
         self.audit.flush().await;
@@ -165,17 +155,7 @@ impl Accounts {
     ) -> Vec<Result<Account, AccountError>> {
         let prepared = self.prepare_all(wanted).await;
         let accounts = prepared.iter().flatten().cloned().collect();
-        let mut previewed = match self.store.preview_accounts(accounts).await {
-            Ok(previewed) => Ok(previewed.into_iter()),
-            Err(error) => Err(error),
-        };
-        let result = |account: Result<Account, AccountError>| {
-            account.and_then(|account| match &mut previewed {
-                Ok(previewed) => made(account, previewed.next().unwrap_or(CreateAccount::InvitationVoid)),
-                Err(error) => Err(error.clone().into()),
-            })
-        };
-        prepared.into_iter().map(result).collect()
+        zip_created(prepared, self.store.preview_accounts(accounts).await)
     }
 
     async fn prepare_all(
@@ -202,7 +182,10 @@ impl Accounts {
         }
         let groups = Self::group_names(&new.groups)?;
         let name = parse_display_name(new.name.as_deref().unwrap_or_default())?;
-        let password_hash = self.hash(new.password, &new.email, &username).await?;
+        let password_hash = match new.password {
+            InitialPassword::Set(password) => self.hash(password, &new.email, &username).await?,
+            InitialPassword::ByLink(_) => self.hash_of_nobodys().await?,
+        };
         let now = self.clock.now();
         let id = AccountId::new(now, &self.random);
         Ok(Account {
@@ -526,7 +509,6 @@ impl Accounts {
             },
             AccountChange::SetName(name) => Edit::Name(parse_display_name(&name)?),
             AccountChange::SetEmail(email) => Edit::Email(email),
-            AccountChange::SetPassword(NewPassword::ByLink(_)) => return Err(AccountError::NotNew),
             AccountChange::SetPassword(password) => {
                 let hash = self.hash(password, &account.email, &account.username).await?;
                 Edit::Password(hash, self.clock.now())
@@ -597,11 +579,6 @@ impl Accounts {
         match password {
             NewPassword::Hash(hash) if PasswordHash::parse(&hash).is_some() => Ok(hash),
             NewPassword::Hash(_) => Err(AccountError::NotAHash),
-            NewPassword::ByLink(_) => {
-                let nobodys = URL_SAFE_NO_PAD.encode(self.random.bytes::<32>());
-                let password = Password::parse(&Secret::new(nobodys))?;
-                Ok(self.hasher.try_acquire()?.hash(password).await?)
-            }
             NewPassword::Plain(typed) => {
                 let password = Password::parse(&typed)?;
                 let broken = self.policy.validate(&password, Some(email), Some(username));
@@ -611,6 +588,13 @@ impl Accounts {
                 Ok(self.hasher.try_acquire()?.hash(password).await?)
             }
         }
+    }
+
+    /// The hash of a password that nobody knows.
+    async fn hash_of_nobodys(&self) -> Result<String, AccountError> {
+        let nobodys = URL_SAFE_NO_PAD.encode(self.random.bytes::<32>());
+        let password = Password::parse(&Secret::new(nobodys))?;
+        Ok(self.hasher.try_acquire()?.hash(password).await?)
     }
 
     fn note(&self, kind: Kind, account: &Account, by: &Actor, origin: &Origin) {
@@ -635,8 +619,25 @@ impl Accounts {
     }
 }
 
+/// Joins accounts with the store's results, which it has for those alone that could be prepared.
+fn zip_created(
+    prepared: Vec<Result<Account, AccountError>>,
+    created: Result<Vec<CreateAccount>, StoreError>,
+) -> Vec<Result<Account, AccountError>> {
+    let mut created = created.map(Vec::into_iter);
+    let missing = || StoreError::Unavailable("it told of fewer accounts than it was given".to_owned());
+    let result = |account: Result<Account, AccountError>| {
+        let account = account?;
+        match &mut created {
+            Ok(created) => created_account(account, created.next().ok_or_else(missing)?),
+            Err(error) => Err(error.clone().into()),
+        }
+    };
+    prepared.into_iter().map(result).collect()
+}
+
 /// Turns the store's result into the account or an error.
-fn made(account: Account, created: CreateAccount) -> Result<Account, AccountError> {
+fn created_account(account: Account, created: CreateAccount) -> Result<Account, AccountError> {
     match created {
         CreateAccount::Created => Ok(account),
         CreateAccount::EmailTaken => Err(AccountError::EmailTaken(account.email)),

@@ -80,7 +80,7 @@ pub use account_name::AccountName;
 pub use account_settings::{AccountSettings, AccountSettingsError, MOST_FORMER_USERNAMES, PasswordForm};
 pub use accounts::{
     AccountChange, AccountError, AccountPart, AccountVersion, Accounts, ChosenAccount, HtpasswdDefaults,
-    HtpasswdLine, ImportedLine, NewAccount, NewPassword, PasswordLink,
+    HtpasswdLine, ImportedLine, InitialPassword, NewAccount, NewPassword, PasswordLink,
 };
 pub use active_key::ActiveKey;
 pub use active_session::ActiveSession;

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::hasher::PausedPool;
 use super::{
-    AccountChange, Actor, Hasher, NewAccount, NewPassword, Origin, Services, SignInError, SignUpForm,
-    SignedIn,
+    AccountChange, Actor, Hasher, InitialPassword, NewAccount, NewPassword, Origin, Services, SignInError,
+    SignUpForm, SignedIn,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::config::{AuditMode, Config, SecretSource};
@@ -104,7 +104,7 @@ impl TestEnv {
             username: None,
             name: None,
             groups: group_set(groups),
-            password: NewPassword::Plain(Secret::new(PASSWORD.to_owned())),
+            password: InitialPassword::Set(NewPassword::Plain(Secret::new(PASSWORD.to_owned()))),
         };
         self.services
             .accounts

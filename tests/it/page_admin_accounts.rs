@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use vestibule::control::Command;
 use vestibule::model::Email;
-use vestibule::services::{NewAccount, NewPassword};
+use vestibule::services::{InitialPassword, NewAccount, NewPassword};
 
 use crate::harness::{PASSWORD, Person, Running, form, soon};
 
@@ -19,7 +19,7 @@ async fn add(gateway: &Running, email: &str, name: Option<&str>, groups: &[&str]
         username: None,
         name: name.map(str::to_owned),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        password: NewPassword::Hash(HASH.to_owned()),
+        password: InitialPassword::Set(NewPassword::Hash(HASH.to_owned())),
     };
     gateway.command(Command::AddUser(new)).await
 }

@@ -8,7 +8,9 @@ use serde_json::json;
 use vestibule::control::{AuditQuery, Command};
 use vestibule::model::Email;
 use vestibule::secret::Secret;
-use vestibule::services::{AccountChange, Invitees, NewAccount, NewInvitations, NewPassword};
+use vestibule::services::{
+    AccountChange, InitialPassword, Invitees, NewAccount, NewInvitations, NewPassword,
+};
 use vestibule::store::{AuditFilter, AuditOrder};
 
 use crate::harness::{PASSWORD, Person, Running, inviting};
@@ -231,7 +233,7 @@ async fn groups_that_an_invitation_or_a_command_gives_are_recorded_with_where_th
         username: None,
         name: None,
         groups: groups(),
-        password: NewPassword::Plain(Secret::new(PASSWORD.to_owned())),
+        password: InitialPassword::Set(NewPassword::Plain(Secret::new(PASSWORD.to_owned()))),
     };
     gateway.command(Command::AddUser(new)).await;
     assert_eq!(

@@ -15,7 +15,7 @@ use crate::portal::page_context::{PageError, PageResult, SignedInContext, unavai
 use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::route::AdminPage;
-use crate::services::{AccountError, Actor, NewAccount, NewPassword, PasswordLink};
+use crate::services::{AccountError, Actor, InitialPassword, NewAccount, PasswordLink};
 
 /// The fields of the form, in their order.
 const ORDER: &[&str] = &["email", "username", "name", "groups"];
@@ -129,7 +129,7 @@ fn read(cx: &SignedInContext<'_>, fields: &Fields, send: bool) -> Result<NewAcco
             username,
             name: Some(fields.text("name").to_owned()),
             groups: groups(fields.text("groups")),
-            password: NewPassword::ByLink(if send {
+            password: InitialPassword::ByLink(if send {
                 PasswordLink::Mailed
             } else {
                 PasswordLink::HandedOver

@@ -24,7 +24,7 @@ pub struct NewAccount {
     /// The groups.
     pub groups: BTreeSet<String>,
     /// The password.
-    pub password: NewPassword,
+    pub password: InitialPassword,
 }
 
 impl NewAccount {
@@ -44,7 +44,15 @@ pub enum NewPassword {
     Plain(#[serde(serialize_with = "expose")] Secret<String>),
     /// A bcrypt hash from elsewhere (`$2a$`, `$2b$`, `$2y$`), stored as it is.
     Hash(String),
-    /// One that nobody knows, of a new account: its owner sets another with a link.
+}
+
+/// The password that a new account begins with.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitialPassword {
+    /// One that is given.
+    Set(NewPassword),
+    /// One that nobody knows: the owner sets another with a link.
     ByLink(PasswordLink),
 }
 

@@ -43,9 +43,6 @@ pub enum AccountError {
     /// An imported account has more former usernames than allowed.
     #[error("it has more than {MOST_FORMER_USERNAMES} former usernames")]
     FormerUsernames,
-    /// A password that nobody knows, for an account that exists.
-    #[error("only a new account can be without a password that somebody knows")]
-    NotNew,
     /// The password breaks these rules of the policy.
     #[error("the password is refused: {0:?}")]
     Password(Vec<PasswordRule>),

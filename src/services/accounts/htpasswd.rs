@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountError, Accounts, NewAccount, NewPassword};
+use super::{AccountError, Accounts, InitialPassword, NewAccount, NewPassword};
 use crate::model::{Account, Email, Username};
 use crate::services::password_hash::PasswordHash;
 use crate::services::{Actor, Origin};
@@ -71,7 +71,7 @@ impl<'l> HtpasswdLine<'l> {
             username,
             name: None,
             groups: defaults.groups.clone(),
-            password: NewPassword::Hash(hash.to_owned()),
+            password: InitialPassword::Set(NewPassword::Hash(hash.to_owned())),
         })
     }
 }

@@ -12,7 +12,7 @@ fn new(email: &str, username: Option<&str>, password: NewPassword) -> NewAccount
         username: username.map(|name| name.parse().unwrap()),
         name: None,
         groups: BTreeSet::new(),
-        password,
+        password: InitialPassword::Set(password),
     }
 }
 

@@ -5,7 +5,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use vestibule::control::{Command, CommandError, SocketClient};
 use vestibule::secret::Secret;
-use vestibule::services::{AccountChange, NewAccount, NewInvitations, NewPassword};
+use vestibule::services::{AccountChange, InitialPassword, NewAccount, NewInvitations, NewPassword};
 
 use super::{PASSWORD, Running, soon};
 
@@ -77,7 +77,7 @@ impl Running {
             username: None,
             name: None,
             groups: ["gateway-admin".to_owned()].into(),
-            password: NewPassword::Plain(Secret::new(PASSWORD.to_owned())),
+            password: InitialPassword::Set(NewPassword::Plain(Secret::new(PASSWORD.to_owned()))),
         }))
         .await;
         Person {

@@ -18,8 +18,8 @@ use vestibule::model::{Account, AccountStatus, LockoutSubject};
 use vestibule::random::Random;
 use vestibule::secret::Secret;
 use vestibule::services::{
-    AccessKeyChange, AccessKeyError, AccountChange, AccountError, AccountSettingsError, Actor, NewAccessKey,
-    NewAccount, NewPassword, Origin, Services,
+    AccessKeyChange, AccessKeyError, AccountChange, AccountError, AccountSettingsError, Actor,
+    InitialPassword, NewAccessKey, NewAccount, NewPassword, Origin, Services,
 };
 use vestibule::store::sled::SledStore;
 use vestibule::store::{
@@ -154,7 +154,7 @@ async fn shutting_out_on_the_small_disk() {
             username: None,
             name: None,
             groups: BTreeSet::new(),
-            password: NewPassword::Plain(Secret::new(PASSWORD.to_owned())),
+            password: InitialPassword::Set(NewPassword::Plain(Secret::new(PASSWORD.to_owned()))),
         };
         accounts.push(services.accounts.add(new, &by, &from).await.unwrap());
     }
