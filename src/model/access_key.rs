@@ -178,6 +178,7 @@ impl AccessKey {
 
 /// One use of an access key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyUse {
     /// When, to the half minute.
     pub at: Timestamp,
@@ -188,8 +189,9 @@ pub struct KeyUse {
 }
 
 /// What requests an access key may sign. An empty set does not restrict: the default is all that the owner
-/// may do.
+/// may do. A restriction of a later version must not be dropped by a reader that does not know it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyScope {
     /// Only these routes, each by host and path as in the configuration: `console.example.com/api`.
     pub routes: BTreeSet<String>,

@@ -148,6 +148,7 @@ pub struct StatusError;
 
 /// An administrator's decision on an account's status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The administrator, as the audit log names them.
     pub by: String,
@@ -159,6 +160,7 @@ pub struct Decision {
 
 /// The owner's consent to the terms and the privacy notice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Agreement {
     /// `signup.terms_version` at the time.
     pub version: String,

@@ -183,6 +183,8 @@ fn header_of(line: &[u8]) -> Result<Header, String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -198,5 +200,45 @@ mod tests {
             let line = serde_json::to_vec(&[text]).unwrap();
             assert_eq!(has_nul(&line), is_nul, "{text:?}");
         }
+    }
+
+    /// The JSON pointers of all objects in a value.
+    fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+        let parts: Vec<(String, &Value)> = match value {
+            Value::Object(fields) => {
+                found.push(at.to_owned());
+                fields.iter().map(|(name, part)| (name.clone(), part)).collect()
+            }
+            Value::Array(parts) => {
+                let numbered = parts.iter().enumerate();
+                numbered.map(|(index, part)| (index.to_string(), part)).collect()
+            }
+            _ => Vec::new(),
+        };
+        for (name, part) in parts {
+            objects(part, &format!("{at}/{name}"), found);
+        }
+    }
+
+    /// What a later version restricts must not be dropped by this one.
+    #[test]
+    fn a_field_that_is_not_known_is_refused_wherever_it_stands() {
+        let export = include_str!("../../../tests/vectors/export-1.jsonl");
+        let records = export
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let (mut count, mut found) = (0, Vec::new());
+        for record in records.filter(|record| serde_json::from_value::<Record>(record.clone()).is_ok()) {
+            found.clear();
+            objects(&record, "", &mut found);
+            for at in &found {
+                let mut odd = record.clone();
+                let object = odd.pointer_mut(at).and_then(Value::as_object_mut).unwrap();
+                object.insert("later".to_owned(), true.into());
+                assert!(serde_json::from_value::<Record>(odd).is_err(), "{at} of {record}");
+                count += 1;
+            }
+        }
+        assert!(count > 20, "{count} objects");
     }
 }
