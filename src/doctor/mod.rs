@@ -109,6 +109,22 @@ struct DoctorContext<'c> {
     clock: Clock,
 }
 
+impl<'c> DoctorContext<'c> {
+    /// Finds the running gateway; the findings tell of it.
+    async fn of(config: &'c Config) -> (Self, Vec<Finding>) {
+        let client = SocketClient::of(config);
+        let (running, findings) = gateway(&client).await;
+        let context = Self {
+            config,
+            client,
+            running,
+            trust: tls::MachineTrust::of(config),
+            clock: Clock::system(),
+        };
+        (context, findings)
+    }
+}
+
 type Check<'p> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'p>>;
 
 /// Runs all checks concurrently. With `mail`, sends a test mail; `progress` gets the number of finished
@@ -118,15 +134,7 @@ pub async fn run(
     mail: Option<&Email>,
     progress: impl FnMut(usize, usize),
 ) -> (bool, Vec<Finding>) {
-    let client = SocketClient::of(config);
-    let (running, gateway) = gateway(&client).await;
-    let context = DoctorContext {
-        config,
-        client,
-        running,
-        trust: tls::MachineTrust::of(config),
-        clock: Clock::system(),
-    };
+    let (context, mut findings) = DoctorContext::of(config).await;
     let checks: Vec<Check<'_>> = vec![
         Box::pin(listeners::https(&context)),
         Box::pin(listeners::plain(&context)),
@@ -142,31 +150,17 @@ pub async fn run(
         Box::pin(async { file_permissions::files(&context) }),
         Box::pin(mail::leaves(&context, mail)),
     ];
-    let running = context.running.is_some();
-    (
-        running,
-        gateway
-            .into_iter()
-            .chain(complete(checks, progress).await)
-            .collect(),
-    )
+    findings.extend(complete(checks, progress).await);
+    (context.running.is_some(), findings)
 }
 
 /// Looks at the gateway that runs, of whose file no more can be read than `config`: at what it says itself, and what it
 /// answers.
 pub async fn run_beside_broken_file(config: &Config, progress: impl FnMut(usize, usize)) -> Vec<Finding> {
-    let client = SocketClient::of(config);
-    let (running, gateway) = gateway(&client).await;
-    if running.is_none() {
-        return gateway;
+    let (context, mut findings) = DoctorContext::of(config).await;
+    if context.running.is_none() {
+        return findings;
     }
-    let context = DoctorContext {
-        config,
-        client,
-        running,
-        trust: tls::MachineTrust::of(config),
-        clock: Clock::system(),
-    };
     let checks: Vec<Check<'_>> = vec![
         Box::pin(listeners::https(&context)),
         Box::pin(listeners::plain(&context)),
@@ -175,10 +169,8 @@ pub async fn run_beside_broken_file(config: &Config, progress: impl FnMut(usize,
         Box::pin(public_url::reach(&context)),
         Box::pin(store::answers(&context)),
     ];
-    gateway
-        .into_iter()
-        .chain(complete(checks, progress).await)
-        .collect()
+    findings.extend(complete(checks, progress).await);
+    findings
 }
 
 /// Does all at once. The findings are in the order of the checks.
