@@ -23,8 +23,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// The longest lifetime of a link for it (S19).
-    fn longest(self) -> Duration {
+    /// How long a link for it serves (S19).
+    pub const fn lifetime(self) -> Duration {
         match self {
             Self::VerifyEmail | Self::ChangeEmail => Duration::from_hours(24),
             Self::Reset | Self::ResetByAdministrator => Duration::from_hours(1),
@@ -47,6 +47,9 @@ pub struct EmailToken {
     pub email: Email,
     /// The mail that carries it; `None` if an administrator handed it over.
     pub mail: Option<MailId>,
+    /// The administrator who handed it over, who must still be one when it is used (S76). `None` if it was mailed, or
+    /// made on the gateway's machine.
+    pub maker: Option<AccountId>,
     /// When it expires, exclusive.
     pub expires_at: Timestamp,
 }
@@ -60,7 +63,7 @@ impl EmailToken {
 
     /// Returns whether the token was made in the future, by a clock that was ahead.
     pub fn is_ahead(&self, now: Timestamp) -> bool {
-        let latest = now.checked_add(self.purpose.longest()).unwrap_or(Timestamp::MAX);
+        let latest = now.checked_add(self.purpose.lifetime()).unwrap_or(Timestamp::MAX);
         clock::is_ahead(self.expires_at, latest)
     }
 }

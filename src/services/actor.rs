@@ -110,6 +110,7 @@ impl Precondition {
             session: None,
             password_changed_at: None,
             group: Some(group.to_owned()),
+            unchanged_since: None,
         }
     }
 
@@ -119,6 +120,7 @@ impl Precondition {
             session: Some(session.digest()),
             password_changed_at,
             group: None,
+            unchanged_since: None,
         }
     }
 }

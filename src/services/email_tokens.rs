@@ -89,6 +89,8 @@ pub struct EmailTokens {
     verify: bool,
     /// `login.username`
     by_username: bool,
+    /// `admin.group`
+    administrators: String,
 }
 
 impl EmailTokens {
@@ -114,6 +116,7 @@ impl EmailTokens {
             reset: config.login.reset,
             verify: config.signup.verify_email,
             by_username: config.login.username,
+            administrators: config.admin.group.clone(),
         }
     }
 
@@ -204,6 +207,11 @@ impl EmailTokens {
             Ok(Err(refused)) => {
                 change.finish();
                 Err(refused)
+            }
+            // Nothing was made: the link's maker has lost the right.
+            Err(StoreError::Precondition(_)) => {
+                change.finish();
+                Err(LinkError::Void)
             }
             Err(error) => {
                 change.fail(&error);

@@ -18,6 +18,9 @@ pub struct Precondition {
     pub password_changed_at: Option<Timestamp>,
     /// A group that must have the account as a member. `None`: not required.
     pub group: Option<String>,
+    /// The account must have had its password and its status since then: who took it over may have acted before that.
+    /// `None`: not required.
+    pub unchanged_since: Option<Timestamp>,
 }
 
 /// The part of a [`Precondition`] that no longer holds.
@@ -55,6 +58,18 @@ impl Precondition {
             .is_some_and(|proved| proved != account.password_changed_at)
         {
             return Err(PreconditionError::PasswordChanged.into());
+        }
+        if let Some(since) = self.unchanged_since {
+            if account.password_changed_at > since {
+                return Err(PreconditionError::PasswordChanged.into());
+            }
+            if account
+                .decision
+                .as_ref()
+                .is_some_and(|decision| decision.at > since)
+            {
+                return Err(PreconditionError::AccountInactive.into());
+            }
         }
         match &self.group {
             Some(group) if !account.is_in(group) => Err(PreconditionError::NotMember.into()),

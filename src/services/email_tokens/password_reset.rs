@@ -12,10 +12,10 @@ use crate::route::Page;
 use crate::secret::Secret;
 use crate::services::input::parse_new_password;
 use crate::services::{Actor, Event, Kind, Origin};
-use crate::store::{SessionsToEnd, TokenEffect};
+use crate::store::{Precondition, SessionsToEnd, TokenEffect};
 
-/// The lifetime of a reset link that an administrator hands over (S19).
-const HANDED_OVER: Duration = Duration::from_hours(1);
+/// How long a reset link that an administrator hands over serves.
+const HANDED_OVER: Duration = Purpose::ResetByAdministrator.lifetime();
 
 impl EmailTokens {
     /// Enqueues a reset mail. Whether the address has an account is looked up at delivery, so that the
@@ -78,9 +78,17 @@ impl EmailTokens {
             at: now,
             disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
         };
-        let consumed = self
-            .store
-            .consume_token(digest, effect, mails, self.now_for(&good));
+        // The link's maker must still be the administrator who made it.
+        let store = good.maker.map_or_else(
+            || self.store.clone(),
+            |maker| {
+                self.store.with_precondition(Precondition {
+                    unchanged_since: good.expires_at.checked_sub(HANDED_OVER).ok(),
+                    ..Precondition::of_administrator(maker, &self.administrators)
+                })
+            },
+        );
+        let consumed = store.consume_token(digest, effect, mails, self.now_for(&good));
         let wanted = Account {
             password_changed_at: now,
             ..account
@@ -118,6 +126,7 @@ impl EmailTokens {
             account: account.id,
             email: account.email.clone(),
             mail: None,
+            maker: by.administrator_account(),
             expires_at,
         };
         by.act_on(&self.store).save_token(kept).await?;

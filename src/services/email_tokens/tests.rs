@@ -1,10 +1,11 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
 use crate::model::{AccountStatus, AuditEvent};
 use crate::secret::Secret;
-use crate::services::Actor;
-use crate::services::test_support::{EMAIL, TestEnv, client};
+use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, tester};
+use crate::services::{AccountChange, Actor, NewPassword};
 
 #[tokio::test]
 async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_address() {
@@ -150,4 +151,107 @@ async fn s19_a_link_serves_its_time_though_the_clock_is_set_ahead() {
     world.hand.set_wall(early);
     let late = links.reset(&token, &password, &password, &client()).await;
     assert!(matches!(late, Err(LinkError::Void)), "{late:?}");
+}
+
+const NEW_PASSWORD: &str = "0ther-Horizon";
+
+impl TestEnv {
+    /// The token of a reset link for the account that this actor makes.
+    async fn link_by(&self, email: &str, by: &Actor) -> String {
+        let (account, links) = (self.account(email).await, &self.services.email_tokens);
+        let (link, _) = links.reset_link(&account, by, &client()).await.unwrap();
+        link.expose().split_once("token=").unwrap().1.to_owned()
+    }
+
+    async fn reset_with(&self, token: &str) -> Result<(), LinkError> {
+        let password = Secret::new(NEW_PASSWORD.to_owned());
+        let links = &self.services.email_tokens;
+        links.reset(token, &password, &password, &client()).await
+    }
+}
+
+/// Who may not administer any more has no way left into the accounts of others.
+#[tokio::test]
+async fn s76_a_reset_link_is_void_once_its_maker_administers_no_more() {
+    for ends in [
+        "disabled",
+        "out of the group",
+        "deleted",
+        "disabled for a while",
+        "another password",
+        "",
+    ] {
+        let world = TestEnv::with_ann(|_| {}).await;
+        world.add("boss@example.com", &["gateway-admin"]).await;
+        let maker = "mallory@example.com";
+        world.add(maker, &["gateway-admin"]).await;
+        let session = world.sign_in(maker, PASSWORD).await.unwrap().session;
+        let by = Actor::administrator(&session, "gateway-admin");
+        let token = world.link_by(EMAIL, &by).await;
+        let (accounts, operator, origin) = (&world.services.accounts, tester(), client());
+        let leaves = AccountChange::SetGroups(BTreeSet::new());
+        world.hand.advance(Duration::from_secs(1));
+        let ended = match ends {
+            "disabled for a while" => {
+                accounts
+                    .change(maker, AccountChange::Disable, &operator, &origin)
+                    .await
+                    .unwrap();
+                accounts
+                    .change(maker, AccountChange::Enable, &operator, &origin)
+                    .await
+            }
+            "another password" => {
+                let password = NewPassword::Plain(Secret::new(NEW_PASSWORD.to_owned()));
+                accounts
+                    .change(maker, AccountChange::SetPassword(password), &operator, &origin)
+                    .await
+            }
+            "disabled" => {
+                accounts
+                    .change(maker, AccountChange::Disable, &operator, &origin)
+                    .await
+            }
+            "deleted" => accounts.delete(maker, &operator, &origin).await,
+            "out of the group" => accounts.change(maker, leaves, &operator, &origin).await,
+            _ => accounts.find(maker).await,
+        };
+        ended.unwrap();
+        let before = world.account(EMAIL).await.password_hash;
+        let reset = world.reset_with(&token).await;
+        if ends.is_empty() {
+            reset.unwrap();
+            world.sign_in(EMAIL, NEW_PASSWORD).await.unwrap();
+        } else {
+            assert!(matches!(reset, Err(LinkError::Void)), "{ends}: {reset:?}");
+            assert_eq!(world.account(EMAIL).await.password_hash, before, "{ends}");
+            world.sign_in(EMAIL, PASSWORD).await.unwrap();
+        }
+    }
+}
+
+/// The operator's links, made on the machine, depend on no account.
+#[tokio::test]
+async fn s77_disabling_voids_the_links_that_were_made_before() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let operator = tester();
+    let change = async |change| {
+        let accounts = &world.services.accounts;
+        accounts
+            .change(EMAIL, change, &operator, &client())
+            .await
+            .unwrap();
+    };
+    let early = world.link_by(EMAIL, &operator).await;
+    change(AccountChange::Disable).await;
+    let meanwhile = world.link_by(EMAIL, &operator).await;
+    for token in [&early, &meanwhile] {
+        let reset = world.reset_with(token).await;
+        assert!(matches!(reset, Err(LinkError::Void)), "{reset:?}");
+    }
+    change(AccountChange::Enable).await;
+    let reset = world.reset_with(&early).await;
+    assert!(matches!(reset, Err(LinkError::Void)), "{reset:?}");
+    world.reset_with(&meanwhile).await.unwrap();
+    world.sign_in(EMAIL, NEW_PASSWORD).await.unwrap();
 }

@@ -46,10 +46,6 @@ const DELAYS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hou
 /// The age at which a mail that is still refused is given up (RFC 5321, section 4.5.4.1).
 const GIVE_UP: Duration = Duration::from_hours(5 * 24);
 
-/// The lifetimes of links; that of a reset is an hour at most (S19).
-const VERIFY_HOURS: u64 = 24;
-const RESET_HOURS: u64 = 1;
-
 /// The result of one step of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryStep {
@@ -280,20 +276,20 @@ impl Mailer {
         Ok(match mail.topic {
             MailKind::VerifyEmail => receiver
                 .filter(|account| !account.email_verified)
-                .map(|account| self.with_token(templates, mail, account, Purpose::VerifyEmail, VERIFY_HOURS)),
+                .map(|account| self.with_token(templates, mail, account, Purpose::VerifyEmail)),
             MailKind::AlreadyRegistered => receiver.map(|account| {
                 // A stranger may have made the unverified account: a reset link lets the owner of the address
                 // take it over.
                 let claims = templates.verify && templates.reset && !account.email_verified;
                 if claims {
-                    self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)
+                    self.with_token(templates, mail, account, Purpose::Reset)
                 } else {
                     account_draft(templates, mail, account)
                 }
             }),
             MailKind::Reset => receiver
                 .filter(|_| templates.reset)
-                .map(|account| self.with_token(templates, mail, account, Purpose::Reset, RESET_HOURS)),
+                .map(|account| self.with_token(templates, mail, account, Purpose::Reset)),
             MailKind::ChangeEmail(id) => {
                 // The address has an account meanwhile, so no other can move to it; its owner is told, as at
                 // a sign-up.
@@ -303,7 +299,7 @@ impl Mailer {
                         (receiver.id != id).then(|| account_draft(templates, mail, receiver))
                     }
                     (Some(account), None) => {
-                        Some(self.with_token(templates, mail, account, Purpose::ChangeEmail, VERIFY_HOURS))
+                        Some(self.with_token(templates, mail, account, Purpose::ChangeEmail))
                     }
                 }
             }
@@ -350,7 +346,7 @@ impl Mailer {
                 let is_unset = |account: &Account| account.password_changed_at <= mail.cause.at;
                 let purpose = Purpose::ResetByAdministrator;
                 receiver.filter(is_unset).map(|account| {
-                    let mut draft = self.with_token(templates, mail, account, purpose, RESET_HOURS);
+                    let mut draft = self.with_token(templates, mail, account, purpose);
                     draft.claim.allowance = None;
                     draft
                 })
@@ -398,14 +394,13 @@ impl Mailer {
         mail: &Mail,
         account: Account,
         purpose: Purpose,
-        lasts: u64,
     ) -> Draft {
         let (token, now) = (PlainToken::new(&self.random), self.clock.now());
         let to = match purpose {
             Purpose::ChangeEmail => mail.to.clone(),
             _ => account.email.clone(),
         };
-        let lifetime = Duration::from_hours(lasts);
+        let lifetime = purpose.lifetime();
         self.lifetimes.begin(token.digest(), lifetime);
         let kept = EmailToken {
             digest: token.digest(),
@@ -413,12 +408,13 @@ impl Mailer {
             account: account.id,
             email: to.clone(),
             mail: Some(mail.id),
+            maker: None,
             expires_at: now.checked_add(lifetime).unwrap_or(Timestamp::MAX),
         };
         let context = MailContext {
             account: Some(account),
             token: Some(token),
-            lasts,
+            lasts: lifetime.as_secs() / 3600,
             ..MailContext::default()
         };
         let mut draft = Draft::new(templates, mail, &context, to);

@@ -113,6 +113,7 @@ pub(super) struct ExportedEmailToken {
     account: AccountId,
     email: Email,
     mail: Option<MailId>,
+    maker: Option<AccountId>,
     expires_at: Timestamp,
 }
 

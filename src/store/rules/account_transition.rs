@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{GuardedGroup, serves_account};
-use crate::model::{Account, Email, EmailToken, Purpose, Username};
+use crate::model::{Account, AccountStatus, Email, EmailToken, Purpose, Username};
 use crate::store::{ConsumeToken, EditAccount, TokenEffect};
 
 /// A change of an account. It checks nothing but the account; the store checks that the address and username
@@ -15,8 +15,8 @@ pub(in crate::store) struct AccountTransition {
 }
 
 impl AccountTransition {
-    /// Makes a change; keeps the id and the former usernames. A new password or address cancels a pending
-    /// change of address.
+    /// Makes a change; keeps the id and the former usernames. A new password or address and disabling cancel a
+    /// pending change of address.
     pub(in crate::store) fn new(before: Account, mut after: Account) -> Self {
         after.id = before.id;
         after.former_usernames.clone_from(&before.former_usernames);
@@ -88,7 +88,10 @@ impl AccountTransition {
     /// Returns whether all tokens of the account are voided, and the mails that would carry a reset link
     /// withdrawn.
     pub(in crate::store) fn voids_tokens(&self) -> bool {
-        self.new_password_at().is_some() || self.new_email().is_some()
+        let is_disabled = |account: &Account| account.status == AccountStatus::Disabled;
+        self.new_password_at().is_some()
+            || self.new_email().is_some()
+            || is_disabled(&self.after) && !is_disabled(&self.before)
     }
 
     /// Returns whether the pending change of address is another one or none, which voids its token.
@@ -122,7 +125,7 @@ mod tests {
     use super::super::samples::ann;
     use super::*;
     use crate::ids::AccountId;
-    use crate::model::{AccountStatus, TokenDigest};
+    use crate::model::TokenDigest;
     use crate::random::Random;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -137,8 +140,8 @@ mod tests {
         AccountTransition::new(ann(), after)
     }
 
-    fn use_token(purpose: Purpose, effect: TokenEffect, now: Timestamp) -> Option<AccountTransition> {
-        let token = EmailToken {
+    fn token(purpose: Purpose) -> EmailToken {
+        EmailToken {
             digest: TokenDigest::of("token"),
             purpose,
             account: ann().id,
@@ -147,9 +150,13 @@ mod tests {
                 _ => ann().email,
             },
             mail: None,
+            maker: None,
             expires_at: soon(),
-        };
-        AccountTransition::by_token(&token, effect, ann(), now)
+        }
+    }
+
+    fn use_token(purpose: Purpose, effect: TokenEffect, now: Timestamp) -> Option<AccountTransition> {
+        AccountTransition::by_token(&token(purpose), effect, ann(), now)
     }
 
     fn set_password() -> TokenEffect {
@@ -185,10 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_or_address_voids_tokens_and_a_pending_address() {
+    fn a_new_password_or_address_and_disabling_void_tokens_and_a_pending_address() {
         let password = change(|account| account.password_changed_at = soon());
         let address = change(|account| account.email = "other@example.com".parse().unwrap());
-        for voids in [&password, &address] {
+        let disabled = change(|account| account.status = AccountStatus::Disabled);
+        for voids in [&password, &address, &disabled] {
             assert!(voids.voids_tokens() && voids.after.pending_email.is_none());
         }
         assert_eq!(password.new_password_at(), Some(soon()));
@@ -234,14 +242,27 @@ mod tests {
             (Purpose::ResetByAdministrator, set_password()),
         ] {
             let token = EmailToken {
-                digest: TokenDigest::of("token"),
-                purpose,
-                account: ann().id,
                 email: "former@example.com".parse().unwrap(),
-                mail: None,
-                expires_at: soon(),
+                ..token(purpose)
             };
             assert!(AccountTransition::by_token(&token, effect, ann(), NOW).is_none());
+        }
+    }
+
+    #[test]
+    fn s19_a_link_sets_no_password_of_an_account_that_is_shut_out() {
+        for (status, serves) in [
+            (AccountStatus::Active, true),
+            (AccountStatus::AwaitingApproval, true),
+            (AccountStatus::Declined, false),
+            (AccountStatus::Disabled, false),
+        ] {
+            for purpose in [Purpose::Reset, Purpose::ResetByAdministrator] {
+                let account = Account { status, ..ann() };
+                let token = token(purpose);
+                let reset = AccountTransition::by_token(&token, set_password(), account, NOW);
+                assert_eq!(reset.is_some(), serves, "{purpose:?} {status:?}");
+            }
         }
     }
 

@@ -206,6 +206,7 @@ mod tests {
             account: ann().id,
             email: ann().email,
             mail: Some(mail),
+            maker: None,
             expires_at: NOW + Duration::from_mins(1),
         };
         let own = token(mail.id);
@@ -238,6 +239,7 @@ mod tests {
             account: ann().id,
             email: "new@example.com".parse().unwrap(),
             mail: Some(mail.id),
+            maker: None,
             expires_at: NOW + Duration::from_mins(1),
         };
         let refused = |mail: &Mail| refuse_claim(mail, &moves, Some(&ann()), None, NOW);

@@ -34,12 +34,18 @@ pub(super) fn note_sign_in(account: &mut Account, session: &Session) -> bool {
     is_later
 }
 
-/// Returns whether a token is valid for its account at `now`. An account that may not sign in cannot change
-/// its address. Every other token is for the address that the account had when it was made.
+/// Returns whether a token is valid for its account at `now`. An account that may not sign in cannot change its
+/// address, and one that is shut out gets no new password. Every other token than of a change of address is for the
+/// address that the account had when it was made.
 fn serves_account(token: &EmailToken, account: &Account, now: Timestamp) -> bool {
+    use AccountStatus::{Active, AwaitingApproval};
+    let is_of_address = account.email == token.email;
     let serves = match token.purpose {
-        Purpose::ChangeEmail => account.status == AccountStatus::Active,
-        Purpose::VerifyEmail | Purpose::Reset | Purpose::ResetByAdministrator => account.email == token.email,
+        Purpose::ChangeEmail => account.status == Active,
+        Purpose::VerifyEmail => is_of_address,
+        Purpose::Reset | Purpose::ResetByAdministrator => {
+            is_of_address && matches!(account.status, Active | AwaitingApproval)
+        }
     };
     serves && now < token.expires_at
 }

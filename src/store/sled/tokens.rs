@@ -162,6 +162,7 @@ mod tests {
             account: AccountId::new(now, &random),
             email: "ann@example.com".parse().unwrap(),
             mail: None,
+            maker: None,
             expires_at: now + std::time::Duration::from_hours(1),
         };
         let consumed = batch.run(|batch| {

@@ -145,7 +145,7 @@ macro_rules! conformance {
                 s19_a_token_serves_its_purpose_alone
                 s19_a_token_is_void_to_the_second
                 s19_a_newer_token_voids_the_older_of_its_purpose
-                s19_a_new_password_or_address_voids_all_tokens
+                s19_a_new_password_or_address_and_disabling_void_all_tokens
                 a_reset_ends_sessions_lifts_the_lock_and_proves_a_mailed_address
                 an_account_moves_to_the_address_of_the_token_if_it_is_free
                 s78_an_account_that_may_not_sign_in_moves_nowhere
@@ -180,6 +180,7 @@ macro_rules! conformance {
                 s76_whoever_was_disabled_or_deleted_changes_nothing
                 s76_whoever_was_signed_out_changes_nothing
                 s76_whoever_left_the_group_changes_nothing
+                s76_a_right_rests_on_an_account_that_is_as_it_was
                 s77_a_new_password_ends_sessions_and_voids_what_the_old_one_proved
             }
             portable {

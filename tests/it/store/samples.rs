@@ -94,6 +94,7 @@ pub(crate) fn mailed_token(n: u64, purpose: Purpose, account: &Account) -> Email
         account: account.id,
         email: account.email.clone(),
         mail: None,
+        maker: None,
         expires_at: later(noon(), Duration::from_hours(1)),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, AccountStatus, LockoutSubject, Purpose, SignatureDigest};
+use vestibule::model::{Account, AccountStatus, Decision, LockoutSubject, Purpose, SignatureDigest};
 use vestibule::store::{
     CreateAccount, Precondition, PreconditionError, SessionsToEnd, SpendSignature, Store, StoreError,
     UpdateAccount,
@@ -43,6 +43,7 @@ impl<H: Harness> Scene<H> {
             session: Some(this.digest),
             password_changed_at: Some(noon()),
             group: Some(ADMINS.to_owned()),
+            unchanged_since: None,
         };
         Self {
             harness,
@@ -239,6 +240,41 @@ pub(crate) async fn s76_whoever_left_the_group_changes_nothing<H: Harness>() {
     let scene = Scene::<H>::new().await;
     scene.change_admin(|admin| admin.groups.clear()).await;
     scene.assert_refused(PreconditionError::NotMember).await;
+}
+
+pub(crate) async fn s76_a_right_rests_on_an_account_that_is_as_it_was<H: Harness>() {
+    for is_decided in [false, true] {
+        let mut scene = Scene::<H>::new().await;
+        scene.precondition = Precondition {
+            session: None,
+            password_changed_at: None,
+            unchanged_since: Some(later(noon(), Duration::from_secs(5))),
+            ..scene.precondition.clone()
+        };
+        let store = scene.store().with_precondition(scene.precondition.clone());
+        let made = store.create_account(account("zoe", scene.harness.random()), None, noon());
+        assert_eq!(made.await.unwrap(), CreateAccount::Created);
+        let at = later(noon(), Duration::from_secs(6));
+        scene
+            .change_admin(|admin| {
+                if is_decided {
+                    admin.decision = Some(Decision {
+                        by: "operator".to_owned(),
+                        at,
+                        reason: None,
+                    });
+                } else {
+                    admin.password_changed_at = at;
+                }
+            })
+            .await;
+        let because = if is_decided {
+            PreconditionError::AccountInactive
+        } else {
+            PreconditionError::PasswordChanged
+        };
+        scene.assert_refused(because).await;
+    }
 }
 
 pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_proved<H: Harness>() {

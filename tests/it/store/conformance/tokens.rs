@@ -129,17 +129,18 @@ pub(crate) async fn s19_a_newer_token_voids_the_older_of_its_purpose<H: Harness>
     assert_sound(&store).await;
 }
 
-pub(crate) async fn s19_a_new_password_or_address_voids_all_tokens<H: Harness>() {
+pub(crate) async fn s19_a_new_password_or_address_and_disabling_void_all_tokens<H: Harness>() {
     let purposes = [Purpose::VerifyEmail, Purpose::Reset, Purpose::ChangeEmail];
-    for change in 0..4 {
+    for change in 0..5 {
         let (harness, ann) = ann_with::<H>(&purposes).await;
         let store = harness.store();
         let mut changed = ann.clone();
         match change {
             0 => changed.password_changed_at = later(noon(), Duration::from_secs(5)),
             1 => changed.email = email("new@example.com"),
+            2 => changed.status = AccountStatus::Disabled,
             // A sign-in may upgrade a hash, and a name may change: password and address stay equal.
-            2 => "upgraded".clone_into(&mut changed.password_hash),
+            3 => "upgraded".clone_into(&mut changed.password_hash),
             _ => changed.name = Some("Ann".to_owned()),
         }
         assert_eq!(
@@ -149,7 +150,7 @@ pub(crate) async fn s19_a_new_password_or_address_voids_all_tokens<H: Harness>()
         for n in 1..=3 {
             assert_eq!(
                 store.token(digest(n)).await.unwrap().is_none(),
-                change < 2,
+                change < 3,
                 "{change} {n}"
             );
         }
