@@ -13,7 +13,9 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::harness::{Application, Cluster, DatabaseProxy, PASSWORD, Program, Site, soon, until};
+use crate::harness::{
+    Application, Cluster, CommandResult, DatabaseProxy, PASSWORD, Program, Site, soon, until,
+};
 
 /// How long the gateway may take to notice that its database is gone, or back.
 const NOTICE: Duration = Duration::from_secs(15);
@@ -309,16 +311,46 @@ async fn s49_a_database_that_was_frozen_is_used_again_within_a_second() {
 async fn s49_a_change_that_a_former_gateway_began_is_not_made() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
     let database = cluster.database();
-    let (site, program) = gateway_on(&cluster, &database, &app);
+    let (change, groups) = take_over(&cluster, &database, &cluster.url(&database), &app).await;
+    assert_eq!(change.status, 1, "{}", change.stdout);
+    assert_eq!(groups, json!(["ops"]), "as the next gateway has it");
+}
+
+/// Credentials are rotated: the next gateway has another role, which sees no session of the former one.
+#[tokio::test]
+async fn s49_a_change_that_a_former_gateway_of_another_role_made_is_known_to_the_next() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    cluster.sql("postgres", "CREATE ROLE rotated LOGIN IN ROLE vestibule");
+    let by_other = cluster.url(&database).replace("://vestibule@", "://rotated@");
+    let (change, groups) = take_over(&cluster, &database, &by_other, &app).await;
+    let expected = if change.status == 0 {
+        json!([])
+    } else {
+        json!(["ops"])
+    };
+    assert_eq!(groups, expected, "as the store has it: {}", change.stdout);
+}
+
+/// Has a gateway take ann out of a group while her row is locked, lets it lose the lock, and starts the next one.
+/// Returns what became of the change, and the groups of her session there.
+async fn take_over(
+    cluster: &Cluster,
+    database: &str,
+    next: &str,
+    app: &Application,
+) -> (CommandResult, Value) {
+    let (site, program) = gateway_on(cluster, database, app);
     site.ask(&["user", "set-groups", "ann", "ops"]);
-    let next = Site::new(&config(&cluster.url(&database), &app.url()));
+    let session = cookie(&sign_in(&program, &site).await);
+    let next = Site::new(&config(next, &app.url()));
     std::fs::create_dir_all(next.path("certs")).unwrap();
     std::fs::copy(site.path("certs/master.key"), next.path("certs/master.key")).unwrap();
-    let found = |sql: &str| cluster.sql(&database, sql).trim() != "0";
-    std::thread::scope(|scope| {
+    let found = |sql: &str| cluster.sql(database, sql).trim() != "0";
+    let (change, second) = std::thread::scope(|scope| {
         let held = scope.spawn(|| {
             let hold = "BEGIN; SELECT FROM account WHERE email = 'ann@example.com' FOR UPDATE; SELECT pg_sleep(6); COMMIT";
-            cluster.sql(&database, hold)
+            cluster.sql(database, hold)
         });
         let waits = |what: &str| {
             let sql = format!(
@@ -329,27 +361,28 @@ async fn s49_a_change_that_a_former_gateway_began_is_not_made() {
             }
         };
         waits("wait_event = 'PgSleep'");
-        let change = scope.spawn(|| {
-            site.run(&["user", "set-groups", "ann", "--remove", "ops", "--json"])
-                .error(1)
-        });
+        let change = scope.spawn(|| site.run(&["user", "set-groups", "ann", "--remove", "ops", "--json"]));
         waits("application_name = 'vestibule' AND wait_event_type = 'Lock'");
         // It waits for the lock, so that the former one does not get that back.
         let second = scope.spawn(|| Program::start(&next));
         std::thread::sleep(Duration::from_secs(1));
         cluster.sql(
-            &database,
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted
+            database,
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 1986360180
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         );
         let (second, _) = second.join().unwrap();
-        change.join().unwrap();
         held.join().unwrap();
-        let shown = next.ask(&["user", "show", "ann"]);
-        assert_eq!(shown["groups"], json!(["ops"]), "as the next gateway has it");
-        second.stop();
+        (change.join().unwrap(), second)
     });
+    let me: Value = get(&second, &next, "/.auth/me", &session)
+        .await
+        .json()
+        .await
+        .unwrap();
+    second.stop();
     program.stop();
+    (change, me["groups"].clone())
 }
 
 /// What a firewall leaves that forgets a connection: the server does not know that the gateway has closed it.

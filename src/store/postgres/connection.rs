@@ -26,9 +26,10 @@ pub(super) const SCHEMA: &str = "vestibule";
 pub(super) const APPLICATION_NAME: &str = "vestibule";
 
 /// Options of the server's end of a connection. With these the server soon drops a client whose machine is
-/// gone; otherwise the instance lock of a dead gateway would keep out its successor for hours.
+/// gone; otherwise the instance lock of a dead gateway would keep out its successor for hours. It drops none that is
+/// idle, as the one with the lock is, whatever the role's settings are.
 const OPTIONS: &str = "-c search_path=vestibule -c client_min_messages=warning -c tcp_keepalives_idle=10 \
-     -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=20000";
+     -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=20000 -c idle_session_timeout=0";
 
 /// How long an operation waits for a free connection, and how long opening one may take.
 const PATIENCE: Duration = Duration::from_secs(2);

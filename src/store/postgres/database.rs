@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, Transaction};
+use deadpool_postgres::{GenericClient, Object, Pool, Transaction};
 use futures_util::future::BoxFuture;
 
 use super::connection::Connector;
 use super::error::{OperationError, unavailable};
-use super::instance_lock::{InstanceLock, superseded};
+use super::instance_lock::{InstanceLock, superseded, tenure_lock};
 use super::row::query_value;
 use super::{accounts, sessions};
 use crate::ids::AccountId;
@@ -26,9 +26,6 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// The longest time for an operation over all rows of a kind.
 const LONGEST_OF_ALL: Duration = Duration::from_mins(5);
-
-/// How long a connection is kept whose commit is not answered.
-const LONGEST_COMMIT: Duration = Duration::from_mins(30);
 
 /// Attempts at a transaction, at most.
 const TRIES: u32 = 20;
@@ -125,7 +122,8 @@ impl Database {
         Ok(outcome.unwrap_or_else(|_| Err(unknown("an operation did not finish")))?)
     }
 
-    /// Runs reads, or statements of which each is atomic by itself.
+    /// Runs reads, or statements of which each is atomic by itself and does no harm if a former gateway made it: claims
+    /// of signatures, and sweeps of what expired.
     pub(super) async fn with<T>(
         &self,
         work: impl AsyncFnOnce(&Object) -> Result<T, OperationError>,
@@ -195,9 +193,9 @@ impl<A: Send + Sync + 'static, T: Send + 'static> Plan<A, T> {
             }
             Ok(outcome) => outcome,
             Err(_) if commits => {
-                // The server's session goes on waiting whether this end is there or not. It keeps its place in the
-                // pool, so that there are never more of them than places.
-                tokio::spawn(tokio::time::timeout(LONGEST_COMMIT, done));
+                // The server's session goes on waiting whether this end is there or not. It keeps its connection of the
+                // pool, so that there are never more of them than connections. TCP ends it if the server is gone.
+                tokio::spawn(done);
                 Err(unknown(&format!(
                     "the database did not answer a commit within {} s",
                     LONGEST.as_secs()
@@ -249,14 +247,17 @@ impl Drop for BusyConnection {
     }
 }
 
-/// Fails if another process has taken the store since. Limits each statement as the whole is limited here: the server
-/// would go on waiting for a lock on a connection that was given up. A commit has no such limit there: one that waits
-/// for a standby and is cancelled counts as made.
-async fn require_tenure(tx: &Transaction<'_>, tenure: i64) -> Result<(), OperationError> {
-    let sql = "SELECT tenure FROM store, set_config('statement_timeout', $1, true)";
-    let limit = LONGEST.as_millis().to_string();
-    let found: i64 = query_value(tx, sql, &[&limit]).await?;
-    if found == tenure {
+/// Fails if another process has taken the store since; none takes it before the transaction ends.
+///
+/// Limits each statement as the whole is limited here: the server would go on waiting for a lock on a connection that
+/// was given up. It has no such limit for a commit: one that waits for a standby and is cancelled counts as made, so its
+/// connection is kept.
+pub(super) async fn require_tenure(tx: &impl GenericClient, tenure: i64) -> Result<(), OperationError> {
+    let sql = "SELECT CASE WHEN pg_try_advisory_xact_lock_shared($2, $3) THEN tenure END
+         FROM store, set_config('statement_timeout', $1, true)";
+    let (limit, (class, object)) = (LONGEST.as_millis().to_string(), tenure_lock(tenure));
+    let found: Option<i64> = query_value(tx, sql, &[&limit, &class, &object]).await?;
+    if found == Some(tenure) {
         Ok(())
     } else {
         Err(OperationError::Store(superseded()))

@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 
 use super::attempts::{AttemptKey, make_room};
 use super::connection::{Connector, DatabaseServer};
+use super::database::require_tenure;
 use super::error::OperationError;
 use super::instance_lock::InstanceLock;
 use super::row::{encode, execute, query_value};
@@ -36,7 +37,12 @@ impl PostgresStore {
         let lock = InstanceLock::begin(connector.clone()).await?;
         let client = connector.connect().await?;
         client
-            .batch_execute("BEGIN; DELETE FROM data_key")
+            .batch_execute("BEGIN")
+            .await
+            .map_err(OperationError::from)?;
+        require_tenure(&client, lock.tenure()).await?;
+        client
+            .batch_execute("SET LOCAL statement_timeout = 0; DELETE FROM data_key")
             .await
             .map_err(OperationError::from)?;
         if query_value(&client, HAS_SOMETHING, &[]).await? {

@@ -6,9 +6,11 @@
 //! the lock meanwhile, because its memory may be stale. The server may keep the session of a broken connection,
 //! and the lock with it, so the gateway closes its own end and terminates that session before it tries again.
 //!
-//! A process that takes the lock counts itself in `store.tenure`, and then ends the sessions that read and write for
-//! its predecessor: what one of them had begun would be stored after this process has read the store. Each transaction
-//! compares the count, so that none begins later.
+//! A process that takes the lock counts itself in `store.tenure`. What its predecessor had begun would be stored after
+//! this process has read the store, so each transaction compares the count and holds the advisory lock of its tenure,
+//! shared, until it ends. The successor takes that lock exclusively before it raises the count: it has waited for the
+//! transactions that had it, whatever role they are of, and those that begin later find another count. Sessions of its
+//! own role that wait are terminated at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -27,10 +29,16 @@ use crate::store::StoreError;
 /// The advisory lock's numbers: `vest`, and the first of Vestibule's locks.
 const LOCK: (i32, i32) = (0x7665_7374, 1);
 
+/// The first number of the advisory locks of tenures: `vesu`. The second is the tenure.
+const TENURE_LOCKS: i32 = 0x7665_7375;
+
 /// How often, and how far apart, a start tries to take the lock from a process that may be about to end:
 /// three seconds in all.
 const LOOKS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a start looks whether the transactions of its predecessor have ended. Their statements have time limits.
+const LOOKS_AT_TRANSACTIONS: u32 = 500;
 
 /// The interval of probes of the connection.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -73,7 +81,8 @@ struct LockConnection {
 #[derive(Clone, Debug)]
 struct DatabaseSession {
     pid: i32,
-    began: String,
+    /// `None` if the role may not see it: one that is set after sign-in (`SET role`) sees no session of its own.
+    began: Option<String>,
 }
 
 impl InstanceLock {
@@ -83,10 +92,13 @@ impl InstanceLock {
         for _ in 0..LOOKS {
             if line.try_lock().await? {
                 migrations::run(&line.client).await?;
+                let former = line.value("SELECT tenure FROM store", &[]).await?;
+                line.end_former_sessions().await?;
+                // Before the count is raised: a start that fails here must find the same tenure when it is repeated.
+                line.end_former_tenure(former).await?;
                 let tenure = line
                     .value("UPDATE store SET tenure = tenure + 1 RETURNING tenure", &[])
                     .await?;
-                line.end_former_sessions().await?;
                 let state = Arc::new(AtomicU8::new(OURS));
                 let keeper = LockKeeper {
                     connector,
@@ -192,9 +204,17 @@ impl LockKeeper {
         loop {
             sleep(RETRY).await;
             // While another process has the lock this retries; the count then tells that it had it.
-            if let Ok(line) = dial(&self.connector).await
-                && line.terminate(former).await.is_ok()
-                && let Ok(is_held) = line.try_lock().await
+            let Ok(line) = dial(&self.connector).await else {
+                continue;
+            };
+            if let Err(error) = line.terminate(former).await
+                && !is_told
+            {
+                let reason = error.reason();
+                tracing::warn!(%reason, "the store's database answers, and the session that holds its lock is not ended");
+                is_told = true;
+            }
+            if let Ok(is_held) = line.try_lock().await
                 && let Ok(tenure) = line.value::<i64>(TENURE, &[]).await
             {
                 let is_ours = tenure == self.tenure;
@@ -216,10 +236,7 @@ async fn dial(connector: &Connector) -> Result<LockConnection, StoreError> {
     let mut line = LockConnection {
         client,
         ended,
-        session: DatabaseSession {
-            pid: 0,
-            began: String::new(),
-        },
+        session: DatabaseSession { pid: 0, began: None },
     };
     let sql = format!("SELECT pid, {BEGAN} FROM pg_stat_activity WHERE pid = pg_backend_pid()");
     let row = line.row(&sql, &[]).await?;
@@ -228,6 +245,24 @@ async fn dial(connector: &Connector) -> Result<LockConnection, StoreError> {
         began: row.try_get(1).map_err(OperationError::from)?,
     };
     Ok(line)
+}
+
+/// The numbers of the advisory lock of a tenure.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "tenures that are compared differ by less"
+)]
+pub(super) fn tenure_lock(tenure: i64) -> (i32, i32) {
+    (TENURE_LOCKS, tenure as i32)
+}
+
+/// The error of a session of the predecessor that may still change something.
+fn lingering(pid: Option<i32>) -> StoreError {
+    let which = pid.map_or_else(String::new, |pid| format!(" (process {pid} of its server)"));
+    StoreError::Refused(format!(
+        "a session of the gateway that used the database before{which} does not end, and may still change something: \
+         end it there, and start again"
+    ))
 }
 
 /// The count of lock holders. No row on a standby: advisory locks are each server's own, and its rows are old.
@@ -277,10 +312,13 @@ impl LockConnection {
     /// Ends a session of the role's own, if it is still there. The server ends one that waits for a client that
     /// is gone only by its own time limits.
     async fn terminate(&self, session: &DatabaseSession) -> Result<(), StoreError> {
+        let Some(began) = &session.began else {
+            return Ok(());
+        };
         let sql = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND {BEGAN} = $2 AND usename = current_user"
         );
-        let arguments: [&(dyn ToSql + Sync); 2] = [&session.pid, &session.began];
+        let arguments: [&(dyn ToSql + Sync); 2] = [&session.pid, began];
         in_time(self.client.query_opt(&sql, &arguments)).await?;
         Ok(())
     }
@@ -304,13 +342,27 @@ impl LockConnection {
             sleep(PAUSE).await;
         }
         let left = in_time(self.client.query_opt(&sql, &arguments)).await?;
-        left.map_or(Ok(()), |row| {
-            let pid: i32 = row.get(0);
-            Err(StoreError::Refused(format!(
-                "a session of the gateway that used the database before (process {pid} of its server) does not end, and may still \
-                 change something: end it there, and start again"
-            )))
-        })
+        left.map_or(Ok(()), |row| Err(lingering(row.try_get(0).ok())))
+    }
+
+    /// Waits until the transactions of a former tenure have ended, and keeps others from beginning while this
+    /// connection lasts.
+    async fn end_former_tenure(&self, former: i64) -> Result<(), StoreError> {
+        let (class, object) = tenure_lock(former);
+        for _ in 0..LOOKS_AT_TRANSACTIONS {
+            let sql = "SELECT pg_try_advisory_lock($1, $2)";
+            if self.value(sql, &[&class, &object]).await? {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        let sql = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted \
+             AND classid = $1::bigint::oid AND objid = ($2::bigint & 4294967295)::oid \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1";
+        let arguments: [&(dyn ToSql + Sync); 2] = [&i64::from(class), &i64::from(object)];
+        let holder = in_time(self.client.query_opt(sql, &arguments)).await?;
+        let holder: Option<i32> = holder.and_then(|row| row.try_get(0).ok());
+        Err(lingering(holder))
     }
 
     /// Describes the lock's holder for an error message.

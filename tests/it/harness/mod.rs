@@ -17,7 +17,7 @@ pub(crate) use cluster::Cluster;
 pub(crate) use database_proxy::DatabaseProxy;
 pub(crate) use mailbox::Letter;
 pub(crate) use person::{Person, ProgramReply, form, inviting};
-pub(crate) use program::{Program, Site};
+pub(crate) use program::{CommandResult, Program, Site};
 pub(crate) use raw::Raw;
 
 use std::time::Duration;
