@@ -19,6 +19,9 @@ const WHOLE: [&str; 7] = [
     "x-ssl",
 ];
 
+/// How the names begin in which the plug-in of `WebSphere` tells who the user is, and what was asked for.
+const WEBSPHERE: &[u8] = b"$ws";
+
 /// Longer names are treated as such headers and removed.
 const LONGEST: usize = 256;
 
@@ -29,7 +32,7 @@ const BEGINNINGS: [&str; 3] = ["clientcert", "forwarded", "sslclient"];
 const MORE_OF_AN_ADDRESS: [&str; 4] = ["v4", "v6", "addr", "address"];
 
 /// Names that proxies and applications are known to use, for `vestibule explain`.
-pub const OF_THE_CONNECTION: [&str; 71] = [
+pub const OF_THE_CONNECTION: [&str; 75] = [
     "cdn-src-ip",
     "cf-connecting-ip",
     "cf-connecting-ipv6",
@@ -58,6 +61,7 @@ pub const OF_THE_CONNECTION: [&str; 71] = [
     "x-appengine-user-ip",
     "x-arr-clientcert",
     "x-arr-ssl",
+    "x-astro-path",
     "x-azure-clientip",
     "x-azure-socketip",
     "x-client-ip",
@@ -74,6 +78,7 @@ pub const OF_THE_CONNECTION: [&str; 71] = [
     "x-invoke-path",
     "x-matched-path",
     "x-nf-client-connection-ip",
+    "x-origin-path",
     "x-original-forwarded-for",
     "x-original-host",
     "x-original-method",
@@ -98,8 +103,10 @@ pub const OF_THE_CONNECTION: [&str; 71] = [
     "x-script-path",
     "x-sendfile-type",
     "x-ssl-client-cert",
+    "x-traversal-path",
     "x-unencoded-url",
     "x-url-scheme",
+    "x-vhm-root",
     "x-waws-unencoded-url",
 ];
 
@@ -113,34 +120,38 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
     // Words begin at a letter or digit; otherwise a run of signs would be scanned once for each of them.
     let begins_word =
         |at: usize| bytes[at].is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric());
-    WHOLE.iter().any(|known| reads_as(name, known))
+    bytes.starts_with(WEBSPHERE)
+        || WHOLE.iter().any(|known| reads_as(name, known))
         || (0..bytes.len())
             .filter(|&at| begins_word(at))
             .any(|at| says_so(&bytes[at..]))
 }
 
+/// Endings that name the client, its address or its certificate.
+const OF_THE_CLIENT: [&str; 15] = [
+    "clientaddr",
+    "clientaddress",
+    "clientdn",
+    "clienthost",
+    "clientidn",
+    "clientip",
+    "clientport",
+    "clientsdn",
+    "clientsubject",
+    "clientverified",
+    "clientverify",
+    "comingfrom",
+    "connectingip",
+    "connectionip",
+    "contextpath",
+];
+
 /// Returns the endings that match, by their first letter, written without the signs between words.
 fn ends(first: u8) -> &'static [&'static str] {
     match first {
-        b'a' => &["accelmapping", "arrssl"],
+        b'a' => &["accelmapping", "arrssl", "astropath"],
         b'b' => &["basepath"],
-        b'c' => &[
-            "clientaddr",
-            "clientaddress",
-            "clientdn",
-            "clienthost",
-            "clientidn",
-            "clientip",
-            "clientport",
-            "clientsdn",
-            "clientsubject",
-            "clientverified",
-            "clientverify",
-            "comingfrom",
-            "connectingip",
-            "connectionip",
-            "contextpath",
-        ],
+        b'c' => &OF_THE_CLIENT,
         b'e' => &["envoyinternal", "externaladdress", "externalip"],
         b'f' => &[
             "forwardfor",
@@ -168,6 +179,7 @@ fn ends(first: u8) -> &'static [&'static str] {
             "originalurl",
             "originatingip",
             "originip",
+            "originpath",
             "overrideuri",
             "overrideurl",
         ],
@@ -217,8 +229,9 @@ fn ends(first: u8) -> &'static [&'static str] {
             "sslverified",
             "sslverify",
         ],
+        b't' => &["traversalpath"],
         b'u' => &["unencodeduri", "unencodedurl", "urlscheme", "useraddr", "userip"],
-        b'v' => &["vieweraddress", "viewerip"],
+        b'v' => &["vhmroot", "vieweraddress", "viewerip"],
         _ => &[],
     }
 }
@@ -314,6 +327,13 @@ mod tests {
             "X-Matched-Path",
             "X-Invoke-Path",
             "X-Replaced-Path",
+            "X-Vhm-Root",
+            "X_Vhm_Root",
+            "X-Traversal-Path",
+            "x-astro-path",
+            "X-Origin-Path",
+            "$WSRU",
+            "$WSCC",
             &"x".repeat(LONGEST + 1),
         ] {
             assert!(is_removed(name), "{name}");
