@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use any_ascii::any_ascii_char;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
@@ -21,7 +22,7 @@ const DEPTH: usize = 3;
 /// Most readings of a path. A path that uses every step has some dozens.
 pub const MOST: usize = 128;
 
-/// Bytes by which a reading may exceed the path: compatibility decomposition makes it longer.
+/// Bytes by which a reading may exceed twice the path: compatibility decomposition and transliteration make it longer.
 const GROWTH: usize = 1 << 10;
 
 /// Bytes that all readings may have together, beyond the path's own.
@@ -36,7 +37,7 @@ const MOST_OTHERWISE: usize = 8 << 10;
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 18] = [
+const STEPS: [Rewrite; 20] = [
     decode,
     decode_plus,
     decode_latin_1,
@@ -55,6 +56,8 @@ const STEPS: [Rewrite; 18] = [
     drop_session_behind_slash,
     replace_compatible,
     drop_marks,
+    transliterate,
+    drop_unprintable,
 ];
 
 /// Steps that only change paths with dots, spaces or non-ASCII characters.
@@ -214,7 +217,7 @@ fn is_ordinary(path: &[u8]) -> bool {
 
 /// Returns the closure of a path under all steps, each reading once, the path first.
 fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
-    let longest = GROWTH + path.len();
+    let longest = GROWTH + 2 * path.len();
     let most_bytes = most_bytes.min(ROOM + path.len());
     let mut bytes = path.len();
     require_shallow(&path)?;
@@ -562,6 +565,53 @@ fn without_stroke(letter: char) -> Option<&'static str> {
         'Ŧ' | 'ŧ' => "t",
         _ => return None,
     })
+}
+
+/// Writes letters and slashes in ASCII, as converters do that look for characters like them: `ɗ` is `d` to them, and the
+/// fraction slash a slash. Their tables differ little from this one. Other signs stay, of which many would be a backslash
+/// or a dot.
+fn transliterate(path: &[u8]) -> Option<Vec<u8>> {
+    if path.is_ascii() {
+        return None;
+    }
+    let mut written = Vec::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            let ascii = any_ascii_char(letter);
+            if ascii
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'/')
+            {
+                written.extend_from_slice(ascii.as_bytes());
+            } else {
+                written.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        written.extend_from_slice(chunk.invalid());
+    }
+    (written != path).then_some(written)
+}
+
+/// Drops blanks and whatever is not ASCII from segments that have an ASCII letter or digit, as sanitisers of URLs do
+/// (PHP's `FILTER_SANITIZE_URL`), and encoders that ignore errors. Of other segments dots may be left, which names in
+/// other scripts have.
+fn drop_unprintable(path: &[u8]) -> Option<Vec<u8>> {
+    let is_kept = |byte: &u8| matches!(byte, b'!'..=b'~');
+    if path.iter().all(is_kept) {
+        return None;
+    }
+    let mut kept = Vec::with_capacity(path.len());
+    for (index, segment) in path.split(|&byte| byte == b'/').enumerate() {
+        if index > 0 {
+            kept.push(b'/');
+        }
+        if segment.iter().any(u8::is_ascii_alphanumeric) {
+            kept.extend(segment.iter().filter(|byte| is_kept(byte)));
+        } else {
+            kept.extend_from_slice(segment);
+        }
+    }
+    (kept.len() < path.len()).then_some(kept)
 }
 
 fn map_segments(path: &[u8], map: impl Fn(&[u8]) -> &[u8]) -> Vec<u8> {

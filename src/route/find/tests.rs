@@ -209,7 +209,7 @@ fn own_pages_are_on_every_host_and_come_first() {
 }
 
 /// Paths that bypassed an early version, and their kin: each ran the handler of `/admin` in some server.
-const BYPASSES: [&str; 115] = [
+const BYPASSES: [&str; 125] = [
     "/%61dmin/..;/x",
     "/%61dmin/users/%252e%252e/%252e%252e/",
     "/adm%69n/index.php/..;/..;/",
@@ -323,6 +323,16 @@ const BYPASSES: [&str; 115] = [
     "/(S(x))/ad/(S(x))min/users",
     "/ad%28A(x)F(y)%29min",
     "/(lit3py55t21z5v55vlm25s55)/admin",
+    "/ad%E4%B8%ADmin",
+    "/ad%20min",
+    "/%20a%20d%20min/users",
+    "/a%C9%97min",
+    "/ad%C9%B1in",
+    "/%E1%B6%8Fdmin",
+    "/adm%C6%97n",
+    "/%CE%B1dmin",
+    "/admin%E2%81%84x",
+    "/admin%E2%88%95x",
     "/ad/%28lit3py55t21z5v55vlm25s55)min",
     "/a%C4%91min",
 ];
