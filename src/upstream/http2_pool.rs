@@ -5,12 +5,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Http2Connection};
+use super::http1_pool::KEPT_FOR;
 use crate::config::Endpoint;
 
-/// The connections to a server. The first with room takes the next request, so that surplus ones run empty.
+/// Most requests of a connection at one time, whatever the server allows. Servers work on few streams of a connection at
+/// once (Apache on six at first) while others wait for the one that is slow, and responses that are not read take the
+/// flow control window from the others: with so few requests one client's lie in the way of few others'.
+const REQUESTS: usize = 6;
+
+/// The connections to a server. The first with room takes the next request, so that surplus ones run empty, and are
+/// closed after a while.
 #[derive(Default)]
 pub(super) struct Http2Pool {
     connections: Mutex<PooledConnections>,
@@ -31,13 +38,20 @@ pub(super) struct PooledConnection {
     pub(super) connection: Http2Connection,
     /// How many came before it.
     number: u64,
-    /// How many requests it has, until the ends of their bodies and responses.
-    requests: Arc<AtomicUsize>,
+    usage: Arc<Usage>,
+}
+
+#[derive(Debug)]
+struct Usage {
+    /// How many requests there are, until the ends of their bodies and responses.
+    requests: AtomicUsize,
+    /// When the last one ended.
+    ended: Mutex<Instant>,
 }
 
 /// The share of a request in a connection, held until the ends of its body and its response.
 #[derive(Debug)]
-pub(super) struct StreamLease(Arc<AtomicUsize>);
+pub(super) struct StreamLease(Arc<Usage>);
 
 impl Http2Pool {
     /// Returns the number that the next connection will have: later than those of all there are.
@@ -56,16 +70,18 @@ impl Http2Pool {
         if let Some((pooled, stream)) = self.lock().lease(oldest) {
             return Ok((pooled, stream, true));
         }
-        let _one_at_a_time = self.connecting.lock().await;
-        if let Some((pooled, stream)) = self.lock().lease(oldest) {
-            return Ok((pooled, stream, true));
-        }
-        let connected = timeout(limit, connect::http2(endpoint)).await;
-        match connected.map_err(io::Error::from).flatten() {
-            Ok(connection) => {
-                let (pooled, stream) = self.lock().add(connection);
-                Ok((pooled, stream, false))
+        // Waiting for one's turn counts: many may wait while a server takes no more connections.
+        let connected = timeout(limit, async {
+            let _one_at_a_time = self.connecting.lock().await;
+            if let Some((pooled, stream)) = self.lock().lease(oldest) {
+                return Ok((pooled, stream, true));
             }
+            let connection = connect::http2(endpoint).await?;
+            let (pooled, stream) = self.lock().add(connection);
+            Ok((pooled, stream, false))
+        });
+        match connected.await.map_err(io::Error::from).flatten() {
+            Ok(leased) => Ok(leased),
             Err(error) => {
                 let waited_for = self.lock().lease_least_used(oldest);
                 waited_for
@@ -89,16 +105,9 @@ impl PooledConnections {
     /// Leases a stream on the first connection with room for it, of those with the number `oldest` or a later one.
     /// `None` if all are full.
     fn lease(&mut self, oldest: u64) -> Option<(PooledConnection, Arc<StreamLease>)> {
-        self.open.retain(|pooled| !pooled.connection.sender.is_closed());
+        self.open.retain(PooledConnection::is_of_use);
         let has_room = |pooled: &PooledConnection| pooled.number >= oldest && pooled.count() < pooled.most();
-        let at = self.open.iter().position(has_room)?;
-        let pooled = self.open[at].clone();
-        // With so much room those after it are needed no more; half of it, lest they come and go with every request.
-        if pooled.count() <= (pooled.most() - 1) / 2 {
-            let mut index = 0..;
-            self.open
-                .retain(|pooled| index.next() <= Some(at) || pooled.count() > 0);
-        }
+        let pooled = self.open.iter().find(|pooled| has_room(pooled))?.clone();
         let stream = pooled.lease();
         Some((pooled, stream))
     }
@@ -114,7 +123,10 @@ impl PooledConnections {
         let pooled = PooledConnection {
             connection,
             number: self.count,
-            requests: Arc::default(),
+            usage: Arc::new(Usage {
+                requests: AtomicUsize::new(0),
+                ended: Mutex::new(Instant::now()),
+            }),
         };
         self.count += 1;
         let stream = pooled.lease();
@@ -125,23 +137,37 @@ impl PooledConnections {
 
 impl PooledConnection {
     fn lease(&self) -> Arc<StreamLease> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        Arc::new(StreamLease(self.requests.clone()))
+        self.usage.requests.fetch_add(1, Ordering::Relaxed);
+        Arc::new(StreamLease(self.usage.clone()))
     }
 
     fn count(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
+        self.usage.requests.load(Ordering::Relaxed)
     }
 
-    /// How many requests it takes at one time. A server that allows none is sent one all the same, and responds in time
-    /// or not.
+    /// Whether it serves requests, or may: it is open, takes some, and was used lately.
+    fn is_of_use(&self) -> bool {
+        let is_recent = || self.usage.ended().elapsed() < KEPT_FOR;
+        !self.connection.sender.is_closed() && (self.count() > 0 || self.most() > 0 && is_recent())
+    }
+
+    /// How many requests it takes at one time. None where the server allows none: only a new connection is sent one
+    /// before that is known.
     fn most(&self) -> usize {
-        self.connection.streams().max(1)
+        self.connection.streams().min(REQUESTS)
+    }
+}
+
+impl Usage {
+    fn ended(&self) -> MutexGuard<'_, Instant> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for StreamLease {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        // Before the count falls, so that no connection seems to have been idle for long.
+        *self.0.ended() = Instant::now();
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,14 +1,20 @@
 //! HTTP/2 upstreams that end the connection.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use vestibule::config::HumanDuration;
 
-use crate::harness::frames::{END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM, SETTINGS, frame, next};
+use crate::harness::frames::{
+    END_HEADERS, END_STREAM, GOAWAY, H2Connection, HEADERS, RST_STREAM, SETTINGS, frame, head, next,
+};
 use crate::harness::{Application, Raw, Running, route, soon, upstream};
 
 /// What happens to the second request on a connection.
@@ -257,6 +263,96 @@ async fn s48_one_client_has_a_share_of_the_requests_to_an_application_over_http2
     let answer = soon(other.get(gateway.url("/")).send()).await.unwrap();
     assert_eq!(answer.status(), 200);
     assert_eq!(stalled.load(Ordering::SeqCst), 10, "half of what there may be");
+}
+
+/// An application whose responses do not end, but below `/short`.
+async fn endless() -> Application {
+    Application::serving(|parts, _, _| async move {
+        if parts.uri.path().starts_with("/short") {
+            return http::Response::new(Full::new(Bytes::from_static(b"short")).boxed_unsync());
+        }
+        let endless = futures_util::stream::repeat_with(|| {
+            Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[b'x'; 1 << 14])))
+        });
+        http::Response::new(StreamBody::new(endless).boxed_unsync())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn s48_responses_that_one_client_does_not_read_block_no_other_over_http2() {
+    const WINDOW_OF_NONE: [u8; 6] = [0, 4, 0, 0, 0, 0];
+    let app = endless().await;
+    let gateway = Running::before("public", &app.url().replace("http:", "h2c:")).await;
+    let (local, authority) = (gateway.certificate_authority(), gateway.authority());
+    let mut reads_nothing = H2Connection::connect(gateway.address, &local, "gw.example.com").await;
+    reads_nothing.send(frame(SETTINGS, 0, 0, &WINDOW_OF_NONE)).await;
+    for stream in (1..=79).step_by(2) {
+        let request = head("GET", &authority, "/");
+        reads_nothing
+            .send(frame(HEADERS, END_STREAM | END_HEADERS, stream, &request))
+            .await;
+    }
+    crate::harness::until(|| app.connections() >= 40 / 6).await;
+    let other = gateway.client_at([127, 0, 0, 2].into());
+    for _ in 0..20 {
+        let short = other.get(gateway.url("/short")).send();
+        let short = tokio::time::timeout(Duration::from_secs(2), short).await;
+        assert_eq!(short.unwrap().unwrap().status(), 200);
+    }
+}
+
+/// An application that works on six streams of a connection at one time, as Apache does at first, and how many requests
+/// it has not responded to: those whose bodies do not come, and those that wait for a worker.
+async fn with_six_workers() -> (String, Arc<AtomicUsize>) {
+    const MAX_CONCURRENT_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 100];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("h2c://{}", listener.local_addr().unwrap());
+    let held = Arc::<AtomicUsize>::default();
+    let counted = held.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let settings = frame(SETTINGS, 0, 0, &MAX_CONCURRENT_STREAMS);
+                stream.write_all(&settings).await.unwrap();
+                let mut preface = [0; 24];
+                stream.read_exact(&mut preface).await.unwrap();
+                let mut busy = 0;
+                while let Some((kind, flags, of, _)) = next(&mut stream).await {
+                    let answer = match kind {
+                        SETTINGS if flags == 0 => frame(SETTINGS, 1, 0, &[]),
+                        // A body that does not come keeps its worker.
+                        HEADERS if flags & END_STREAM == 0 || busy >= 6 => {
+                            busy += 1;
+                            counted.fetch_add(1, Ordering::SeqCst);
+                            continue;
+                        }
+                        HEADERS => frame(HEADERS, END_STREAM | END_HEADERS, of, &[0x88]),
+                        _ => continue,
+                    };
+                    stream.write_all(&answer).await.unwrap();
+                }
+            });
+        }
+    });
+    (url, held)
+}
+
+#[tokio::test]
+async fn s48_slow_requests_block_no_other_where_few_are_worked_on_at_once() {
+    let (url, held) = with_six_workers().await;
+    let gateway = Running::before("public", &url).await;
+    let mut slow = Vec::new();
+    for count in 1..=15 {
+        slow.push(stall(&gateway).await);
+        crate::harness::until(|| held.load(Ordering::SeqCst) >= count).await;
+    }
+    let other = gateway.client_at([127, 0, 0, 2].into());
+    for _ in 0..10 {
+        let answer = tokio::time::timeout(Duration::from_secs(2), other.get(gateway.url("/")).send()).await;
+        assert_eq!(answer.unwrap().unwrap().status(), 200);
+    }
 }
 
 /// An application that takes connections and reads nothing.
