@@ -28,8 +28,22 @@ use crate::trust_anchors::read_trust_anchors;
 /// Most bytes of a response head in HTTP/2; the same as hyper's limit in HTTP/1.
 const RESPONSE_HEAD: u32 = 400 << 10;
 
+/// How a server is reached, as its URL says. TLS settings are part of what needs them, so that no `https` server is ever
+/// spoken to in the clear.
+pub(super) enum ServerTransport {
+    Http1(Http1Transport),
+    /// HTTP/2 without TLS, which the server is known to speak (RFC 9113, section 3.3).
+    Http2(Endpoint),
+}
+
+/// What HTTP/1.1 is spoken over.
+pub(super) enum Http1Transport {
+    Tcp(Endpoint),
+    Tls(Endpoint, ServerTls),
+    Unix(PathBuf),
+}
+
 /// TLS settings of one server.
-#[derive(Clone)]
 pub(super) struct ServerTls {
     connector: TlsConnector,
     name: ServerName<'static>,
@@ -43,75 +57,69 @@ pub(super) struct TrustStore {
 }
 
 impl TrustStore {
-    /// Returns the TLS settings of a server, with the roots in `authority` or else the system's. `None` if
-    /// its URL is not `https`.
-    pub(super) fn for_server(
+    /// Returns how a server is reached; over TLS with the roots in `authority` or else the system's.
+    pub(super) fn transport(
         &mut self,
         server: &UpstreamUrl,
         authority: Option<&Path>,
-    ) -> Result<Option<ServerTls>, UpstreamBuildError> {
-        let UpstreamUrl::Https(endpoint) = server else {
-            return Ok(None);
+    ) -> Result<ServerTransport, UpstreamBuildError> {
+        let endpoint = match server {
+            UpstreamUrl::H2c(endpoint) => return Ok(ServerTransport::Http2(endpoint.clone())),
+            UpstreamUrl::Http(endpoint) => {
+                return Ok(ServerTransport::Http1(Http1Transport::Tcp(endpoint.clone())));
+            }
+            UpstreamUrl::Unix(path) => {
+                return Ok(ServerTransport::Http1(Http1Transport::Unix(path.clone())));
+            }
+            UpstreamUrl::Https(endpoint) => endpoint,
         };
         let name =
             ServerName::try_from(bare(endpoint).to_owned()).map_err(|_| UpstreamBuildError::Server {
                 name: server.to_string(),
                 source: crate::config::UpstreamUrlError::Host,
             })?;
-        let config = if let Some(path) = authority {
-            if !self.files.contains_key(path) {
-                self.files
-                    .insert(path.to_owned(), client_config(file_roots(path)?));
+        let known = authority.map_or(self.system.as_ref(), |path| self.files.get(path));
+        let config = match (known, authority) {
+            (Some(config), _) => config.clone(),
+            (None, Some(path)) => {
+                let config = client_config(file_roots(path)?);
+                self.files.insert(path.to_owned(), config.clone());
+                config
             }
-            self.files.get(path).cloned()
-        } else {
-            if self.system.is_none() {
-                self.system = Some(client_config(system_roots()?));
-            }
-            self.system.clone()
+            (None, None) => self.system.insert(client_config(system_roots()?)).clone(),
         };
-        Ok(config.map(|config| ServerTls {
+        let tls = ServerTls {
             connector: config.into(),
             name,
-        }))
+        };
+        Ok(ServerTransport::Http1(Http1Transport::Tls(endpoint.clone(), tls)))
     }
 }
 
 /// Opens a transport connection, without TLS, and closes it.
-pub(super) async fn probe(server: &UpstreamUrl) -> io::Result<()> {
-    match server {
-        UpstreamUrl::Http(endpoint) | UpstreamUrl::Https(endpoint) | UpstreamUrl::H2c(endpoint) => {
-            tcp(endpoint).await.map(drop)
-        }
-        UpstreamUrl::Unix(path) => UnixStream::connect(path).await.map(drop),
+pub(super) async fn probe(transport: &ServerTransport) -> io::Result<()> {
+    match transport {
+        ServerTransport::Http1(Http1Transport::Tcp(endpoint) | Http1Transport::Tls(endpoint, _))
+        | ServerTransport::Http2(endpoint) => tcp(endpoint).await.map(drop),
+        ServerTransport::Http1(Http1Transport::Unix(path)) => UnixStream::connect(path).await.map(drop),
     }
 }
 
-/// Opens an HTTP/1.1 connection, over TLS if `tls` is given. `open` is held until the connection ends.
+/// Opens an HTTP/1.1 connection. `open` is held until the connection ends.
 ///
 /// `fields` is the most fields that the head of a response may have.
 pub(super) async fn http1(
-    server: &UpstreamUrl,
-    tls: Option<&ServerTls>,
+    transport: &Http1Transport,
     fields: usize,
     open: Option<OpenConnection>,
 ) -> io::Result<http1::SendRequest<RequestBody>> {
-    match (server, tls) {
-        (UpstreamUrl::Unix(path), _) => http1_over(UnixStream::connect(path).await?, fields, open).await,
-        (UpstreamUrl::Http(endpoint) | UpstreamUrl::H2c(endpoint) | UpstreamUrl::Https(endpoint), None) => {
-            http1_over(tcp(endpoint).await?, fields, open).await
-        }
-        (
-            UpstreamUrl::Http(endpoint) | UpstreamUrl::H2c(endpoint) | UpstreamUrl::Https(endpoint),
-            Some(tls),
-        ) => {
+    match transport {
+        Http1Transport::Unix(path) => http1_over(UnixStream::connect(path).await?, fields, open).await,
+        Http1Transport::Tcp(endpoint) => http1_over(tcp(endpoint).await?, fields, open).await,
+        Http1Transport::Tls(endpoint, tls) => {
             let stream = tcp(endpoint).await?;
-            http1_over(
-                tls.connector.connect(tls.name.clone(), stream).await?,
-                fields,
-                open,
-            )
-            .await
+            let stream = tls.connector.connect(tls.name.clone(), stream).await?;
+            http1_over(stream, fields, open).await
         }
     }
 }
@@ -138,7 +146,7 @@ impl Http2Connection {
     }
 }
 
-/// A connection that speaks HTTP/2 without having been asked (RFC 9113, section 3.3).
+/// Opens a connection that speaks HTTP/2 from the first byte.
 pub(super) async fn http2(endpoint: &Endpoint) -> io::Result<Http2Connection> {
     let stream = tcp(endpoint).await?;
     let (sender, mut connection) = http2::Builder::new(TokioExecutor::new())

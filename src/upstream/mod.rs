@@ -194,8 +194,8 @@ impl Upstreams {
             let slots = Arc::new(UpstreamSlots::new(most, all.clone(), limits.connect));
             let mut connected = Vec::new();
             for server in servers {
-                let tls = trust.for_server(&server, authority)?;
-                connected.push(Server::new(server, tls, limits, slots.clone()));
+                let transport = trust.transport(&server, authority)?;
+                connected.push(Server::new(server, transport, limits, slots.clone()));
             }
             let balancer =
                 Balancer::new(connected).ok_or_else(|| UpstreamBuildError::NoServers(name.clone()))?;

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use tokio::time::{Instant, timeout};
 
-use super::connect::{self, ServerTls};
+use super::connect::{self, Http1Transport, ServerTransport};
 use super::health::Health;
 use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
 use super::http2_pool::Http2Pool;
@@ -28,9 +28,9 @@ const SAFE_IDLE: Duration = Duration::from_secs(4);
 
 pub(super) struct Server {
     address: config::UpstreamUrl,
-    server_address: config::ServerAddress,
+    transport: ServerTransport,
+    location: config::ServerAddress,
     name: Arc<str>,
-    tls: Option<ServerTls>,
     limits: UpstreamLimits,
     slots: Arc<UpstreamSlots>,
     http1: Arc<Http1Pool>,
@@ -67,7 +67,7 @@ pub(super) struct ReplayableHead {
 impl Server {
     pub(super) fn new(
         address: config::UpstreamUrl,
-        tls: Option<ServerTls>,
+        transport: ServerTransport,
         limits: UpstreamLimits,
         slots: Arc<UpstreamSlots>,
     ) -> Self {
@@ -75,9 +75,9 @@ impl Server {
         slots.register(&http1);
         Self {
             name: address.to_string().into(),
-            server_address: address.server_address(),
+            location: address.server_address(),
             address,
-            tls,
+            transport,
             limits,
             slots,
             http1,
@@ -94,7 +94,7 @@ impl Server {
 
     /// Returns its address, which is the same under every name.
     pub(super) fn server_address(&self) -> &config::ServerAddress {
-        &self.server_address
+        &self.location
     }
 
     pub(super) fn health(&self) -> &Arc<Health> {
@@ -105,7 +105,7 @@ impl Server {
     /// since the kernel accepts connections for a stopped process; then it is readmitted.
     pub(super) async fn check_health(&self) -> io::Result<()> {
         if self.health.due().is_none_or(|due| Instant::now() < due) {
-            return timeout(self.limits.connect, connect::probe(&self.address)).await?;
+            return timeout(self.limits.connect, connect::probe(&self.transport)).await?;
         }
         timeout(self.limits.connect, self.ping()).await??;
         self.health.readmit();
@@ -156,15 +156,17 @@ impl Server {
         request
             .headers_mut()
             .insert(HOST, host.map_err(io::Error::other)?);
-        let responded = if let config::UpstreamUrl::H2c(endpoint) = &self.address {
-            *request.version_mut() = Version::HTTP_2;
-            name_authority(&mut request);
-            let mut connection = connect::http2(endpoint).await?;
-            connection.sender.send_request(request).await
-        } else {
-            let fields = self.limits.header_fields;
-            let mut sender = connect::http1(&self.address, self.tls.as_ref(), fields, None).await?;
-            sender.send_request(request).await
+        let responded = match &self.transport {
+            ServerTransport::Http2(endpoint) => {
+                *request.version_mut() = Version::HTTP_2;
+                name_authority(&mut request);
+                let mut connection = connect::http2(endpoint).await?;
+                connection.sender.send_request(request).await
+            }
+            ServerTransport::Http1(transport) => {
+                let mut sender = connect::http1(transport, self.limits.header_fields, None).await?;
+                sender.send_request(request).await
+            }
         };
         responded.map(drop).map_err(io::Error::other)
     }
@@ -172,11 +174,12 @@ impl Server {
     /// Connects as a request would, and sends none.
     pub(super) async fn check_connection(&self, limit: Duration) -> io::Result<()> {
         let connecting = async {
-            match &self.address {
-                config::UpstreamUrl::H2c(endpoint) => connect::http2(endpoint).await.map(drop),
-                address => connect::http1(address, self.tls.as_ref(), self.limits.header_fields, None)
-                    .await
-                    .map(drop),
+            match &self.transport {
+                ServerTransport::Http2(endpoint) => connect::http2(endpoint).await.map(drop),
+                ServerTransport::Http1(transport) => {
+                    let connected = connect::http1(transport, self.limits.header_fields, None);
+                    connected.await.map(drop)
+                }
             }
         };
         timeout(limit, connecting).await?
@@ -189,14 +192,15 @@ impl Server {
         request: Request<RequestBody>,
         copied: Option<&ReplayableHead>,
     ) -> SendOutcome {
-        match &self.address {
-            config::UpstreamUrl::H2c(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
-            _ => self.send_http1(request, copied).await,
+        match &self.transport {
+            ServerTransport::Http2(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
+            ServerTransport::Http1(transport) => self.send_http1(transport, request, copied).await,
         }
     }
 
     async fn send_http1(
         &self,
+        transport: &Http1Transport,
         mut request: Request<RequestBody>,
         copied: Option<&ReplayableHead>,
     ) -> SendOutcome {
@@ -229,8 +233,7 @@ impl Server {
         }
         // Boxed: large and seldom needed.
         let connecting = Box::pin(connect::http1(
-            &self.address,
-            self.tls.as_ref(),
+            transport,
             self.limits.header_fields,
             Some(self.slots.open()),
         ));
