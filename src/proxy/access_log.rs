@@ -262,9 +262,11 @@ fn written<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>
 /// clients may not.
 fn referer(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let mut referer = written(headers, &REFERER)?;
-    let authority = referer.find("://").map(|at| at + 3);
+    let authority = referer.find("//").map(|at| at + 2);
     let end_of_user = authority.and_then(|start| {
-        let end = referer[start..].find(['/', '?', '#']).map_or(referer.len(), |end| start + end);
+        let end = referer[start..]
+            .find(['/', '?', '#'])
+            .map_or(referer.len(), |end| start + end);
         referer[start..end].rfind('@').map(|at| start + at + 1)
     });
     if let (Some(start), Some(end)) = (authority, end_of_user) {

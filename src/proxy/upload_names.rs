@@ -98,8 +98,8 @@ impl SecondResourcePolicy<'_> {
         // An encoded word of mail (RFC 2047), which some libraries decode in every header.
         let slug = slug.filter(|slug| !slug.contains("=?"));
         let slug = slug.ok_or(SecondResourceError::Unreadable(HEADER))?;
-        // As a quoted string, which it is not, it is read too.
-        let unquoted = slug.strip_prefix('"').and_then(|slug| slug.strip_suffix('"'));
+        // As a quoted string, which it is not, it is read too: up to the next quote.
+        let unquoted = slug.strip_prefix('"').and_then(|slug| slug.split('"').next());
         for name in iter::once(slug.as_ref()).chain(unquoted) {
             self.require_member_of_name(name, HEADER)?;
         }

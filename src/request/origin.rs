@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 use http::header::ORIGIN;
-use http::uri::{Authority, Scheme};
+use url::Url;
 
 use super::RequestHead;
 
@@ -49,13 +49,19 @@ pub fn require_same_origin(head: &RequestHead<'_>) -> Result<(), CrossOrigin> {
 /// Whether a value is an origin as browsers write it: a scheme and an authority, or `null` (RFC 6454, section 7.1).
 pub fn is_origin(value: &HeaderValue) -> bool {
     let Ok(value) = value.to_str() else { return false };
-    let parts = value.split_once("://");
-    let is_tuple = parts.is_some_and(|(scheme, authority)| {
-        scheme.starts_with(|letter: char| letter.is_ascii_lowercase())
-            && scheme.parse::<Scheme>().is_ok()
-            && authority.parse::<Authority>().is_ok()
-    });
-    is_tuple || value == "null"
+    let Ok(url) = Url::parse(value) else {
+        return value == "null";
+    };
+    match url.origin() {
+        origin @ url::Origin::Tuple(..) => origin.ascii_serialization() == value,
+        // Those of extensions, and of applications that show pages.
+        url::Origin::Opaque(_) => {
+            let parts = value.split_once("://");
+            parts.is_some_and(|(scheme, authority)| {
+                scheme == url.scheme() && Some(authority) == url.host_str()
+            })
+        }
+    }
 }
 
 fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {

@@ -203,6 +203,7 @@ async fn s75_a_slug_names_no_place_that_is_closed() {
         ("..\\cad", 400),
         ("x%00y", 400),
         ("\"closed\"", 403),
+        ("\"closed\";x", 403),
         ("\"/cad/x\"", 403),
         ("=?utf-8?Q?closed?=", 400),
     ] {
