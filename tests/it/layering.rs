@@ -21,7 +21,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "what they know of a resource beside its record",
     ),
     ("api", "csv", "a list of accounts is a table of a spreadsheet too"),
-    ("csv", "model", "some of its programs skip characters that are not seen"),
+    (
+        "csv",
+        "model",
+        "some of its programs skip characters that are not seen",
+    ),
     ("ids", "random", "ids are partly random"),
     ("model", "ids", "what is known is known by an id"),
     ("model", "secret", "passwords and plain tokens are secrets"),

@@ -186,7 +186,7 @@ async fn s9_one_counter_however_a_name_is_written() {
         world.fail(login, 3).await;
     }
     // The username that is made from the address.
-    world.fail("ZO", 2).await;
+    world.fail("ZOE", 2).await;
     world.lock(spellings[0], PASSWORD).await;
 }
 
