@@ -180,31 +180,31 @@ async fn an_application_that_allows_no_streams_is_waited_for_no_longer_than_for_
     }
 }
 
-/// An application that allows two streams a connection, answers whatever is sent whole, and waits for all else.
-async fn allowing_two_streams() -> (String, Arc<AtomicUsize>) {
-    const MAX_CONCURRENT_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 2];
+/// An application that allows so many streams a connection and has so many workers for each. It responds to what is sent
+/// whole; a body that does not come keeps its worker. Counts the requests that it has not responded to.
+async fn limited(streams: u8, workers: usize) -> (String, Arc<AtomicUsize>) {
+    let settings = frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, streams]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("h2c://{}", listener.local_addr().unwrap());
-    let stalled = Arc::<AtomicUsize>::default();
-    let counted = stalled.clone();
+    let held = Arc::<AtomicUsize>::default();
+    let counted = held.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let counted = counted.clone();
+            let (counted, settings) = (counted.clone(), settings.clone());
             tokio::spawn(async move {
-                let settings = frame(SETTINGS, 0, 0, &MAX_CONCURRENT_STREAMS);
                 stream.write_all(&settings).await.unwrap();
                 let mut preface = [0; 24];
                 stream.read_exact(&mut preface).await.unwrap();
+                let mut busy = 0;
                 while let Some((kind, flags, of, _)) = next(&mut stream).await {
                     let answer = match kind {
                         SETTINGS if flags == 0 => frame(SETTINGS, 1, 0, &[]),
-                        HEADERS if flags & END_STREAM != 0 => {
-                            frame(HEADERS, END_STREAM | END_HEADERS, of, &[0x88])
-                        }
-                        HEADERS => {
+                        HEADERS if flags & END_STREAM == 0 || busy >= workers => {
+                            busy += 1;
                             counted.fetch_add(1, Ordering::SeqCst);
                             continue;
                         }
+                        HEADERS => frame(HEADERS, END_STREAM | END_HEADERS, of, &[0x88]),
                         _ => continue,
                     };
                     stream.write_all(&answer).await.unwrap();
@@ -212,7 +212,7 @@ async fn allowing_two_streams() -> (String, Arc<AtomicUsize>) {
             });
         }
     });
-    (url, stalled)
+    (url, held)
 }
 
 /// Begins a request whose body does not end.
@@ -228,7 +228,7 @@ async fn stall(gateway: &Running) -> Raw {
 
 #[tokio::test]
 async fn s48_bodies_that_do_not_come_keep_nobody_from_an_application_over_http2() {
-    let (url, stalled) = allowing_two_streams().await;
+    let (url, stalled) = limited(2, usize::MAX).await;
     let gateway = Running::before("public", &url).await;
     let mut held = Vec::new();
     for count in 1..=7 {
@@ -246,7 +246,7 @@ async fn s48_bodies_that_do_not_come_keep_nobody_from_an_application_over_http2(
 
 #[tokio::test]
 async fn s48_one_client_has_a_share_of_the_requests_to_an_application_over_http2() {
-    let (url, stalled) = allowing_two_streams().await;
+    let (url, stalled) = limited(2, usize::MAX).await;
     let gateway = Running::start(|config| {
         let mut few = upstream(&[&url]);
         few.max_connections = 20;
@@ -302,46 +302,10 @@ async fn s48_responses_that_one_client_does_not_read_block_no_other_over_http2()
     }
 }
 
-/// An application that works on six streams of a connection at one time, as Apache does at first, and how many requests
-/// it has not responded to: those whose bodies do not come, and those that wait for a worker.
-async fn with_six_workers() -> (String, Arc<AtomicUsize>) {
-    const MAX_CONCURRENT_STREAMS: [u8; 6] = [0, 3, 0, 0, 0, 100];
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("h2c://{}", listener.local_addr().unwrap());
-    let held = Arc::<AtomicUsize>::default();
-    let counted = held.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let counted = counted.clone();
-            tokio::spawn(async move {
-                let settings = frame(SETTINGS, 0, 0, &MAX_CONCURRENT_STREAMS);
-                stream.write_all(&settings).await.unwrap();
-                let mut preface = [0; 24];
-                stream.read_exact(&mut preface).await.unwrap();
-                let mut busy = 0;
-                while let Some((kind, flags, of, _)) = next(&mut stream).await {
-                    let answer = match kind {
-                        SETTINGS if flags == 0 => frame(SETTINGS, 1, 0, &[]),
-                        // A body that does not come keeps its worker.
-                        HEADERS if flags & END_STREAM == 0 || busy >= 6 => {
-                            busy += 1;
-                            counted.fetch_add(1, Ordering::SeqCst);
-                            continue;
-                        }
-                        HEADERS => frame(HEADERS, END_STREAM | END_HEADERS, of, &[0x88]),
-                        _ => continue,
-                    };
-                    stream.write_all(&answer).await.unwrap();
-                }
-            });
-        }
-    });
-    (url, held)
-}
-
 #[tokio::test]
 async fn s48_slow_requests_block_no_other_where_few_are_worked_on_at_once() {
-    let (url, held) = with_six_workers().await;
+    // As Apache at first, which allows a hundred streams.
+    let (url, held) = limited(100, 6).await;
     let gateway = Running::before("public", &url).await;
     let mut slow = Vec::new();
     for count in 1..=15 {
