@@ -103,14 +103,16 @@ impl Actor {
 }
 
 impl Precondition {
-    /// The right of an administrator who acted earlier, and whose session may have ended since.
-    pub(super) fn of_administrator(account: AccountId, group: &str) -> Self {
+    /// The right by which an administrator made a link at `made_at`. Their session may have ended since; a disabling that
+    /// was taken back, which says that somebody else may have acted by the account, ends the right for good.
+    pub(super) fn of_maker(account: AccountId, group: &str, made_at: Timestamp) -> Self {
         Self {
             account,
             session: None,
             password_changed_at: None,
             group: Some(group.to_owned()),
-            unchanged_since: None,
+            status_since: Some(made_at),
+            password_since: None,
         }
     }
 
@@ -120,7 +122,8 @@ impl Precondition {
             session: Some(session.digest()),
             password_changed_at,
             group: None,
-            unchanged_since: None,
+            status_since: None,
+            password_since: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 mod pages;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +18,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::{AccountId, InvitationId};
 use crate::model::{
-    AccountStatus, AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken,
+    Account, AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken,
 };
 use crate::random::Random;
 use crate::route::Page;
-use crate::store::{LoadedRows, Store, StoreError};
+use crate::store::{LoadedRows, Precondition, Store, StoreError};
 use crate::text::is_language_tag;
 
 pub use pages::{InvitationFilter, InvitationPage};
@@ -404,38 +404,42 @@ impl Invitations {
         {
             invitations.retain(|invitation| !is_first(invitation));
         }
-        let makers: BTreeSet<AccountId> = invitations
-            .iter()
-            .filter_map(|invitation| invitation.maker)
-            .collect();
-        for maker in makers {
-            if !self.is_administrator(maker).await? {
-                invitations.retain(|invitation| invitation.maker != Some(maker));
-            }
-        }
+        self.retain_permitted(invitations).await?;
         Ok(loaded)
     }
 
     /// Returns whether an invitation is void before it expires: a first administrator's, once there is an
-    /// administrator, and one whose maker is none any more.
+    /// administrator, and one whose maker has lost the right to it.
     pub async fn is_spent(&self, invitation: &Invitation) -> Result<bool, StoreError> {
-        if let Some(maker) = invitation.maker
-            && !self.is_administrator(maker).await?
-        {
-            return Ok(true);
+        if let Some(right) = right_of_maker(invitation, &self.administrators) {
+            return Ok(!right.permits(self.maker(right.account).await?.as_ref()));
         }
         Ok(invitation.kind == InvitationKind::FirstAdministrator
             && self.store.group_has_active_members(&self.administrators).await?)
     }
 
-    /// Returns whether an account may administer; one that cannot be read may not.
-    async fn is_administrator(&self, account: AccountId) -> Result<bool, StoreError> {
+    /// Removes the invitations whose makers have lost the right to them. Each maker is loaded once.
+    async fn retain_permitted(&self, invitations: &mut Vec<Invitation>) -> Result<(), StoreError> {
+        let ids: BTreeSet<AccountId> = invitations
+            .iter()
+            .filter_map(|invitation| invitation.maker)
+            .collect();
+        let mut makers = BTreeMap::new();
+        for id in ids {
+            makers.insert(id, self.maker(id).await?);
+        }
+        invitations.retain(|invitation| {
+            right_of_maker(invitation, &self.administrators)
+                .is_none_or(|right| right.permits(makers[&right.account].as_ref()))
+        });
+        Ok(())
+    }
+
+    /// Loads the account of a maker; one that cannot be read has no right.
+    async fn maker(&self, account: AccountId) -> Result<Option<Account>, StoreError> {
         match self.store.account(account).await {
-            Ok(account) => Ok(account.is_some_and(|account| {
-                account.status == AccountStatus::Active && account.is_in(&self.administrators)
-            })),
-            Err(StoreError::Corrupt(_)) => Ok(false),
-            Err(error) => Err(error),
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            loaded => loaded,
         }
     }
 
@@ -505,6 +509,16 @@ impl Invitations {
         self.audit
             .note(origin, &Event::success(kind, who).by(by).detail(detail));
     }
+}
+
+/// Returns the right on which an invitation rests that an administrator made. Where it makes administrators, another password
+/// of its maker ends it: who knew the one before may have made it.
+pub(super) fn right_of_maker(invitation: &Invitation, administrators: &str) -> Option<Precondition> {
+    let gives_administration = invitation.groups.contains(administrators);
+    Some(Precondition {
+        password_since: gives_administration.then_some(invitation.created_at),
+        ..Precondition::of_maker(invitation.maker?, administrators, invitation.created_at)
+    })
 }
 
 /// Binds an invitation to an invitee.

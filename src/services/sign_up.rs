@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::approval::Approval;
 use super::input::{parse_email, parse_new_password, parse_username};
+use super::invitations::right_of_maker;
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::mail::NOBODY;
 use super::reserved_usernames::is_reserved;
@@ -21,7 +22,7 @@ use crate::model::{
 };
 use crate::random::Random;
 use crate::secret::Secret;
-use crate::store::{CreateAccount, Precondition, Store, StoreError};
+use crate::store::{CreateAccount, Store, StoreError};
 
 /// A submitted sign-up form.
 #[derive(Debug)]
@@ -280,15 +281,13 @@ impl SignUp {
         let used_at = invitation.as_ref().map_or(now, |invitation| {
             self.mailer.now_for(invitation).unwrap_or(invitation.expires_at)
         });
-        // Whoever may not administer any more lets nobody in either.
-        let maker = invitation.as_ref().and_then(|invitation| invitation.maker);
-        let store = maker.map_or_else(
-            || self.store.clone(),
-            |maker| {
-                let right = Precondition::of_administrator(maker, &self.administrators);
-                self.store.with_precondition(right)
-            },
-        );
+        let right = invitation
+            .as_ref()
+            .and_then(|invitation| right_of_maker(invitation, &self.administrators));
+        let store = match right {
+            Some(right) => self.store.with_precondition(right),
+            None => self.store.clone(),
+        };
         let (id, used) = invitation
             .map(|invitation| (invitation.id, invitation.digest))
             .unzip();

@@ -18,9 +18,10 @@ pub struct Precondition {
     pub password_changed_at: Option<Timestamp>,
     /// A group that must have the account as a member. `None`: not required.
     pub group: Option<String>,
-    /// The account must have had its password and its status since then: who took it over may have acted before that.
-    /// `None`: not required.
-    pub unchanged_since: Option<Timestamp>,
+    /// The latest time at which an administrator may have decided on the account's status. `None`: not required.
+    pub status_since: Option<Timestamp>,
+    /// The latest time at which the account's password may have been set. `None`: not required.
+    pub password_since: Option<Timestamp>,
 }
 
 /// The part of a [`Precondition`] that no longer holds.
@@ -41,6 +42,12 @@ pub enum PreconditionError {
 }
 
 impl Precondition {
+    /// Returns whether an account that was loaded has the right, if no session is required. The transaction of the change
+    /// checks it again.
+    pub fn permits(&self, account: Option<&Account>) -> bool {
+        self.check(account, None).is_ok()
+    }
+
     /// Checks the precondition against the stored account and session.
     pub(super) fn check(
         &self,
@@ -59,17 +66,16 @@ impl Precondition {
         {
             return Err(PreconditionError::PasswordChanged.into());
         }
-        if let Some(since) = self.unchanged_since {
-            if account.password_changed_at > since {
-                return Err(PreconditionError::PasswordChanged.into());
-            }
-            if account
-                .decision
-                .as_ref()
-                .is_some_and(|decision| decision.at > since)
-            {
-                return Err(PreconditionError::AccountInactive.into());
-            }
+        if self
+            .password_since
+            .is_some_and(|since| account.password_changed_at > since)
+        {
+            return Err(PreconditionError::PasswordChanged.into());
+        }
+        if let (Some(since), Some(decision)) = (self.status_since, &account.decision)
+            && decision.at > since
+        {
+            return Err(PreconditionError::AccountInactive.into());
         }
         match &self.group {
             Some(group) if !account.is_in(group) => Err(PreconditionError::NotMember.into()),

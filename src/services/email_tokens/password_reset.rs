@@ -79,15 +79,10 @@ impl EmailTokens {
             disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
         };
         // The link's maker must still be the administrator who made it.
-        let store = good.maker.map_or_else(
-            || self.store.clone(),
-            |maker| {
-                self.store.with_precondition(Precondition {
-                    unchanged_since: good.expires_at.checked_sub(HANDED_OVER).ok(),
-                    ..Precondition::of_administrator(maker, &self.administrators)
-                })
-            },
-        );
+        let store = match self.right_of_maker(&good) {
+            Some(right) => self.store.with_precondition(right),
+            None => self.store.clone(),
+        };
         let consumed = store.consume_token(digest, effect, mails, self.now_for(&good));
         let wanted = Account {
             password_changed_at: now,
@@ -137,12 +132,33 @@ impl EmailTokens {
         Ok((Secret::new(link), expires_at))
     }
 
+    /// Returns the right on which a link rests that an administrator handed over. Another password of theirs ends it: who
+    /// knew the one before may have made the link.
+    fn right_of_maker(&self, token: &EmailToken) -> Option<Precondition> {
+        let maker = token.maker?;
+        let made_at = token
+            .expires_at
+            .checked_sub(HANDED_OVER)
+            .unwrap_or(Timestamp::MIN);
+        Some(Precondition {
+            password_since: Some(made_at),
+            ..Precondition::of_maker(maker, &self.administrators, made_at)
+        })
+    }
+
     /// Returns the token of a valid reset link. With `login.reset` off, only links from administrators are
     /// valid.
     async fn reset_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let found = match self.valid_token(token).await {
             Ok((digest, token)) => match token.purpose {
-                Purpose::ResetByAdministrator => return Ok((digest, token)),
+                Purpose::ResetByAdministrator => {
+                    if let Some(right) = self.right_of_maker(&token)
+                        && !right.permits(self.store.account(right.account).await?.as_ref())
+                    {
+                        return Err(LinkError::Void);
+                    }
+                    return Ok((digest, token));
+                }
                 Purpose::Reset => Ok((digest, token)),
                 Purpose::VerifyEmail | Purpose::ChangeEmail => Err(LinkError::Void),
             },

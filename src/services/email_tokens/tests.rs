@@ -218,6 +218,8 @@ async fn s76_a_reset_link_is_void_once_its_maker_administers_no_more() {
         };
         ended.unwrap();
         let before = world.account(EMAIL).await.password_hash;
+        let shown = world.services.email_tokens.resets(&token).await;
+        assert_eq!(shown.is_ok(), ends.is_empty(), "{ends}: {shown:?}");
         let reset = world.reset_with(&token).await;
         if ends.is_empty() {
             reset.unwrap();

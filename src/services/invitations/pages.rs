@@ -56,7 +56,8 @@ impl Invitations {
             ..InvitationPage::default()
         };
         for _ in 0..BATCHES {
-            let batch = self.store.invitations_after(found.next, BATCH).await?;
+            let mut batch = self.store.invitations_after(found.next, BATCH).await?;
+            self.retain_permitted(&mut batch.invitations).await?;
             let mut unreadable = batch.unreadable.into_iter().peekable();
             for invitation in batch.invitations {
                 if found.invitations.len() == limit {

@@ -7,7 +7,7 @@ use crate::model::Agreement;
 use crate::services::test_support::{
     EMAIL, PASSWORD, TestEnv, client, form, group_set, tester, unwritable_audit_log,
 };
-use crate::services::{AccountChange, Actor};
+use crate::services::{AccountChange, Actor, InvitationFilter, NewPassword};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -268,10 +268,17 @@ async fn a_revoked_invitation_is_void() {
     world.errors(with_invitation(EMAIL, "ann", &token)).await;
 }
 
-/// Whose right to administer ended lets nobody in any more.
+/// An invitation that makes administrators ends with its maker's password too; another does not.
 #[tokio::test]
 async fn s76_an_invitation_is_void_once_its_maker_administers_no_more() {
-    for ends in ["disabled", "out of the group", "deleted"] {
+    for (ends, groups, is_void) in [
+        ("disabled", &["gateway-admin"][..], true),
+        ("disabled for a while", &["staff"], true),
+        ("out of the group", &["gateway-admin"], true),
+        ("deleted", &["gateway-admin"], true),
+        ("another password", &["gateway-admin", "staff"], true),
+        ("another password", &["staff"], false),
+    ] {
         let world = TestEnv::with(by_invitation).await;
         world.add("boss@example.com", &["gateway-admin"]).await;
         let maker = "mallory@example.com";
@@ -283,7 +290,7 @@ async fn s76_an_invitation_is_void_once_its_maker_administers_no_more() {
             .create(
                 InvitationKind::Signup,
                 None,
-                group_set(&["gateway-admin"]),
+                group_set(groups),
                 HOUR,
                 &by,
                 &client(),
@@ -292,25 +299,39 @@ async fn s76_an_invitation_is_void_once_its_maker_administers_no_more() {
             .unwrap();
         let token = link.split_once("invitation=").unwrap().1;
         assert!(!invitations.is_spent(&invitation).await.unwrap());
+        world.hand.advance(Duration::from_secs(1));
         let accounts = &world.services.accounts;
         let (by, origin) = (tester(), client());
+        let change = async |change| accounts.change(maker, change, &by, &origin).await.unwrap();
         match ends {
-            "disabled" => accounts.change(maker, AccountChange::Disable, &by, &origin).await,
-            "deleted" => accounts.delete(maker, &by, &origin).await,
+            "disabled" => drop(change(AccountChange::Disable).await),
+            "disabled for a while" => {
+                change(AccountChange::Disable).await;
+                change(AccountChange::Enable).await;
+            }
+            "deleted" => drop(accounts.delete(maker, &by, &origin).await.unwrap()),
+            "out of the group" => drop(change(AccountChange::SetGroups(BTreeSet::new())).await),
             _ => {
-                let leaves = AccountChange::SetGroups(BTreeSet::new());
-                accounts.change(maker, leaves, &by, &origin).await
+                let password = NewPassword::Plain(Secret::new("0ther-Horizon".to_owned()));
+                change(AccountChange::SetPassword(password)).await;
             }
         }
-        .unwrap();
-        let errors = world.errors(with_invitation(EMAIL, "ann", token)).await;
+        let listed = invitations.list().await.unwrap().sound;
+        let found = invitations.find(&InvitationFilter::default(), None, 10).await;
+        assert_eq!(listed, found.unwrap().invitations, "{ends}");
+        assert_eq!(listed.is_empty(), is_void, "{ends}");
         assert_eq!(
-            errors,
-            [(SignUpField::Invitation, FieldError::InvitationVoid)],
+            invitations.is_spent(&invitation).await.unwrap(),
+            is_void,
             "{ends}"
         );
-        assert!(invitations.is_spent(&invitation).await.unwrap());
-        assert_eq!(invitations.list().await.unwrap().sound, [], "{ends}");
+        if is_void {
+            let errors = world.errors(with_invitation(EMAIL, "ann", token)).await;
+            let void = [(SignUpField::Invitation, FieldError::InvitationVoid)];
+            assert_eq!(errors, void, "{ends}");
+        } else {
+            world.sign_up(with_invitation(EMAIL, "ann", token)).await.unwrap();
+        }
     }
 }
 

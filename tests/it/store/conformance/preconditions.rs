@@ -43,7 +43,8 @@ impl<H: Harness> Scene<H> {
             session: Some(this.digest),
             password_changed_at: Some(noon()),
             group: Some(ADMINS.to_owned()),
-            unchanged_since: None,
+            status_since: None,
+            password_since: None,
         };
         Self {
             harness,
@@ -248,7 +249,8 @@ pub(crate) async fn s76_a_right_rests_on_an_account_that_is_as_it_was<H: Harness
         scene.precondition = Precondition {
             session: None,
             password_changed_at: None,
-            unchanged_since: Some(later(noon(), Duration::from_secs(5))),
+            status_since: Some(later(noon(), Duration::from_secs(5))).filter(|_| is_decided),
+            password_since: Some(later(noon(), Duration::from_secs(5))).filter(|_| !is_decided),
             ..scene.precondition.clone()
         };
         let store = scene.store().with_precondition(scene.precondition.clone());
