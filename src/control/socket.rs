@@ -133,7 +133,7 @@ where
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
         Err(error) => {
-            tracing::warn!(%error, "a caller of the administrator's socket is nobody");
+            tracing::warn!(%error, "the user id of a caller of the administrator's socket cannot be read");
             return;
         }
     };
@@ -176,9 +176,11 @@ where
         Ok(answer) => match timeout(patience, protocol::write_line(&mut stream, &answer)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, "a command was executed, its caller did not wait"),
-            Err(_) => tracing::debug!("a command was executed, its caller did not take the answer"),
+            Err(_) => tracing::debug!(
+                "a command was executed, its caller closed the connection before the response"
+            ),
         },
-        Err(error) => tracing::error!(%error, "an answer cannot be written"),
+        Err(error) => tracing::error!(%error, "a response cannot be written"),
     }
 }
 
@@ -216,7 +218,7 @@ enum RequestError {
     Slow,
     #[error("the request is larger than {0} bytes; divide it")]
     TooLarge(usize),
-    #[error("nobody is there any more")]
+    #[error("the caller closed the connection")]
     Gone,
 }
 

@@ -75,7 +75,7 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
             "no gateway runs that could be told a false name",
         )];
     }
-    let somebody = somebody(context).await;
+    let member = active_account(context).await;
     let mut looked_at = 0;
     let mut forgeable = Vec::new();
     let Some(public) = context.config.public_host() else {
@@ -87,7 +87,7 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
         };
         let url = format!("https://{}", label.replacen("*.", "any.", 1));
         let method = route.methods.first().cloned().unwrap_or_else(|| "GET".to_owned());
-        for user in [None, somebody.clone()] {
+        for user in [None, member.clone()] {
             let explain = Command::Explain {
                 method: method.clone(),
                 url: url.clone(),
@@ -125,8 +125,8 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
     }]
 }
 
-/// An account, for routes that require one.
-async fn somebody(context: &DoctorContext<'_>) -> Option<String> {
+/// Returns the id of an active account, for routes that require one.
+async fn active_account(context: &DoctorContext<'_>) -> Option<String> {
     let active = AccountQuery {
         filter: AccountFilter {
             status: Some(AccountStatus::Active),

@@ -101,7 +101,7 @@ impl Socket for UnixSocketListener {
 
     fn queued(self) -> Vec<(UnixStream, Peer)> {
         let Self { listener, file } = self;
-        // From here on a proxy finds nobody, and tries the next gateway.
+        // From here on a proxy cannot connect, and tries the next gateway.
         drop(file);
         let Ok(listener) = listener.into_std() else {
             return Vec::new();
@@ -168,7 +168,7 @@ pub fn check_address(address: SocketAddr) -> Result<(), ListenError> {
 }
 
 /// Whether this user may listen at the address: ports below `net.ipv4.ip_unprivileged_port_start` need `CAP_NET_BIND_SERVICE`.
-/// One at which somebody listens already is no reason. Binds the port for a moment, and does not listen.
+/// An address in use counts as permitted. Binds the port for a moment, and does not listen.
 pub fn may_bind(address: SocketAddr) -> bool {
     match bind(address) {
         Err(ListenError::Address { error, .. }) => {

@@ -180,11 +180,11 @@ impl Accounts {
         if is_reserved(&self.signup, &username) {
             return Err(AccountError::UsernameReserved(username.to_string()));
         }
-        let groups = Self::group_names(&new.groups)?;
+        let groups = Self::parse_group_names(&new.groups)?;
         let name = parse_display_name(new.name.as_deref().unwrap_or_default())?;
         let password_hash = match new.password {
             InitialPassword::Set(password) => self.hash(password, &new.email, &username).await?,
-            InitialPassword::ByLink(_) => self.hash_of_nobodys().await?,
+            InitialPassword::ByLink(_) => self.unusable_password_hash().await?,
         };
         let now = self.clock.now();
         let id = AccountId::new(now, &self.random);
@@ -431,7 +431,7 @@ impl Accounts {
 
     /// Validates and trims group names of accounts and invitations: at most `MOST_GROUPS`, none with
     /// surrounding blanks, which no route could name, or with characters that are not seen.
-    pub fn group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
+    pub fn parse_group_names(given: &BTreeSet<String>) -> Result<BTreeSet<String>, AccountError> {
         if given.len() > MOST_GROUPS {
             return Err(AccountError::TooManyGroups);
         }
@@ -473,7 +473,7 @@ impl Accounts {
         name: Option<&str>,
         language: Option<&str>,
     ) -> Result<(), AccountError> {
-        if Self::group_names(groups)? != *groups
+        if Self::parse_group_names(groups)? != *groups
             || parse_display_name(name.unwrap_or_default())?.as_deref() != name
         {
             return Err(AccountError::Untrimmed);
@@ -502,10 +502,10 @@ impl Accounts {
             AccountChange::Decline => Edit::Status(StatusChange::Decline),
             AccountChange::Disable => Edit::Status(StatusChange::Disable),
             AccountChange::Enable => Edit::Status(StatusChange::Enable),
-            AccountChange::SetGroups(groups) => Edit::Groups(Self::group_names(&groups)?),
+            AccountChange::SetGroups(groups) => Edit::Groups(Self::parse_group_names(&groups)?),
             AccountChange::EditGroups { add, remove } => Edit::Membership {
-                add: Self::group_names(&add)?,
-                remove: Self::group_names(&remove)?,
+                add: Self::parse_group_names(&add)?,
+                remove: Self::parse_group_names(&remove)?,
             },
             AccountChange::SetName(name) => Edit::Name(parse_display_name(&name)?),
             AccountChange::SetEmail(email) => Edit::Email(email),
@@ -590,10 +590,10 @@ impl Accounts {
         }
     }
 
-    /// The hash of a password that nobody knows.
-    async fn hash_of_nobodys(&self) -> Result<String, AccountError> {
-        let nobodys = URL_SAFE_NO_PAD.encode(self.random.bytes::<32>());
-        let password = Password::parse(&Secret::new(nobodys))?;
+    /// Hashes a random password that is kept nowhere.
+    async fn unusable_password_hash(&self) -> Result<String, AccountError> {
+        let random = URL_SAFE_NO_PAD.encode(self.random.bytes::<32>());
+        let password = Password::parse(&Secret::new(random))?;
         Ok(self.hasher.try_acquire()?.hash(password).await?)
     }
 

@@ -270,7 +270,7 @@ impl Invitations {
         by: &Actor,
         origin: &Origin,
     ) -> Result<InvitationOutcome, InvitationError> {
-        let groups = Accounts::group_names(&new.groups)?;
+        let groups = Accounts::parse_group_names(&new.groups)?;
         let known = self.known(new.invitees.emails()).await?;
         if !known.is_empty() && !new.skip_existing {
             return Err(InvitationError::Known(known));
@@ -539,7 +539,7 @@ fn bound(invitation: Invitation, invitee: &Invitee, origin: &Origin) -> Result<I
     Ok(Invitation {
         email: Some(email.clone()),
         name,
-        groups: Accounts::group_names(&groups)?,
+        groups: Accounts::parse_group_names(&groups)?,
         language,
         ..invitation
     })

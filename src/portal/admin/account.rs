@@ -5,7 +5,7 @@ use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::action::AccountAction;
-use super::{group_names, place};
+use super::{place, suggested_groups};
 use crate::api::AccountDetails;
 use crate::ids::{AccountId, SessionId};
 use crate::model::Account;
@@ -101,7 +101,7 @@ pub(super) async fn show(cx: &SignedInContext<'_>, account: Account, message: Pa
     let keys = cx.services.access_keys.list(Some(account.id)).await?;
     let list = page_of(cx, &sessions)?;
     let details = AccountDetails::new(account, locked_for, &sessions, list, keys.into());
-    Ok(page(cx, &details, &group_names(cx).await?, message))
+    Ok(page(cx, &details, &suggested_groups(cx).await?, message))
 }
 
 pub(in crate::portal) fn page(

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use serde::Serialize;
 
-use super::{A_PAGE, group_names, none_of, place};
+use super::{A_PAGE, none_of, place, suggested_groups};
 use crate::api::{AccountList, AccountView, ChangedAccounts, UnchangedAccount};
 use crate::model::AccountStatus;
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
@@ -154,7 +154,7 @@ pub(super) async fn show(cx: &SignedInContext<'_>, search: &Search, message: Lis
         ..search.query()
     };
     let found = cx.services.admin_queries.find_accounts(query).await?;
-    let groups = group_names(cx).await?;
+    let groups = suggested_groups(cx).await?;
     Ok(page(cx, search, found, &groups, message))
 }
 
@@ -175,7 +175,7 @@ pub(super) async fn refuse(
         ..ListMessage::default()
     };
     if is_search || cx.wants_json() {
-        let groups = group_names(cx).await?;
+        let groups = suggested_groups(cx).await?;
         return Ok(page(cx, search, AccountPage::default(), &groups, message));
     }
     show(cx, search, message).await

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::account;
 use super::change::{groups, refusal_of};
-use super::{ActDone, group_names, place};
+use super::{ActDone, place, suggested_groups};
 use crate::api::AddedAccount;
 use crate::model::{Email, Username};
 use crate::portal::form_errors::{ErrorSummary, Errors, FormRefusal};
@@ -59,7 +59,7 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
         can_send,
         ..AddForm::default()
     };
-    Ok(page(cx, &form, &group_names(cx).await?, None))
+    Ok(page(cx, &form, &suggested_groups(cx).await?, None))
 }
 
 /// Fields: `email`, `username` (made of the address if empty), `name`, `groups` separated by commas, `send` to
@@ -162,7 +162,7 @@ async fn refuse(cx: &SignedInContext<'_>, fields: &Fields, refused: FormRefusal)
         send: fields.is_ticked("send"),
         can_send: cx.services.mailer.reaches_people(),
     };
-    Ok(page(cx, &form, &group_names(cx).await?, Some(refused)))
+    Ok(page(cx, &form, &suggested_groups(cx).await?, Some(refused)))
 }
 
 pub(in crate::portal) fn page(

@@ -136,7 +136,7 @@ async fn unchanged(
 fn read(cx: &SignedInContext<'_>, fields: &Fields) -> Result<(Vec<ChosenAccount>, BatchChange), Errors> {
     let mut errors = Errors::new();
     let mut named = || {
-        let named = Accounts::group_names(&groups(fields.text("groups"))).unwrap_or_else(|_| {
+        let named = Accounts::parse_group_names(&groups(fields.text("groups"))).unwrap_or_else(|_| {
             errors.extend(cx.field_error("groups", "admin.group-refused"));
             BTreeSet::new()
         });

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub(in crate::portal) use self::form::InvitationsView;
 use self::form::ORDER;
-use super::{A_PAGE, group_names, place, unknown_action};
+use super::{A_PAGE, place, suggested_groups, unknown_action};
 use crate::api::{CreatedInvitations, InvitationList};
 use crate::config::SignupMode;
 use crate::ids::InvitationId;
@@ -223,7 +223,7 @@ async fn refused(cx: &SignedInContext<'_>, fields: &Fields, errors: Errors) -> P
 async fn load(cx: &SignedInContext<'_>) -> Result<(InvitationPage, Vec<String>), PageError> {
     let after = cx.cursor("after")?;
     let found = cx.services.invitations.find(&filter(cx), after, A_PAGE).await?;
-    Ok((found, group_names(cx).await?))
+    Ok((found, suggested_groups(cx).await?))
 }
 
 pub(in crate::portal) fn page(

@@ -193,7 +193,7 @@ pub(super) const fn place(page: AdminPage) -> NavItem {
 }
 
 /// The names of the groups, as suggestions where groups are typed.
-async fn group_names(cx: &SignedInContext<'_>) -> Result<Vec<String>, StoreError> {
+async fn suggested_groups(cx: &SignedInContext<'_>) -> Result<Vec<String>, StoreError> {
     let groups = cx.services.admin_queries.groups().await?;
     Ok(groups
         .into_iter()

@@ -52,7 +52,7 @@ pub enum NewPassword {
 pub enum InitialPassword {
     /// One that is given.
     Set(NewPassword),
-    /// One that nobody knows: the owner sets another with a link.
+    /// A random one that is kept nowhere: the owner sets another with a link.
     ByLink(PasswordLink),
 }
 

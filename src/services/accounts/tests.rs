@@ -117,7 +117,7 @@ async fn s53_what_cannot_be_added() {
 
 #[test]
 fn a_group_is_named_as_routes_name_it() {
-    let named = Accounts::group_names(&group_set(&[" ops ", "ops", "이용자", "a b"]));
+    let named = Accounts::parse_group_names(&group_set(&[" ops ", "ops", "이용자", "a b"]));
     assert_eq!(named.unwrap(), group_set(&["ops", "이용자", "a b"]));
 }
 

@@ -165,7 +165,7 @@ impl LockKeeper {
         loop {
             let broken = self.watch(&mut line).await;
             self.state.store(UNKNOWN, Ordering::Release);
-            tracing::error!(%broken, "the store's database is out of reach: nothing is answered that needs it");
+            tracing::error!(%broken, "the store's database is out of reach: requests that need it are refused");
             let former = line.session.clone();
             drop(line);
             let Some(again) = self.begin_again(&former).await else {

@@ -86,7 +86,7 @@ pub(super) fn read(cx: &RequestContext<'_>, fields: &Fields) -> Result<NewInvita
             refuse("email", "field.email-malformed");
             None
         });
-    let groups = Accounts::group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
+    let groups = Accounts::parse_group_names(&groups(&typed("groups"))).unwrap_or_else(|_| {
         refuse("groups", "admin.group-refused");
         BTreeSet::new()
     });
