@@ -103,25 +103,13 @@ impl Actor {
 }
 
 impl Precondition {
-    /// The right by which an administrator made a link at `made_at`. Their session may have ended since; a disabling that
-    /// was taken back, which says that somebody else may have acted by the account, ends the right for good.
-    pub(super) fn of_maker(account: AccountId, group: &str, made_at: Timestamp) -> Self {
-        Self {
-            account,
-            session: None,
-            password_changed_at: None,
-            group: Some(group.to_owned()),
-            status_since: Some(made_at),
-            password_since: None,
-        }
-    }
-
     fn of(session: &ActiveSession, password_changed_at: Option<Timestamp>) -> Self {
         Self {
             account: session.account(),
             session: Some(session.digest()),
             password_changed_at,
             group: None,
+            verified: false,
             status_since: None,
             password_since: None,
         }

@@ -275,9 +275,14 @@ impl DeferredRevocations {
         settled
     }
 
+    /// Returns whether an account is shut out in memory and the store does not know yet.
+    pub(super) fn is_pending(&self, account: AccountId) -> bool {
+        self.pending.has_account(account)
+    }
+
     /// The same for an act that decides nothing about the account, and takes no turn.
     pub(super) async fn settle_if_pending(&self, account: AccountId) -> Result<(), StoreError> {
-        if !self.pending.has_account(account) {
+        if !self.is_pending(account) {
             return Ok(());
         }
         let _turn = self.pending.turn.lock().await;

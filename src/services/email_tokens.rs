@@ -8,6 +8,7 @@ use url::Url;
 use super::approval::Approval;
 use super::input::parse_email;
 use super::mail::NOBODY;
+use super::maker_rights::MakerRights;
 use super::unsettled_change::UnsettledChange;
 use super::{
     AccessKeys, Audit, Busy, DeferredRevocations, Event, FieldError, Hasher, Kind, Mailer, Origin,
@@ -89,8 +90,7 @@ pub struct EmailTokens {
     verify: bool,
     /// `login.username`
     by_username: bool,
-    /// `admin.group`
-    administrators: String,
+    makers: MakerRights,
 }
 
 impl EmailTokens {
@@ -116,7 +116,7 @@ impl EmailTokens {
             reset: config.login.reset,
             verify: config.signup.verify_email,
             by_username: config.login.username,
-            administrators: config.admin.group.clone(),
+            makers: MakerRights::new(shared, config),
         }
     }
 
@@ -156,7 +156,7 @@ impl EmailTokens {
         origin: &Origin,
     ) -> Result<(Confirmation, SignUpNext), LinkError> {
         let confirmed = self.try_confirm(token, origin).await;
-        self.note_void(Kind::EmailVerify, &confirmed, origin);
+        self.note_void(Kind::EmailVerify, token, &confirmed, origin).await;
         confirmed
     }
 
@@ -263,14 +263,22 @@ impl EmailTokens {
         own.unwrap_or_else(|| self.clock.now())
     }
 
-    /// Audits a void link; whose it was is unknown.
-    fn note_void<T>(&self, kind: Kind, outcome: &Result<T, LinkError>, origin: &Origin) {
+    /// Audits a void link; whose it was is known as long as the store has it.
+    async fn note_void<T>(&self, kind: Kind, token: &str, outcome: &Result<T, LinkError>, origin: &Origin) {
         let reason = match outcome {
             Err(LinkError::Void) => "invalid-token",
             Err(LinkError::EmailTaken) => "email-taken",
             _ => return,
         };
-        self.audit.note(origin, &Event::failure(kind, "", reason));
+        let kept = match PlainToken::parse(token) {
+            Some(token) => self.store.token(token.digest()).await.ok().flatten(),
+            None => None,
+        };
+        let event = match kept {
+            Some(kept) => Event::failure(kind, kept.email.as_str(), reason).account(kept.account),
+            None => Event::failure(kind, "", reason),
+        };
+        self.audit.note(origin, &event);
     }
 
     async fn record(&self, origin: &Origin, event: &Event) -> Result<(), LinkError> {

@@ -2,7 +2,7 @@
 
 mod pages;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +11,17 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::input::parse_display_name;
+use super::maker_rights::MakerRights;
 use super::{
     AccountError, Accounts, Actor, Audit, DisplayNameError, Event, Kind, Mailer, Origin, SharedServices,
 };
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::ids::{AccountId, InvitationId};
-use crate::model::{
-    Account, AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken,
-};
+use crate::ids::InvitationId;
+use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken};
 use crate::random::Random;
 use crate::route::Page;
-use crate::store::{LoadedRows, Precondition, Store, StoreError};
+use crate::store::{LoadedRows, Store, StoreError};
 use crate::text::is_language_tag;
 
 pub use pages::{InvitationFilter, InvitationPage};
@@ -180,6 +179,7 @@ pub struct Invitations {
     random: Random,
     mailer: Arc<Mailer>,
     public_url: Url,
+    makers: MakerRights,
     /// `admin.group`
     administrators: String,
 }
@@ -193,6 +193,7 @@ impl Invitations {
             random: shared.random.clone(),
             mailer: shared.mailer.clone(),
             public_url: config.public_url.clone(),
+            makers: MakerRights::new(shared, config),
             administrators: config.admin.group.clone(),
         }
     }
@@ -404,43 +405,18 @@ impl Invitations {
         {
             invitations.retain(|invitation| !is_first(invitation));
         }
-        self.retain_permitted(invitations).await?;
+        self.makers.retain(invitations).await?;
         Ok(loaded)
     }
 
     /// Returns whether an invitation is void before it expires: a first administrator's, once there is an
     /// administrator, and one whose maker has lost the right to it.
     pub async fn is_spent(&self, invitation: &Invitation) -> Result<bool, StoreError> {
-        if let Some(right) = right_of_maker(invitation, &self.administrators) {
-            return Ok(!right.permits(self.maker(right.account).await?.as_ref()));
+        if let Some(right) = self.makers.of_invitation(invitation) {
+            return Ok(!self.makers.holds(&right).await?);
         }
         Ok(invitation.kind == InvitationKind::FirstAdministrator
             && self.store.group_has_active_members(&self.administrators).await?)
-    }
-
-    /// Removes the invitations whose makers have lost the right to them. Each maker is loaded once.
-    async fn retain_permitted(&self, invitations: &mut Vec<Invitation>) -> Result<(), StoreError> {
-        let ids: BTreeSet<AccountId> = invitations
-            .iter()
-            .filter_map(|invitation| invitation.maker)
-            .collect();
-        let mut makers = BTreeMap::new();
-        for id in ids {
-            makers.insert(id, self.maker(id).await?);
-        }
-        invitations.retain(|invitation| {
-            right_of_maker(invitation, &self.administrators)
-                .is_none_or(|right| right.permits(makers[&right.account].as_ref()))
-        });
-        Ok(())
-    }
-
-    /// Loads the account of a maker; one that cannot be read has no right.
-    async fn maker(&self, account: AccountId) -> Result<Option<Account>, StoreError> {
-        match self.store.account(account).await {
-            Err(StoreError::Corrupt(_)) => Ok(None),
-            loaded => loaded,
-        }
     }
 
     /// Mails an invitation again, as one that takes its place: with another link, and good for as long again. `None` if it
@@ -509,16 +485,6 @@ impl Invitations {
         self.audit
             .note(origin, &Event::success(kind, who).by(by).detail(detail));
     }
-}
-
-/// Returns the right on which an invitation rests that an administrator made. Where it makes administrators, another password
-/// of its maker ends it: who knew the one before may have made it.
-pub(super) fn right_of_maker(invitation: &Invitation, administrators: &str) -> Option<Precondition> {
-    let gives_administration = invitation.groups.contains(administrators);
-    Some(Precondition {
-        password_since: gives_administration.then_some(invitation.created_at),
-        ..Precondition::of_maker(invitation.maker?, administrators, invitation.created_at)
-    })
 }
 
 /// Binds an invitation to an invitee.

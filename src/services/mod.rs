@@ -33,6 +33,7 @@ mod key_sign_in;
 mod link_lifetimes;
 mod lockout;
 mod mail;
+mod maker_rights;
 mod master_keys;
 mod password_hash;
 mod password_policy;
@@ -68,6 +69,7 @@ use approval::Approval;
 use change_rate_limiter::ChangeRateLimiter;
 use ip_rate_limiter::IpRateLimiter;
 use lockout::{Gates, Lockout};
+use maker_rights::MakerRights;
 use pending_revocations::PendingRevocations;
 use secret_encryption::SecretCipher;
 use settled_time::SettledTime;
@@ -328,6 +330,7 @@ impl Services {
         };
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
         let administrators = config.admin.group.clone();
+        let makers = MakerRights::new(&shared, config);
         let approval = Approval::new(&shared, config);
         let terms = Terms::new(&config.signup, clock.clone());
         let lockout_policy = lockout_policy(config);
@@ -388,7 +391,7 @@ impl Services {
                 random,
                 metrics: metrics.clone(),
                 config: config.signup.clone(),
-                administrators: config.admin.group.clone(),
+                makers,
             }),
             mailer,
             shown_once,

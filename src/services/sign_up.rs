@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::approval::Approval;
 use super::input::{parse_email, parse_new_password, parse_username};
-use super::invitations::right_of_maker;
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::mail::NOBODY;
+use super::maker_rights::MakerRights;
 use super::reserved_usernames::is_reserved;
 use super::terms::Terms;
 use super::{Audit, Busy, Event, FieldError, Hasher, Kind, Mailer, Origin, PasswordPolicy, SignUpField};
@@ -136,8 +136,7 @@ pub struct SignUp {
     pub(super) mailer: Arc<Mailer>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: SignupConfig,
-    /// The administrators' group.
-    pub(super) administrators: String,
+    pub(super) makers: MakerRights,
 }
 
 /// The result of a valid form.
@@ -210,7 +209,14 @@ impl SignUp {
             return Ok(None);
         };
         let invitation = self.store.invitation(token.digest()).await?;
-        Ok(invitation.filter(|invitation| self.mailer.now_for(invitation).is_some()))
+        let timely = invitation.filter(|invitation| self.mailer.now_for(invitation).is_some());
+        match timely
+            .as_ref()
+            .and_then(|invitation| self.makers.of_invitation(invitation))
+        {
+            Some(right) if !self.makers.holds(&right).await? => Ok(None),
+            _ => Ok(timely),
+        }
     }
 
     /// The mode of sign-up.
@@ -283,11 +289,7 @@ impl SignUp {
         });
         let right = invitation
             .as_ref()
-            .and_then(|invitation| right_of_maker(invitation, &self.administrators));
-        let store = match right {
-            Some(right) => self.store.with_precondition(right),
-            None => self.store.clone(),
-        };
+            .and_then(|invitation| self.makers.of_invitation(invitation));
         let (id, used) = invitation
             .map(|invitation| (invitation.id, invitation.digest))
             .unzip();
@@ -299,6 +301,7 @@ impl SignUp {
                 .mail_for_anybody(&account.email, MailKind::VerifyEmail, origin);
             mails.extend(verification);
         }
+        let store = self.makers.store(right).await?;
         let created = store.create_account_and_mail(account.clone(), used, mails, used_at);
         let created = match created.await {
             Err(StoreError::Precondition(_)) => CreateAccount::InvitationVoid,

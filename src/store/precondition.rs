@@ -18,6 +18,8 @@ pub struct Precondition {
     pub password_changed_at: Option<Timestamp>,
     /// A group that must have the account as a member. `None`: not required.
     pub group: Option<String>,
+    /// Whether the account must have a verified address.
+    pub verified: bool,
     /// The latest time at which an administrator may have decided on the account's status. `None`: not required.
     pub status_since: Option<Timestamp>,
     /// The latest time at which the account's password may have been set. `None`: not required.
@@ -56,6 +58,7 @@ impl Precondition {
     ) -> Result<(), StoreError> {
         let account = account
             .filter(|account| account.status == AccountStatus::Active)
+            .filter(|account| account.email_verified || !self.verified)
             .ok_or(PreconditionError::AccountInactive)?;
         if self.session.is_some() && session.is_none_or(|session| session.account != self.account) {
             return Err(PreconditionError::SessionEnded.into());

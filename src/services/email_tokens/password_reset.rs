@@ -12,7 +12,7 @@ use crate::route::Page;
 use crate::secret::Secret;
 use crate::services::input::parse_new_password;
 use crate::services::{Actor, Event, Kind, Origin};
-use crate::store::{Precondition, SessionsToEnd, TokenEffect};
+use crate::store::{SessionsToEnd, TokenEffect};
 
 /// How long a reset link that an administrator hands over serves.
 const HANDED_OVER: Duration = Purpose::ResetByAdministrator.lifetime();
@@ -44,7 +44,7 @@ impl EmailTokens {
         origin: &Origin,
     ) -> Result<(), LinkError> {
         let reset = self.try_reset(token, password, again, origin).await;
-        self.note_void(Kind::PasswordReset, &reset, origin);
+        self.note_void(Kind::PasswordReset, token, &reset, origin).await;
         reset
     }
 
@@ -79,10 +79,7 @@ impl EmailTokens {
             disowns: good.purpose == Purpose::Reset && self.verify && !account.email_verified,
         };
         // The link's maker must still be the administrator who made it.
-        let store = match self.right_of_maker(&good) {
-            Some(right) => self.store.with_precondition(right),
-            None => self.store.clone(),
-        };
+        let store = self.makers.store(self.makers.of_token(&good)).await?;
         let consumed = store.consume_token(digest, effect, mails, self.now_for(&good));
         let wanted = Account {
             password_changed_at: now,
@@ -132,28 +129,14 @@ impl EmailTokens {
         Ok((Secret::new(link), expires_at))
     }
 
-    /// Returns the right on which a link rests that an administrator handed over. Another password of theirs ends it: who
-    /// knew the one before may have made the link.
-    fn right_of_maker(&self, token: &EmailToken) -> Option<Precondition> {
-        let maker = token.maker?;
-        let made_at = token
-            .expires_at
-            .checked_sub(HANDED_OVER)
-            .unwrap_or(Timestamp::MIN);
-        Some(Precondition {
-            password_since: Some(made_at),
-            ..Precondition::of_maker(maker, &self.administrators, made_at)
-        })
-    }
-
     /// Returns the token of a valid reset link. With `login.reset` off, only links from administrators are
     /// valid.
     async fn reset_token(&self, token: &str) -> Result<(TokenDigest, EmailToken), LinkError> {
         let found = match self.valid_token(token).await {
             Ok((digest, token)) => match token.purpose {
                 Purpose::ResetByAdministrator => {
-                    if let Some(right) = self.right_of_maker(&token)
-                        && !right.permits(self.store.account(right.account).await?.as_ref())
+                    if let Some(right) = self.makers.of_token(&token)
+                        && !self.makers.holds(&right).await?
                     {
                         return Err(LinkError::Void);
                     }

@@ -226,6 +226,11 @@ async fn s76_a_reset_link_is_void_once_its_maker_administers_no_more() {
             world.sign_in(EMAIL, NEW_PASSWORD).await.unwrap();
         } else {
             assert!(matches!(reset, Err(LinkError::Void)), "{ends}: {reset:?}");
+            let events = world.events().await;
+            let void = events
+                .iter()
+                .find(|event| event.reason.as_deref() == Some("invalid-token"));
+            assert_eq!(void.unwrap().who, EMAIL, "{ends}: whose link it was");
             assert_eq!(world.account(EMAIL).await.password_hash, before, "{ends}");
             world.sign_in(EMAIL, PASSWORD).await.unwrap();
         }

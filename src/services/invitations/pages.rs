@@ -57,7 +57,7 @@ impl Invitations {
         };
         for _ in 0..BATCHES {
             let mut batch = self.store.invitations_after(found.next, BATCH).await?;
-            self.retain_permitted(&mut batch.invitations).await?;
+            self.makers.retain(&mut batch.invitations).await?;
             let mut unreadable = batch.unreadable.into_iter().peekable();
             for invitation in batch.invitations {
                 if found.invitations.len() == limit {

@@ -14,8 +14,8 @@ use super::Cluster;
 /// The name of the server's socket, in its folder and in the proxy's.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// What the server says when a commit is done.
-const COMMITTED: &[u8] = b"COMMIT\0";
+/// How a commit is asked for, and what the server says when it is done.
+const COMMIT: &[u8] = b"COMMIT\0";
 
 /// A proxy, in a folder of its own.
 pub(crate) struct DatabaseProxy {
@@ -27,6 +27,7 @@ pub(crate) struct DatabaseProxy {
 #[derive(Default)]
 struct Faults {
     loses_responses: AtomicBool,
+    lost_changes: std::sync::Mutex<Option<&'static str>>,
     lost: AtomicUsize,
     abandoned: std::sync::Mutex<CancellationToken>,
 }
@@ -56,6 +57,12 @@ impl DatabaseProxy {
     /// Whether to close a connection, from now on, where the server says that a commit is done.
     pub(crate) fn lose_responses(&self, loses: bool) {
         self.faults.loses_responses.store(loses, Ordering::SeqCst);
+    }
+
+    /// Closes a connection, from now on, where the gateway asks for a commit after it has sent this text: the server never
+    /// hears of that commit. `None`: passes all on.
+    pub(crate) fn lose_changes(&self, with: Option<&'static str>) {
+        *self.faults.lost_changes.lock().unwrap() = with;
     }
 
     /// How many responses it lost.
@@ -90,6 +97,7 @@ async fn run(listener: std::os::unix::net::UnixListener, server: PathBuf, faults
 async fn forward(mut gateway: UnixStream, mut server: UnixStream, faults: Arc<Faults>) {
     let abandoned = faults.abandoned.lock().unwrap().clone();
     let (mut said, mut answered) = ([0; 16 * 1024], [0; 16 * 1024]);
+    let mut is_to_be_lost = false;
     loop {
         let passed = tokio::select! {
             () = abandoned.cancelled() => {
@@ -97,11 +105,18 @@ async fn forward(mut gateway: UnixStream, mut server: UnixStream, faults: Arc<Fa
                 // As long as the test lasts.
                 return std::future::pending().await;
             }
-            read = gateway.read(&mut said) => pass(read, &said, &mut server).await,
+            read = gateway.read(&mut said) => {
+                let request = read.as_ref().map_or(&[][..], |length| &said[..*length]);
+                let lost = *faults.lost_changes.lock().unwrap();
+                is_to_be_lost |= lost.is_some_and(|text| contains(request, text.as_bytes()));
+                if contains(request, COMMIT) && std::mem::take(&mut is_to_be_lost) && lost.is_some() {
+                    return;
+                }
+                pass(read, &said, &mut server).await
+            }
             read = server.read(&mut answered) => {
                 let answer = read.as_ref().map_or(&[][..], |length| &answered[..*length]);
-                let commits = answer.windows(COMMITTED.len()).any(|bytes| bytes == COMMITTED);
-                if commits && faults.loses_responses.load(Ordering::SeqCst) {
+                if contains(answer, COMMIT) && faults.loses_responses.load(Ordering::SeqCst) {
                     faults.lost.fetch_add(1, Ordering::SeqCst);
                     return;
                 }
@@ -112,6 +127,10 @@ async fn forward(mut gateway: UnixStream, mut server: UnixStream, faults: Arc<Fa
             return;
         }
     }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|bytes| bytes == text)
 }
 
 /// Passes on what was read; false at the end.

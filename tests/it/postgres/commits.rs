@@ -285,3 +285,67 @@ async fn s28_groups_do_not_come_back_before_a_commit_that_hangs_ends() {
     assert_eq!(site.ask(&["user", "show", "ann"])["groups"], json!([]));
     program.stop();
 }
+
+/// The store does not know yet that she was disabled, and would let her links serve.
+#[tokio::test]
+async fn s76_links_of_an_administrator_who_is_shut_out_in_memory_serve_no_more() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let (database, proxy) = (cluster.database(), DatabaseProxy::start(&cluster));
+    let by_proxy = config(&proxy.url(&database), &app.url());
+    let site = Site::new(&format!("{by_proxy}\n[signup]\nmode = \"invite\"\n"));
+    for name in ["ann", "bob", "cat"] {
+        add(&site, &format!("{name}@example.com"));
+    }
+    for name in ["ann", "bob"] {
+        site.ask(&["user", "set-groups", name, "gateway-admin"]);
+    }
+    let (program, _) = Program::start(&site);
+    let ann = sign_in(&program, &site, "ann").await;
+    let token = async |path: &str, form: Value| {
+        let post = program
+            .client(&site)
+            .post(program.url(path))
+            .header("accept", "application/json")
+            .header("cookie", &ann)
+            .json(&form);
+        let made: Value = soon(post.send()).await.unwrap().json().await.unwrap();
+        let link = made["link"].as_str().unwrap_or_else(|| panic!("{made}"));
+        link.rsplit_once('=').unwrap().1.to_owned()
+    };
+    let act = json!({ "account": "cat", "action": "reset-link" });
+    let reset = token("/.auth/admin/account", act).await;
+    let invitation = token("/.auth/admin/invitations", json!({ "groups": ["gateway-admin"] })).await;
+    let reset = async || {
+        let form = json!({ "password": NEW_PASSWORD, "password_confirm": NEW_PASSWORD });
+        post(&program, &site, &format!("/.auth/reset?token={reset}"), "", &form).await
+    };
+    let sign_up = async || {
+        let form = json!({
+            "email": "eve@example.com",
+            "password": PASSWORD,
+            "password_confirm": PASSWORD,
+            "invitation": &invitation,
+        });
+        post(&program, &site, "/.auth/signup", "", &form).await
+    };
+    proxy.lose_changes(Some("taken-over"));
+    let disable = ["user", "disable", "ann", "--reason", "taken-over", "--json"];
+    let error = site.run(&disable).error(1);
+    assert!(error.contains("it holds in memory"), "{error}");
+    assert_eq!(status(&program, &site, "/", &ann).await, 401);
+    assert_eq!(
+        site.ask(&["user", "show", "ann"])["status"],
+        "active",
+        "as the store has it"
+    );
+    let (of_reset, of_sign_up) = (reset().await, sign_up().await);
+    assert_eq!((of_reset, of_sign_up), (400, 422));
+    proxy.lose_changes(None);
+    until(|| site.ask(&["user", "show", "ann"])["status"] == "disabled").await;
+    assert_eq!((reset().await, sign_up().await), (400, 422));
+    assert_eq!(
+        sign_in_with(&program, &site, "cat@example.com", PASSWORD).await,
+        200
+    );
+    program.stop();
+}

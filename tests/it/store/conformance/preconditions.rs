@@ -43,6 +43,7 @@ impl<H: Harness> Scene<H> {
             session: Some(this.digest),
             password_changed_at: Some(noon()),
             group: Some(ADMINS.to_owned()),
+            verified: false,
             status_since: None,
             password_since: None,
         };

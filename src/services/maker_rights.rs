@@ -1,0 +1,116 @@
+//! The right of an administrator on which a link rests that they made: of a reset link to hand over, and of an invitation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{DeferredRevocations, SharedServices};
+use crate::config::Config;
+use crate::ids::AccountId;
+use crate::model::{Account, EmailToken, Invitation, Purpose};
+use crate::store::{Precondition, Store, StoreError};
+
+/// Checks the rights of makers. A link without a maker is the operator's, and rests on nothing.
+///
+/// A maker has the right as long as they are an administrator who may sign in. A disabling that was taken back ends it for
+/// good: somebody else may have acted by the account. Leaving the group does not, since whoever is an administrator
+/// again may make an equal link.
+#[derive(Clone, Debug)]
+pub(super) struct MakerRights {
+    store: Arc<dyn Store>,
+    revocations: Arc<DeferredRevocations>,
+    /// `admin.group`
+    administrators: String,
+    /// `signup.verify_email`
+    verified_only: bool,
+}
+
+impl MakerRights {
+    pub(super) fn new(shared: &SharedServices, config: &Config) -> Self {
+        Self {
+            store: shared.store.clone(),
+            revocations: shared.revocations.clone(),
+            administrators: config.admin.group.clone(),
+            verified_only: config.signup.verify_email,
+        }
+    }
+
+    /// Returns the right on which a handed-over link rests. Another password of the maker ends it: who knew the one before
+    /// may have made the link.
+    pub(super) fn of_token(&self, token: &EmailToken) -> Option<Precondition> {
+        let made_at = token
+            .expires_at
+            .checked_sub(Purpose::ResetByAdministrator.lifetime())
+            .unwrap_or(Timestamp::MIN);
+        Some(Precondition {
+            password_since: Some(made_at),
+            ..self.right(token.maker?, made_at)
+        })
+    }
+
+    /// Returns the right on which an invitation rests. Another password of the maker ends it where the invitation makes
+    /// administrators, and not where many people wait with theirs.
+    pub(super) fn of_invitation(&self, invitation: &Invitation) -> Option<Precondition> {
+        let gives_administration = invitation.groups.contains(&self.administrators);
+        Some(Precondition {
+            password_since: gives_administration.then_some(invitation.created_at),
+            ..self.right(invitation.maker?, invitation.created_at)
+        })
+    }
+
+    fn right(&self, maker: AccountId, made_at: Timestamp) -> Precondition {
+        Precondition {
+            account: maker,
+            session: None,
+            password_changed_at: None,
+            group: Some(self.administrators.clone()),
+            verified: self.verified_only,
+            status_since: Some(made_at),
+            password_since: None,
+        }
+    }
+
+    /// Returns a handle on the store whose changes require the right. What shuts the maker out and is in memory alone is
+    /// stored first; an error if it cannot be.
+    pub(super) async fn store(&self, right: Option<Precondition>) -> Result<Arc<dyn Store>, StoreError> {
+        let Some(right) = right else {
+            return Ok(self.store.clone());
+        };
+        self.revocations.settle_if_pending(right.account).await?;
+        Ok(self.store.with_precondition(right))
+    }
+
+    /// Returns whether the right holds now, for what is shown; a change checks it in its transaction.
+    pub(super) async fn holds(&self, right: &Precondition) -> Result<bool, StoreError> {
+        Ok(right.permits(self.maker(right.account).await?.as_ref()))
+    }
+
+    /// Removes the invitations whose makers have lost the right to them. Each maker is loaded once.
+    pub(super) async fn retain(&self, invitations: &mut Vec<Invitation>) -> Result<(), StoreError> {
+        let ids: BTreeSet<AccountId> = invitations
+            .iter()
+            .filter_map(|invitation| invitation.maker)
+            .collect();
+        let mut makers = BTreeMap::new();
+        for id in ids {
+            makers.insert(id, self.maker(id).await?);
+        }
+        invitations.retain(|invitation| {
+            self.of_invitation(invitation)
+                .is_none_or(|right| right.permits(makers[&right.account].as_ref()))
+        });
+        Ok(())
+    }
+
+    /// Loads the account of a maker; `None` if it is shut out in memory or cannot be read, and has no right.
+    async fn maker(&self, account: AccountId) -> Result<Option<Account>, StoreError> {
+        if self.revocations.is_pending(account) {
+            return Ok(None);
+        }
+        match self.store.account(account).await {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            loaded => loaded,
+        }
+    }
+}
