@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Response;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{
@@ -311,7 +312,7 @@ async fn s49_a_database_that_was_frozen_is_used_again_within_a_second() {
 async fn s49_a_change_that_a_former_gateway_began_is_not_made() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
     let database = cluster.database();
-    let (change, groups) = take_over(&cluster, &database, &cluster.url(&database), &app).await;
+    let (change, groups) = take_over(&cluster, &database, &cluster.url(&database), &app, false).await;
     assert_eq!(change.status, 1, "{}", change.stdout);
     assert_eq!(groups, json!(["ops"]), "as the next gateway has it");
 }
@@ -323,7 +324,7 @@ async fn s49_a_change_that_a_former_gateway_of_another_role_made_is_known_to_the
     let database = cluster.database();
     cluster.sql("postgres", "CREATE ROLE rotated LOGIN IN ROLE vestibule");
     let by_other = cluster.url(&database).replace("://vestibule@", "://rotated@");
-    let (change, groups) = take_over(&cluster, &database, &by_other, &app).await;
+    let (change, groups) = take_over(&cluster, &database, &by_other, &app, false).await;
     let expected = if change.status == 0 {
         json!([])
     } else {
@@ -332,13 +333,26 @@ async fn s49_a_change_that_a_former_gateway_of_another_role_made_is_known_to_the
     assert_eq!(groups, expected, "as the store has it: {}", change.stdout);
 }
 
-/// Has a gateway take ann out of a group while her row is locked, lets it lose the lock, and starts the next one.
-/// Returns what became of the change, and the groups of her session there.
+/// The server ends a transaction whose gateway says nothing more.
+#[tokio::test]
+async fn s49_a_gateway_that_was_frozen_within_a_change_keeps_none_of_another_role_out() {
+    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let database = cluster.database();
+    cluster.sql("postgres", "CREATE ROLE heir LOGIN IN ROLE vestibule");
+    let by_other = cluster.url(&database).replace("://vestibule@", "://heir@");
+    let (change, groups) = take_over(&cluster, &database, &by_other, &app, true).await;
+    assert_ne!(change.status, 0, "{}", change.stdout);
+    assert_eq!(groups, json!(["ops"]));
+}
+
+/// Has a gateway take ann out of a group while her row is locked, lets it lose the lock, and starts the next one, while
+/// the first one stands still or not. Returns what became of the change, and the groups of her session there.
 async fn take_over(
     cluster: &Cluster,
     database: &str,
     next: &str,
     app: &Application,
+    is_frozen: bool,
 ) -> (CommandResult, Value) {
     let (site, program) = gateway_on(cluster, database, app);
     site.ask(&["user", "set-groups", "ann", "ops"]);
@@ -363,6 +377,9 @@ async fn take_over(
         waits("wait_event = 'PgSleep'");
         let change = scope.spawn(|| site.run(&["user", "set-groups", "ann", "--remove", "ops", "--json"]));
         waits("application_name = 'vestibule' AND wait_event_type = 'Lock'");
+        if is_frozen {
+            program.signal(Signal::STOP);
+        }
         // It waits for the lock, so that the former one does not get that back.
         let second = scope.spawn(|| Program::start(&next));
         std::thread::sleep(Duration::from_secs(1));
@@ -373,6 +390,9 @@ async fn take_over(
         );
         let (second, _) = second.join().unwrap();
         held.join().unwrap();
+        if is_frozen {
+            program.signal(Signal::CONT);
+        }
         (change.join().unwrap(), second)
     });
     let me: Value = get(&second, &next, "/.auth/me", &session)

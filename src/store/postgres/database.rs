@@ -249,12 +249,13 @@ impl Drop for BusyConnection {
 
 /// Fails if another process has taken the store since; none takes it before the transaction ends.
 ///
-/// Limits each statement as the whole is limited here: the server would go on waiting for a lock on a connection that
-/// was given up. It has no such limit for a commit: one that waits for a standby and is cancelled counts as made, so its
-/// connection is kept.
+/// Limits each statement and each pause as the whole is limited here: the server would go on waiting for a lock on a
+/// connection that was given up, or for a gateway that was frozen within a transaction. It has no such limit for a commit:
+/// one that waits for a standby and is cancelled counts as made, so its connection is kept.
 pub(super) async fn require_tenure(tx: &impl GenericClient, tenure: i64) -> Result<(), OperationError> {
     let sql = "SELECT CASE WHEN pg_try_advisory_xact_lock_shared($2, $3) THEN tenure END
-         FROM store, set_config('statement_timeout', $1, true)";
+         FROM store, set_config('statement_timeout', $1, true) AS statement, \
+             set_config('idle_in_transaction_session_timeout', $1, true) AS pause";
     let (limit, (class, object)) = (LONGEST.as_millis().to_string(), tenure_lock(tenure));
     let found: Option<i64> = query_value(tx, sql, &[&limit, &class, &object]).await?;
     if found == Some(tenure) {

@@ -42,7 +42,10 @@ impl PostgresStore {
             .map_err(OperationError::from)?;
         require_tenure(&client, lock.tenure()).await?;
         client
-            .batch_execute("SET LOCAL statement_timeout = 0; DELETE FROM data_key")
+            .batch_execute(
+                "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; \
+                 DELETE FROM data_key",
+            )
             .await
             .map_err(OperationError::from)?;
         if query_value(&client, HAS_SOMETHING, &[]).await? {
