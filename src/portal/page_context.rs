@@ -100,7 +100,7 @@ impl From<AuditError> for PageError {
     }
 }
 
-/// The refusal for an error of the store: 401 or 403 if the actor has lost the right, else 503.
+/// The refusal for an error of the store: 401 or 403 if the actor has lost the right, 422 for a cursor, else 503.
 pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
     let problem = match error {
         StoreError::Precondition(PreconditionError::NotMember) => Problem::Forbidden,
@@ -109,6 +109,7 @@ pub(super) fn refusal_of_store(error: &StoreError) -> Refusal {
             | PreconditionError::SessionEnded
             | PreconditionError::PasswordChanged,
         ) => Problem::NotAuthenticated,
+        StoreError::UnknownCursor => Problem::InvalidInput,
         StoreError::Unavailable(_)
         | StoreError::OutcomeUnknown(_)
         | StoreError::Corrupt(_)

@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The right to make the change was lost after it was requested; nothing was changed.
     #[error(transparent)]
     Precondition(#[from] PreconditionError),
+    /// A cursor that no page of this query has given.
+    #[error("`after` or `before` names no place in the list")]
+    UnknownCursor,
 }
 
 impl StoreError {
@@ -39,7 +42,7 @@ impl StoreError {
             Self::Unavailable(why) => Self::Unavailable(format!("{why}; {note}")),
             Self::OutcomeUnknown(why) => Self::OutcomeUnknown(format!("{why}; {note}")),
             Self::Corrupt(why) => Self::Corrupt(format!("{why}; {note}")),
-            Self::Refused(_) | Self::Precondition(_) => self,
+            Self::Refused(_) | Self::Precondition(_) | Self::UnknownCursor => self,
         }
     }
 
@@ -52,12 +55,13 @@ impl StoreError {
             | Self::Refused(why)
             | Self::Superseded(why) => why.clone(),
             Self::Precondition(error) => error.to_string(),
+            Self::UnknownCursor => self.to_string(),
         }
     }
 
     /// Returns whether the operation was decided and refused, so that a retry is of no use.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Precondition(_))
+        matches!(self, Self::Precondition(_) | Self::UnknownCursor)
     }
 
     /// Returns whether the change may have been made all the same.

@@ -97,7 +97,7 @@ impl PageCursor {
         URL_SAFE_NO_PAD.encode(bytes.concat())
     }
 
-    /// Reads a cursor. One of another query is ignored.
+    /// Reads a cursor; `None` for one of another query.
     fn read(text: &str, order: PageOrder, filter: &AccountFilter) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (account, key) = bytes.strip_prefix(&[order.mark()])?.split_first_chunk()?;
@@ -206,17 +206,19 @@ pub(super) async fn find(
 ) -> Result<AccountPage, OperationError> {
     let filter = FilterParams::of(&query.filter);
     let gathers = finds_few(client, &filter).await?;
-    PageRead::new(query, filter, gathers).run(client).await
+    PageRead::new(query, filter, gathers)?.run(client).await
 }
 
 impl<'q> PageRead<'q> {
-    fn new(query: &'q AccountQuery, filter: FilterParams, gathers: bool) -> Self {
+    fn new(query: &'q AccountQuery, filter: FilterParams, gathers: bool) -> Result<Self, OperationError> {
         let order = PageOrder::of(query);
-        let read = |cursor: &Option<String>| PageCursor::read(cursor.as_ref()?, order, &query.filter);
-        let (after, before) = (read(&query.after), read(&query.before));
-        let backward = after.is_none() && before.is_some();
-        let from = after.or(before);
-        Self {
+        let from = query.after.as_ref().or(query.before.as_ref()).map(|cursor| {
+            PageCursor::read(cursor, order, &query.filter)
+                .ok_or(OperationError::Store(StoreError::UnknownCursor))
+        });
+        let from = from.transpose()?;
+        let backward = query.after.is_none() && query.before.is_some();
+        Ok(Self {
             query,
             filter,
             order,
@@ -225,7 +227,7 @@ impl<'q> PageRead<'q> {
             from,
             backward,
             limit: i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1),
-        }
+        })
     }
 
     async fn run(&self, client: &impl GenericClient) -> Result<AccountPage, OperationError> {

@@ -141,17 +141,18 @@ enum PageStart {
 }
 
 impl PageStart {
-    /// Reads the cursor of a query. One of another query is ignored.
-    fn of(query: &AccountQuery, prefix: &[u8]) -> Self {
-        let key = |cursor: &Option<String>| {
-            let key = URL_SAFE_NO_PAD.decode(cursor.as_ref()?).ok()?;
-            key.starts_with(prefix).then_some(key)
+    /// Reads the cursor of a query, which must be one of the index with this prefix.
+    fn of(query: &AccountQuery, prefix: &[u8]) -> Result<Self, StoreError> {
+        let key = |cursor: &str| {
+            let key = URL_SAFE_NO_PAD.decode(cursor).ok();
+            key.filter(|key| key.starts_with(prefix))
+                .ok_or(StoreError::UnknownCursor)
         };
-        match (key(&query.after), key(&query.before)) {
-            (Some(after), _) => Self::After(after),
-            (None, Some(before)) => Self::Before(before),
+        Ok(match (&query.after, &query.before) {
+            (Some(after), _) => Self::After(key(after)?),
+            (None, Some(before)) => Self::Before(key(before)?),
             (None, None) => Self::First,
-        }
+        })
     }
 }
 
@@ -159,7 +160,7 @@ impl PageStart {
 pub(super) fn find(engine: &Engine, query: &AccountQuery) -> Result<AccountPage, StoreError> {
     let narrowing = AccountIndex::narrowing(engine, &query.filter)?;
     let ordering = AccountIndex::ordering(query);
-    let start = PageStart::of(query, &ordering.prefix());
+    let start = PageStart::of(query, &ordering.prefix())?;
     match &narrowing {
         Some(narrowing) if needs_sorting(query, narrowing, &ordering) && narrowing.is_small(engine)? => {
             sort(engine, query, narrowing, &ordering, &start)
