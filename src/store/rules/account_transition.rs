@@ -15,8 +15,8 @@ pub(in crate::store) struct AccountTransition {
 }
 
 impl AccountTransition {
-    /// Makes a change; keeps the id and the former usernames. A new password or address and disabling cancel a
-    /// pending change of address.
+    /// Makes a change; keeps the id and the former usernames. A new password or address, disabling and declining
+    /// cancel a pending change of address.
     pub(in crate::store) fn new(before: Account, mut after: Account) -> Self {
         after.id = before.id;
         after.former_usernames.clone_from(&before.former_usernames);
@@ -88,10 +88,11 @@ impl AccountTransition {
     /// Returns whether all tokens of the account are voided, and the mails that would carry a reset link
     /// withdrawn.
     pub(in crate::store) fn voids_tokens(&self) -> bool {
-        let is_disabled = |account: &Account| account.status == AccountStatus::Disabled;
+        let is_shut_out =
+            |account: &Account| matches!(account.status, AccountStatus::Disabled | AccountStatus::Declined);
         self.new_password_at().is_some()
             || self.new_email().is_some()
-            || is_disabled(&self.after) && !is_disabled(&self.before)
+            || is_shut_out(&self.after) && !is_shut_out(&self.before)
     }
 
     /// Returns whether the pending change of address is another one or none, which voids its token.
@@ -192,11 +193,12 @@ mod tests {
     }
 
     #[test]
-    fn a_new_password_or_address_and_disabling_void_tokens_and_a_pending_address() {
+    fn a_new_password_or_address_disabling_and_declining_void_tokens_and_a_pending_address() {
         let password = change(|account| account.password_changed_at = soon());
         let address = change(|account| account.email = "other@example.com".parse().unwrap());
         let disabled = change(|account| account.status = AccountStatus::Disabled);
-        for voids in [&password, &address, &disabled] {
+        let declined = change(|account| account.status = AccountStatus::Declined);
+        for voids in [&password, &address, &disabled, &declined] {
             assert!(voids.voids_tokens() && voids.after.pending_email.is_none());
         }
         assert_eq!(password.new_password_at(), Some(soon()));
