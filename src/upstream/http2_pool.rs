@@ -11,10 +11,20 @@ use super::connect::{self, Http2Connection};
 use super::http1_pool::KEPT_FOR;
 use crate::config::Endpoint;
 
-/// Most requests of a connection at one time, whatever the server allows. Servers work on few streams of a connection at
-/// once (Apache on six at first) while others wait for the one that is slow, and responses that are not read take the
-/// flow control window from the others: with so few requests one client's lie in the way of few others'.
+/// Most requests without bodies of a connection at one time, whatever the server allows. Servers work on few streams of a
+/// connection at once (Apache on six at first) while others wait for the one that is slow, and responses that are not
+/// read take the flow control window from the others: with so few requests one client's lie in the way of few others'.
 const REQUESTS: usize = 6;
+
+/// How a request uses a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamUse {
+    /// Beside others: it has no body.
+    Shared,
+    /// Alone, since it has a body. Until the application reads that, servers may read nothing more of its connection, and
+    /// grant no others room to send.
+    Exclusive,
+}
 
 /// The connections to a server. The first with room takes the next request, so that surplus ones run empty, and are
 /// closed after a while.
@@ -45,13 +55,18 @@ pub(super) struct PooledConnection {
 struct Usage {
     /// How many requests there are, until the ends of their bodies and responses.
     requests: AtomicUsize,
+    /// How many of them exclude others: more than one if no connection could be made.
+    exclusive: AtomicUsize,
     /// When the last one ended.
     ended: Mutex<Instant>,
 }
 
 /// The share of a request in a connection, held until the ends of its body and its response.
 #[derive(Debug)]
-pub(super) struct StreamLease(Arc<Usage>);
+pub(super) struct StreamLease {
+    of: Arc<Usage>,
+    used: StreamUse,
+}
 
 impl Http2Pool {
     /// Returns the number that the next connection will have: later than those of all there are.
@@ -59,31 +74,32 @@ impl Http2Pool {
         self.lock().count
     }
 
-    /// Returns a connection with room for a request, of those with the number `oldest` or a later one, and whether it
+    /// Returns a connection with room for this use, of those with the number `oldest` or a later one, and whether it
     /// existed before. Makes one within `limit` if there is none; if that fails, one without room serves.
     pub(super) async fn lease_or_connect(
         &self,
         endpoint: &Endpoint,
+        used: StreamUse,
         oldest: u64,
         limit: Duration,
     ) -> io::Result<(PooledConnection, Arc<StreamLease>, bool)> {
-        if let Some((pooled, stream)) = self.lock().lease(oldest) {
+        if let Some((pooled, stream)) = self.lock().lease(used, oldest) {
             return Ok((pooled, stream, true));
         }
         // Waiting for one's turn counts: many may wait while a server takes no more connections.
         let connected = timeout(limit, async {
             let _one_at_a_time = self.connecting.lock().await;
-            if let Some((pooled, stream)) = self.lock().lease(oldest) {
+            if let Some((pooled, stream)) = self.lock().lease(used, oldest) {
                 return Ok((pooled, stream, true));
             }
             let connection = connect::http2(endpoint).await?;
-            let (pooled, stream) = self.lock().add(connection);
+            let (pooled, stream) = self.lock().add(connection, used);
             Ok((pooled, stream, false))
         });
         match connected.await.map_err(io::Error::from).flatten() {
             Ok(leased) => Ok(leased),
             Err(error) => {
-                let waited_for = self.lock().lease_least_used(oldest);
+                let waited_for = self.lock().lease_least_used(used, oldest);
                 waited_for
                     .map(|(pooled, stream)| (pooled, stream, true))
                     .ok_or(error)
@@ -104,41 +120,54 @@ impl Http2Pool {
 impl PooledConnections {
     /// Leases a stream on the first connection with room for it, of those with the number `oldest` or a later one.
     /// `None` if all are full.
-    fn lease(&mut self, oldest: u64) -> Option<(PooledConnection, Arc<StreamLease>)> {
+    fn lease(&mut self, used: StreamUse, oldest: u64) -> Option<(PooledConnection, Arc<StreamLease>)> {
         self.open.retain(PooledConnection::is_of_use);
-        let has_room = |pooled: &PooledConnection| pooled.number >= oldest && pooled.count() < pooled.most();
+        let has_room = |pooled: &PooledConnection| pooled.number >= oldest && pooled.has_room(used);
         let pooled = self.open.iter().find(|pooled| has_room(pooled))?.clone();
-        let stream = pooled.lease();
+        let stream = pooled.lease(used);
         Some((pooled, stream))
     }
 
     /// Leases a stream that waits for room, on the connection that has the fewest.
-    fn lease_least_used(&self, oldest: u64) -> Option<(PooledConnection, Arc<StreamLease>)> {
+    fn lease_least_used(&self, used: StreamUse, oldest: u64) -> Option<(PooledConnection, Arc<StreamLease>)> {
         let open = self.open.iter().filter(|pooled| pooled.number >= oldest);
         let least = open.min_by_key(|pooled| pooled.count())?;
-        Some((least.clone(), least.lease()))
+        Some((least.clone(), least.lease(used)))
     }
 
-    fn add(&mut self, connection: Http2Connection) -> (PooledConnection, Arc<StreamLease>) {
+    fn add(&mut self, connection: Http2Connection, used: StreamUse) -> (PooledConnection, Arc<StreamLease>) {
         let pooled = PooledConnection {
             connection,
             number: self.count,
             usage: Arc::new(Usage {
                 requests: AtomicUsize::new(0),
+                exclusive: AtomicUsize::new(0),
                 ended: Mutex::new(Instant::now()),
             }),
         };
         self.count += 1;
-        let stream = pooled.lease();
+        let stream = pooled.lease(used);
         self.open.push(pooled.clone());
         (pooled, stream)
     }
 }
 
 impl PooledConnection {
-    fn lease(&self) -> Arc<StreamLease> {
+    fn lease(&self, used: StreamUse) -> Arc<StreamLease> {
         self.usage.requests.fetch_add(1, Ordering::Relaxed);
-        Arc::new(StreamLease(self.usage.clone()))
+        if used == StreamUse::Exclusive {
+            self.usage.exclusive.fetch_add(1, Ordering::Relaxed);
+        }
+        let of = self.usage.clone();
+        Arc::new(StreamLease { of, used })
+    }
+
+    fn has_room(&self, used: StreamUse) -> bool {
+        let (count, most) = (self.count(), self.most());
+        match used {
+            StreamUse::Shared => count < most && self.usage.exclusive.load(Ordering::Relaxed) == 0,
+            StreamUse::Exclusive => count == 0 && most > 0,
+        }
     }
 
     fn count(&self) -> usize {
@@ -167,7 +196,10 @@ impl Usage {
 impl Drop for StreamLease {
     fn drop(&mut self) {
         // Before the count falls, so that no connection seems to have been idle for long.
-        *self.0.ended() = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        *self.of.ended() = Instant::now();
+        if self.used == StreamUse::Exclusive {
+            self.of.exclusive.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.of.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::connect::{self, Http1Transport, ServerTransport};
 use super::health::Health;
 use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
-use super::http2_pool::Http2Pool;
+use super::http2_pool::{Http2Pool, StreamUse};
 use super::slots::UpstreamSlots;
 use super::{BodyProgress, RequestBody, ResponseBody, UpstreamLimits};
 use crate::config;
@@ -277,9 +277,15 @@ impl Server {
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
         // A connection may turn out to be closing, and so may the others: then a new one is used.
+        let used = match request.body().is_end_stream() {
+            true => StreamUse::Shared,
+            false => StreamUse::Exclusive,
+        };
         let next = self.http2.next_number();
         for oldest in [0, next] {
-            let leased = self.http2.lease_or_connect(endpoint, oldest, self.limits.connect);
+            let leased = self
+                .http2
+                .lease_or_connect(endpoint, used, oldest, self.limits.connect);
             let (mut pooled, stream, is_kept) = match leased.await {
                 Ok(leased) => leased,
                 Err(error) => return SendOutcome::Unreachable(error, request),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -304,18 +305,28 @@ async fn s48_responses_that_one_client_does_not_read_block_no_other_over_http2()
 
 #[tokio::test]
 async fn s48_slow_requests_block_no_other_where_few_are_worked_on_at_once() {
-    // As Apache at first, which allows a hundred streams.
-    let (url, held) = limited(100, 6).await;
-    let gateway = Running::before("public", &url).await;
-    let mut slow = Vec::new();
-    for count in 1..=15 {
-        slow.push(stall(&gateway).await);
-        crate::harness::until(|| held.load(Ordering::SeqCst) >= count).await;
-    }
-    let other = gateway.client_at([127, 0, 0, 2].into());
-    for _ in 0..10 {
-        let answer = tokio::time::timeout(Duration::from_secs(2), other.get(gateway.url("/")).send()).await;
-        assert_eq!(answer.unwrap().unwrap().status(), 200);
+    // As Apache at first, which allows a hundred streams, and as Hypercorn, which reads nothing more of a connection until
+    // the application has read a body of it.
+    for workers in [6, 1] {
+        let (url, held) = limited(100, workers).await;
+        let gateway = Running::before("public", &url).await;
+        let mut slow = Vec::new();
+        for count in 1..=15 {
+            slow.push(stall(&gateway).await);
+            crate::harness::until(|| held.load(Ordering::SeqCst) >= count).await;
+        }
+        let other = gateway.client_at([127, 0, 0, 2].into());
+        for method in [Method::GET, Method::POST] {
+            for _ in 0..10 {
+                let request = other.request(method.clone(), gateway.url("/")).send();
+                let answer = tokio::time::timeout(Duration::from_secs(2), request).await;
+                assert_eq!(
+                    answer.unwrap().unwrap().status(),
+                    200,
+                    "{method}, {workers} at once"
+                );
+            }
+        }
     }
 }
 
