@@ -56,6 +56,9 @@ const LOCAL_RESET_STREAMS: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long pages may wait over HTTP/2 for a client that reads none of them.
+const UNREAD: Duration = Duration::from_mins(1);
+
 /// How long a connection stays open after its last request once the gateway stops: a client that has not noticed may be
 /// sending another one.
 pub(super) const LAST_CALL: Duration = Duration::from_millis(500);
@@ -176,9 +179,11 @@ impl GatewayHandle {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (turn, _) = arrival.state.begin(false);
-            let answer = self.load().handle(arrival.clone(), request, turn, None);
-            async move { Ok::<_, Infallible>(answer.await) }
+            let share = self.memory.take(&arrival.state, is_of_proxy, &request);
+            let (guard, _) = arrival.state.begin(false);
+            let guard = guard.limited_to(share);
+            let response = self.load().handle(arrival.clone(), request, guard, None);
+            async move { Ok::<_, Infallible>(response.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
@@ -186,6 +191,7 @@ impl GatewayHandle {
             ended = connection.as_mut() => return report(ended),
             () = stop.cancelled() => {}
             () = idle(&state, timeouts.keep_alive) => {}
+            () = unread(&state) => return tracing::debug!("a client read no page for {UNREAD:?}"),
         }
         Pin::as_mut(&mut connection).graceful_shutdown();
         // A client that is idle and does not read the GOAWAY would hold up the stop for all of the drain's time.
@@ -232,9 +238,58 @@ async fn idle(state: &ConnectionState, limit: Duration) {
     }
 }
 
+/// Waits until pages were waiting for [`UNREAD`] and none was sent. hyper asks for no page that the client has no window
+/// for, so that the page itself has no moment to notice.
+async fn unread(state: &ConnectionState) {
+    loop {
+        let before = state.own_sent();
+        tokio::time::sleep(UNREAD).await;
+        if before.is_some() && state.own_sent() == before {
+            return;
+        }
+    }
+}
+
 /// Logs at debug level: clients break off all the time.
 fn report(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+
+    fn page(state: &Arc<ConnectionState>) -> super::super::connection_state::RequestGuard {
+        let (mut guard, _) = state.begin(false);
+        guard.send_own(1 << 10);
+        guard
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s48_a_client_that_reads_no_page_is_given_up() {
+        let state = Arc::<ConnectionState>::default();
+        assert!(
+            timeout(10 * UNREAD, unread(&state)).await.is_err(),
+            "it has asked for none"
+        );
+        let _never_read = page(&state);
+        let reads_others = async {
+            for _ in 0..10 {
+                let other = page(&state);
+                sleep(UNREAD / 2).await;
+                drop(other);
+            }
+        };
+        tokio::select! {
+            () = unread(&state) => panic!("it reads others"),
+            () = reads_others => {}
+        }
+        let began = Instant::now();
+        unread(&state).await;
+        assert!(began.elapsed() <= 2 * UNREAD, "{:?}", began.elapsed());
     }
 }

@@ -4,12 +4,28 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::head_inspector::HeadReport;
+use super::memory_budget::MemoryShare;
 use crate::listener::{Activity, TunnelSlot};
 
 /// A request in progress, from its head to the end of the response body. Ends on drop, so also when the
 /// client aborts.
 #[derive(Debug)]
-pub(super) struct RequestGuard(Arc<ConnectionState>);
+pub(super) struct RequestGuard {
+    connection: Arc<ConnectionState>,
+    memory: RequestMemory,
+    /// Whether its response is the gateway's own, and is being sent.
+    sends_own: bool,
+}
+
+/// The memory that a request is allowed.
+#[derive(Debug)]
+enum RequestMemory {
+    /// As much as it takes: it is the only one of its connection.
+    Unlimited,
+    Share(MemoryShare),
+    /// None: it must be refused.
+    Refused,
+}
 
 /// Shared by a connection's stream and the requests on it. In HTTP/1 one task reads and writes it all; in
 /// HTTP/2 only the request counters are used.
@@ -26,6 +42,11 @@ pub(super) struct ConnectionState {
     under_way: AtomicUsize,
     /// Requests since the connection was opened.
     begun: AtomicUsize,
+    /// Bytes that its requests take: see [`MemoryShare`].
+    pub(super) memory: AtomicUsize,
+    /// Responses of the gateway's own that have not been sent, and how many have.
+    own_pending: AtomicUsize,
+    own_sent: AtomicUsize,
     activity: Arc<Activity>,
 }
 
@@ -58,7 +79,18 @@ impl ConnectionState {
         self.in_head.store(false, Ordering::Relaxed);
         self.in_body.store(has_body, Ordering::Relaxed);
         self.has_unread.store(false, Ordering::Relaxed);
-        (RequestGuard(self.clone()), self.seen().take())
+        let guard = RequestGuard {
+            connection: self.clone(),
+            memory: RequestMemory::Unlimited,
+            sends_own: false,
+        };
+        (guard, self.seen().take())
+    }
+
+    /// Returns how many responses of the gateway's own have been sent; `None` if none waits to be.
+    pub(super) fn own_sent(&self) -> Option<usize> {
+        let is_pending = self.own_pending.load(Ordering::Relaxed) > 0;
+        is_pending.then(|| self.own_sent.load(Ordering::Relaxed))
     }
 
     /// Whether a complete head waits for its request to begin.
@@ -103,26 +135,50 @@ impl ConnectionState {
 }
 
 impl RequestGuard {
+    /// Limits the request to a share of memory; with `None` it must be refused.
+    pub(super) fn limited_to(mut self, share: Option<MemoryShare>) -> Self {
+        self.memory = share.map_or(RequestMemory::Refused, RequestMemory::Share);
+        self
+    }
+
+    /// Whether there is no memory for the request.
+    pub(super) fn lacks_memory(&self) -> bool {
+        matches!(self.memory, RequestMemory::Refused)
+    }
+
+    /// Notes that a response of the gateway's own is to be sent, with a body of so many bytes.
+    pub(super) fn send_own(&mut self, bytes: usize) {
+        if let RequestMemory::Share(share) = &mut self.memory {
+            share.grow(bytes);
+        }
+        self.sends_own = true;
+        self.connection.own_pending.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Marks the connection as upgraded: this is its last HTTP request.
     pub(super) fn switch(&self) {
-        self.0.has_switched.store(true, Ordering::Relaxed);
+        self.connection.has_switched.store(true, Ordering::Relaxed);
     }
 
     /// Keeps the connection's slot for the tunnel.
     pub(super) fn keep_slot(&self) -> Option<TunnelSlot> {
-        self.0.activity.keep_slot()
+        self.connection.activity.keep_slot()
     }
 
     /// Notes that the response is sent before the body was read.
     pub(super) fn leave_unread(&self) {
-        self.0.has_unread.store(true, Ordering::Relaxed);
+        self.connection.has_unread.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.0.in_body.store(false, Ordering::Relaxed);
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-        self.0.activity.end();
+        self.connection.in_body.store(false, Ordering::Relaxed);
+        self.connection.under_way.fetch_sub(1, Ordering::Relaxed);
+        if self.sends_own {
+            self.connection.own_sent.fetch_add(1, Ordering::Relaxed);
+            self.connection.own_pending.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.connection.activity.end();
     }
 }

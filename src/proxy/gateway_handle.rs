@@ -5,11 +5,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::Gateway;
+use super::memory_budget::MemoryBudget;
 
 /// Holds the current gateway. Connections load it for each request; a request and its tunnel keep the gateway
 /// that they began with.
 #[derive(Debug)]
-pub struct GatewayHandle(ArcSwap<Gateway>);
+pub struct GatewayHandle {
+    current: ArcSwap<Gateway>,
+    pub(super) memory: Arc<MemoryBudget>,
+}
 
 impl Gateway {
     /// Returns the gateway that replaced this one last; this one if there is none.
@@ -25,13 +29,16 @@ impl Gateway {
 impl GatewayHandle {
     /// Creates a handle to a first gateway.
     pub fn new(gateway: Gateway) -> Self {
-        Self(ArcSwap::from_pointee(gateway))
+        Self {
+            current: ArcSwap::from_pointee(gateway),
+            memory: Arc::default(),
+        }
     }
 
     /// Makes `gateway` the current one, for all requests that begin from now on.
     pub fn replace(&self, gateway: Gateway) {
         let gateway = Arc::new(gateway);
-        let before = self.0.swap(gateway.clone());
+        let before = self.current.swap(gateway.clone());
         let _ = before.successor.set(gateway);
         before.retired.cancel();
     }
@@ -51,6 +58,6 @@ impl GatewayHandle {
 
     /// Returns the current gateway.
     pub fn load(&self) -> Arc<Gateway> {
-        self.0.load_full()
+        self.current.load_full()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONNECTION, DATE, LOCATION, SET_COOKIE};
+use http::header::{ALLOW, CONNECTION, DATE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -117,7 +117,12 @@ impl Gateway {
             tls: connection.tls,
         };
         let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, transport, begun);
-        let mut pending = if let Some(malformed) = malformed {
+        let mut pending = if guard.lacks_memory() {
+            bare(
+                StatusCode::SERVICE_UNAVAILABLE,
+                (RETRY_AFTER, HeaderValue::from_static("5")),
+            )
+        } else if let Some(malformed) = malformed {
             let mut refused = self.refuse(&head, &malformed.into(), None, has_body);
             // Where the scheme is not known, not even a language is remembered.
             refused.response.headers_mut().remove(SET_COOKIE);
@@ -304,10 +309,13 @@ impl Gateway {
         transport: RequestTransport,
         response: PendingResponse,
         begun: RequestTimer,
-        guard: RequestGuard,
+        mut guard: RequestGuard,
     ) -> Response<DownstreamBody> {
         if response.leaves_unread {
             guard.leave_unread();
+        }
+        if let BodySource::Own(Some(page)) = response.response.body() {
+            guard.send_own(page.len());
         }
         let status = response.response.status();
         self.metrics.responded(status.as_u16());

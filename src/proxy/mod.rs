@@ -25,6 +25,7 @@ mod hsts;
 mod if_header;
 mod library_errors;
 mod limited_io;
+mod memory_budget;
 mod method_override;
 mod pace;
 mod past_requests;

@@ -139,6 +139,45 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
     assert!(!log.contains("panicked"), "{log}");
 }
 
+/// Pages and heads of requests stay in memory as long as a client has no room for the pages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "thousands of pages: tests/run --full"]
+async fn s48_pages_that_a_client_does_not_read_take_bounded_memory() {
+    const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
+    const CONNECTIONS: usize = 60;
+    let site = Site::new(CONFIG);
+    let (program, _) = Program::start(&site);
+    let (authority, local) = (program.url(""), site.authority());
+    let authority = authority.trim_start_matches("https://");
+    let target = format!("/.auth/login?rd=/{}", "a".repeat(48_000));
+    let before = program.peak_memory();
+    let mut greedy = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut connection = H2Connection::connect(program.address, &local, "localhost").await;
+        connection.send(frame(SETTINGS, 0, 0, &NO_WINDOW)).await;
+        for stream in (1..=255).step_by(2) {
+            let (first, rest) = (head("GET", authority, &target), END_STREAM);
+            let (first, continued) = first.split_at(16_000);
+            connection.send(frame(HEADERS, rest, stream, first)).await;
+            let mut parts = continued.chunks(16_000).peekable();
+            while let Some(part) = parts.next() {
+                let flags = if parts.peek().is_none() { END_HEADERS } else { 0 };
+                connection.send(frame(CONTINUATION, flags, stream, part)).await;
+            }
+        }
+        greedy.push(connection);
+    }
+    let client = program.client(&site);
+    for _ in 0..20 {
+        let answer = client.get(program.url("/.auth/login")).send();
+        assert_eq!(soon(answer).await.unwrap().status(), 200);
+    }
+    let grown = (program.peak_memory() - before) >> 10;
+    // Their heads and pages are more than 1.5 GiB.
+    println!("{grown} MiB more");
+    assert!(grown < 640, "{grown} MiB more");
+}
+
 /// An ordinary client; returns how often it got the page.
 async fn ask_until(client: reqwest::Client, url: String, over: CancellationToken) -> usize {
     let mut answered = 0;
