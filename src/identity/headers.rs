@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 
 use bytes::{BufMut as _, BytesMut};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::header_encoding::{put_ascii, put_percent};
+use super::strip::acts_for_others;
 use crate::config::{HeaderEncoding, HeaderTemplate, Placeholder, TemplatePiece};
 use crate::model::Principal;
 
@@ -49,8 +51,18 @@ impl IdentityHeaders {
     }
 
     /// Sets the headers. Removes one that describes a user if there is nothing to tell, whatever the client
-    /// sent.
+    /// sent; and what clients ask for in the name of others, where the application gets a credential that is not theirs.
     pub(super) fn set(&self, headers: &mut HeaderMap, context: HeaderContext<'_>) {
+        if self.names().any(|name| *name == AUTHORIZATION) {
+            let claims: Vec<HeaderName> = headers
+                .keys()
+                .filter(|name| acts_for_others(name))
+                .cloned()
+                .collect();
+            for name in claims {
+                headers.remove(name);
+            }
+        }
         let mut buffer = BytesMut::new();
         for (name, value) in &self.0 {
             let value = match value {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
-use crate::request::{fold, is_plain, names_second_resource, overrides_method, reads_as};
+use crate::request::{begins_as, fold, is_plain, names_second_resource, overrides_method, reads_as};
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
 /// not change them (RFC 9110, section 6.5.1).
@@ -34,6 +34,42 @@ const NEVER_IN_TRAILERS: [HeaderName; 22] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// How the names begin under which proxies tell who the user is. Applications that are given some of a family may read the
+/// others too: Grafana takes a role from `X-WEBAUTH-ROLE`.
+const FAMILIES: [&str; 14] = [
+    "cf-access-",
+    "impersonate-",
+    "oidc-claim-",
+    "remote-",
+    "tailscale-user-",
+    "x-auth-couchdb-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-goog-authenticated-user-",
+    "x-ms-client-principal",
+    "x-pomerium-",
+    "x-proxy-",
+    "x-remote-",
+    "x-webauth-",
+];
+
+/// Headers that have a request of one account act for another one, where the first may do so.
+const ACTS_FOR_OTHERS: [&str; 8] = [
+    "cb-on-behalf-of",
+    "es-security-runas-user",
+    "opendistro-security-impersonate-as",
+    "sudo",
+    "x-on-behalf-of",
+    "x-presto-user",
+    "x-redmine-switch-user",
+    "x-trino-user",
+];
+
+/// Whether an application may take the user from this header if the request's credential is one that may act for others.
+pub(super) fn acts_for_others(name: &HeaderName) -> bool {
+    begins_as(name, "impersonate-") || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
+}
+
 /// The header names that any upstream gets from the gateway. Clients may send none of them, in any spelling
 /// that a server could fold to one.
 #[derive(Debug)]
@@ -41,6 +77,8 @@ pub struct Strip {
     /// With `-` for every sign.
     plain: Vec<HeaderName>,
     folded: HashSet<String>,
+    /// Those of [`FAMILIES`] to which one of the names belongs.
+    families: Vec<&'static str>,
 }
 
 impl Strip {
@@ -48,6 +86,10 @@ impl Strip {
         let folded: BTreeSet<String> = names.map(fold).collect();
         Self {
             plain: folded.iter().filter_map(|name| name.parse().ok()).collect(),
+            families: FAMILIES
+                .into_iter()
+                .filter(|family| folded.iter().any(|name| name.starts_with(family)))
+                .collect(),
             folded: folded.into_iter().collect(),
         }
     }
@@ -57,6 +99,10 @@ impl Strip {
         &self.plain
     }
 
+    fn is_of_a_family(&self, name: &HeaderName) -> bool {
+        self.families.iter().any(|family| begins_as(name, family))
+    }
+
     /// Strips request headers. Costs one look-up per name, and allocates only for names with unusual signs.
     pub fn headers(&self, headers: &mut HeaderMap) {
         for name in &self.plain {
@@ -64,7 +110,7 @@ impl Strip {
         }
         let taken: Vec<HeaderName> = headers
             .keys()
-            .filter(|name| !is_plain(name) && self.folded.contains(&fold(name)))
+            .filter(|name| self.is_of_a_family(name) || !is_plain(name) && self.folded.contains(&fold(name)))
             .cloned()
             .collect();
         for name in taken {
@@ -88,6 +134,8 @@ impl Strip {
             .keys()
             .filter(|name| {
                 self.folded.contains(&fold(name))
+                    || self.is_of_a_family(name)
+                    || acts_for_others(name)
                     || is_of_the_connection(name)
                     || names_second_resource(name)
                     || overrides_method(name)

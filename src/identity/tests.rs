@@ -150,6 +150,90 @@ fn s40_a_name_that_another_application_is_given_is_removed_too() {
 }
 
 #[test]
+fn s40_all_names_are_removed_of_a_family_of_which_an_application_is_given_some() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    let sent = [
+        ("Remote-Role", "Admin"),
+        ("Remote_Roles", "ops"),
+        ("X-Remote-Group", "system:masters"),
+        ("X-WEBAUTH-ROLE", "Admin"),
+        ("x_webauth~login", "root"),
+        ("X-Auth-Request-Groups", "ops"),
+    ];
+    let left = |config: &Config| {
+        let seen = seen(config, &permit_for(None), &sent);
+        let names = seen.into_iter().map(|(name, _)| name);
+        names.collect::<Vec<_>>()
+    };
+    let all = [
+        "remote-role",
+        "remote_roles",
+        "x-auth-request-groups",
+        "x-remote-group",
+        "x-webauth-role",
+        "x_webauth~login",
+    ];
+    assert_eq!(left(&config), all);
+    for (preset, family) in [
+        (UpstreamPreset::Django, "remote-"),
+        (UpstreamPreset::Gitea, "x-webauth-"),
+        (UpstreamPreset::Grafana, "x-webauth-"),
+        (UpstreamPreset::Jupyter, "remote-"),
+        (UpstreamPreset::Radicale, "x-remote-"),
+        (UpstreamPreset::Wsgidav, "x-remote-"),
+    ] {
+        config.upstream.get_mut("app").unwrap().preset = Some(preset);
+        let others = all
+            .into_iter()
+            .filter(|name| !name.replace(['_', '~'], "-").starts_with(family));
+        assert_eq!(left(&config), others.collect::<Vec<_>>(), "{preset:?}");
+    }
+    // So for names that the configuration gives, and for the whole preset of all applications.
+    config.upstream.get_mut("app").unwrap().preset = None;
+    config.identity.headers = BTreeMap::from([("X-Auth-Request-User".to_owned(), "{username}".to_owned())]);
+    config.identity.preset = IdentityPreset::Remote;
+    assert_eq!(
+        left(&config),
+        ["x-remote-group", "x-webauth-role", "x_webauth~login"]
+    );
+}
+
+#[test]
+fn s40_nobody_acts_for_others_by_a_credential_of_the_applications_own() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    let sent = [
+        ("Impersonate-User", "root"),
+        ("Impersonate_Group", "system:masters"),
+        ("Impersonate-Extra-Scopes", "all"),
+        ("es-security-runas-user", "elastic"),
+        ("Sudo", "root"),
+        ("X-Other", "kept"),
+    ];
+    assert_eq!(seen(&config, &ann(), &sent).len(), sent.len());
+    let app = config.upstream.get_mut("app").unwrap();
+    app.headers = BTreeMap::from([("Authorization".to_owned(), text("Bearer s3cret"))]);
+    let credential = ("authorization", "Bearer s3cret");
+    assert_eq!(
+        seen(&config, &ann(), &sent),
+        pairs(&[credential, ("x-other", "kept")])
+    );
+    // The gateway may say for whom.
+    let app = config.upstream.get_mut("app").unwrap();
+    app.headers
+        .insert("Impersonate-User".to_owned(), text("{username}"));
+    assert_eq!(
+        seen(&config, &ann(), &sent),
+        pairs(&[credential, ("impersonate-user", "ann"), ("x-other", "kept")])
+    );
+    assert_eq!(
+        seen(&config, &permit_for(None), &sent),
+        pairs(&[credential, ("x-other", "kept")])
+    );
+}
+
+#[test]
 fn s40_a_name_is_removed_with_every_sign_that_servers_fold() {
     for sign in "!#$%&'*+-.^_`|~".chars() {
         let (user, groups) = (format!("Remote{sign}User"), format!("rEMOTE{sign}gROUPS"));
@@ -251,7 +335,13 @@ fn s40_trailers_say_nothing_of_it() {
     let mut trailers = map(&[
         ("Remote-User", "root"),
         ("remote_groups", "ops"),
+        ("Remote-Role", "Admin"),
+        ("Impersonate-User", "root"),
         ("X-Forwarded-For", "1.2.3.4"),
+        ("X-Vhm-Host", "https://closed.example"),
+        ("X-Url-Prefix", "/x"),
+        ("Upload-Metadata", "filename YWRtaW4veA=="),
+        ("X-HTTP-Verb", "DELETE"),
         ("Cookie", "a=b"),
         ("Destination", "/admin"),
         ("Depth", "infinity"),

@@ -20,11 +20,29 @@ pub fn fold(name: &HeaderName) -> String {
 
 /// Whether a reader that folds signs takes `name` for `known`, which must be plain and in lower case.
 pub fn reads_as(name: &HeaderName, known: &str) -> bool {
+    name.as_str().len() == known.len() && begins_as(name, known)
+}
+
+/// Returns what follows `letters` in `words`, skipping the signs before and between them. `letters` must be in lower case.
+pub fn after_letters<'w>(mut words: &'w [u8], letters: &str) -> Option<&'w [u8]> {
+    for letter in letters.bytes() {
+        while let [sign, rest @ ..] = words
+            && !sign.is_ascii_alphanumeric()
+        {
+            words = rest;
+        }
+        words = words.strip_prefix(&[letter])?;
+    }
+    Some(words)
+}
+
+/// Whether a reader that folds signs takes `name` for one that begins with `beginning`, which must be plain and in lower case.
+pub fn begins_as(name: &HeaderName, beginning: &str) -> bool {
     let name = name.as_str().as_bytes();
-    name.len() == known.len()
+    name.len() >= beginning.len()
         && name
             .iter()
-            .zip(known.as_bytes())
+            .zip(beginning.as_bytes())
             .all(|(&sent, &known)| sent == known || known == b'-' && !sent.is_ascii_alphanumeric())
 }
 
@@ -42,6 +60,35 @@ mod tests {
         }
         for other in ["remotexuser", "remote-users", "remote-use", "remote1user"] {
             assert!(!reads_as(&other.parse().unwrap(), "remote-user"), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_beginning_is_read_as_a_name_is() {
+        for (name, begins) in [
+            ("remote-user", true),
+            ("remote-", true),
+            ("remote_role", true),
+            ("remote~", true),
+            ("remote", false),
+            ("remotes-user", false),
+            ("x-remote-user", false),
+        ] {
+            assert_eq!(begins_as(&name.parse().unwrap(), "remote-"), begins, "{name}");
+        }
+    }
+
+    #[test]
+    fn letters_are_found_whatever_signs_are_between_them() {
+        for (words, rest) in [
+            ("url-prefix", Some("-prefix")),
+            ("u_r~l", Some("")),
+            ("-url", Some("")),
+            ("ur", None),
+            ("curl", None),
+        ] {
+            let found = after_letters(words.as_bytes(), "url");
+            assert_eq!(found, rest.map(str::as_bytes), "{words}");
         }
     }
 }

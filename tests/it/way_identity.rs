@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use http::Response;
-use vestibule::config::RouteConfig;
+use vestibule::config::{RouteConfig, SecretSource, UpstreamConfig, UpstreamPreset};
+use vestibule::secret::Secret;
 
-use crate::harness::{Application, Received, Running, route};
+use crate::harness::{Application, Received, Running, route, upstream};
 
 /// Returns the identity headers that an upstream received.
 fn identity(request: &Received) -> Vec<(String, String)> {
@@ -182,12 +183,30 @@ async fn s42_what_is_said_of_the_connection() {
         ("x-some-cdn-client-ip", "6.6.6.6"),
         ("x-accel-mapping", "/=/"),
         ("client-cert", ":x:"),
+        ("x-vhm-host", "https://closed.example:443"),
+        ("x-vhm-skin", "x/admin"),
+        ("x_url_prefix", "/x"),
+        ("x-path-prefix", "/x"),
+        ("x-real-url", "/admin"),
+        ("x-orig-host", "closed.example"),
+        ("x-http-host", "closed.example"),
+        ("x-proxy-host", "closed.example"),
+        ("x-vercel-path", "/admin"),
+        ("x-now-route-matches", "1=admin"),
+        ("x-envoy-decorator-operation", "x"),
+        ("knative-serving-revision", "x"),
+        ("l5d-dst-override", "closed.example"),
+        ("dtab-local", "/s=>/closed"),
+        ("dapr-app-id", "closed"),
     ];
     let others = [
         ("x-ip-version", "4"),
         ("x-client-id", "app"),
         ("x-original-filename", "a.txt"),
         ("idempotency-key", "1"),
+        ("access-control-request-method", "PUT"),
+        ("x-amz-meta-original-path", "/a"),
+        ("x-vhost", "/"),
     ];
     let claims = [
         ("x-forwarded-for", "6.6.6.6"),
@@ -247,6 +266,91 @@ async fn s42_what_is_said_of_the_connection() {
             assert_eq!(told(name), value, "{name}, trusted: {trusted}");
         }
         assert_eq!(told("x-request-id") == Some("theirs-1.2_3"), trusted);
+    }
+}
+
+#[tokio::test]
+async fn s42_an_application_may_be_given_a_header_that_no_client_may_send() {
+    let app = Application::start().await;
+    let names = ["x-script-name", "x-vhm-root", "x-url-prefix"];
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "public", "app")];
+        let given = |name: &str| {
+            let value = SecretSource::Text(Secret::new("/wiki".to_owned()));
+            (name.to_owned(), value)
+        };
+        let named = UpstreamConfig {
+            headers: names.map(given).into(),
+            ..upstream(&[&app.url()])
+        };
+        config.upstream = BTreeMap::from([("app".to_owned(), named)]);
+    })
+    .await;
+    let asked = gateway
+        .client()
+        .get(gateway.url("/"))
+        .header("x-vhm-root", "/admin")
+        .header("x_vhm_root", "/admin")
+        .header("x-vhm-host", "https://closed.example:443");
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    let request = app.only();
+    for name in names {
+        assert_eq!(request.header(name), Some("/wiki"), "{name}");
+    }
+    for name in ["x_vhm_root", "x-vhm-host"] {
+        assert_eq!(request.header(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn s42_trailers_choose_no_path_and_no_host() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    let mut raw = gateway.raw().await;
+    raw.send(format!(
+        "POST / HTTP/1.1\r\nHost: {authority}\r\nTransfer-Encoding: chunked\r\n\
+         Trailer: X-Vhm-Host, X_Url_Prefix, l5d-dst-override, X-Sum\r\n\r\n\
+         2\r\nhi\r\n0\r\nX-Vhm-Host: https://closed.example:443\r\nX_Url_Prefix: /x\r\n\
+         l5d-dst-override: closed.example\r\nX-Sum: 1\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(raw.answer().await.0, 200);
+    let request = app.only();
+    let names = ["x-vhm-host", "x_url_prefix", "l5d-dst-override"];
+    let mut trailers = request.trailers.iter().map(|(name, _)| name.as_str());
+    assert!(
+        !trailers.any(|name| names.contains(&name)),
+        "{:?}",
+        request.trailers
+    );
+}
+
+#[tokio::test]
+async fn s40_a_preset_takes_all_names_of_its_family() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![route("/", "authenticated", "grafana")];
+        let grafana = UpstreamConfig {
+            preset: Some(UpstreamPreset::Grafana),
+            ..upstream(&[&app.url()])
+        };
+        config.upstream = BTreeMap::from([("grafana".to_owned(), grafana)]);
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let asked = gateway
+        .client()
+        .get(gateway.url("/"))
+        .header("cookie", cookie)
+        .header("x-webauth-role", "Admin")
+        .header("x_webauth_login", "root")
+        .header("remote-role", "Admin");
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    let request = app.only();
+    assert_eq!(request.header("x-webauth-user"), Some("ann"));
+    for name in ["x-webauth-role", "x_webauth_login", "remote-role"] {
+        assert_eq!(request.header(name), None, "{name}");
     }
 }
 
