@@ -387,13 +387,19 @@ async fn every_method_of_webdav_passes_where_nothing_else_is_named() {
     }
 }
 
-const OVERRIDES: [&str; 6] = [
+const OVERRIDES: [&str; 12] = [
     "Method-Override",
     "X-HTTP-Method-Override",
     "x-http-method",
     "X-Method-Override",
     "X_HTTP_Method_Override",
     "x.http~method",
+    "X-HTTP-Verb",
+    "X-HTTP-Verb-Override",
+    "X-Method",
+    "X-Override-Method",
+    "X-Request-Method",
+    "X-Tunneled-Verb",
 ];
 
 /// Whether the upstream gets the override headers: all of them, or none.
