@@ -1,10 +1,13 @@
-//! What uploads name beside their target (S75): the parts of which tus makes one, in `Upload-Concat`, and the member of a
-//! collection that `Slug` asks for (RFC 5023, section 9.7).
+//! What uploads name beside their target (S75): the parts of which tus makes one, in `Upload-Concat`, the file that it is to
+//! be, in `Upload-Metadata`, and the member of a collection that `Slug` asks for (RFC 5023, section 9.7).
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::iter;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderName, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
@@ -15,6 +18,31 @@ use crate::route::{RouteMatch, Unroutable};
 
 const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const SLUG: HeaderName = HeaderName::from_static("slug");
+const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+
+/// How the keys of metadata end, in letters and digits alone, whose values name a file.
+const NAMES: [&str; 8] = [
+    "dest",
+    "destination",
+    "file",
+    "key",
+    "location",
+    "name",
+    "path",
+    "target",
+];
+
+/// How they end if their values name a folder in which the file lies.
+const FOLDERS: [&str; 6] = ["dir", "directory", "folder", "parent", "path", "prefix"];
+
+/// Most names of either kind in the metadata of an upload. Each is judged in all that it can mean, and in each folder.
+const MOST_NAMES: usize = 6;
+
+/// Accepts missing padding, as most servers do.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// What a path has percent-encoded, and what begins a query or a fragment.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
@@ -33,10 +61,14 @@ const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b'}');
 
 impl SecondResourcePolicy<'_> {
-    /// Judges the parts that an upload is made of, as they are read, and the member that a POST asks for.
+    /// Judges the parts that an upload is made of, as they are read, the names in its metadata, and the member that a POST
+    /// asks for.
     pub(super) fn require_upload_names(&self) -> Result<(), SecondResourceError> {
         if let Some(parts) = self.named_by(&UPLOAD_CONCAT, "Upload-Concat")? {
             self.require_parts(parts)?;
+        }
+        if let Some(metadata) = self.named_by(&UPLOAD_METADATA, "Upload-Metadata")? {
+            self.require_names_in_metadata(metadata)?;
         }
         if let Some(slug) = self.named_by(&SLUG, "Slug")?
             && self.gateway.may_mean(self.head, self.own, self.permit, "POST")
@@ -90,6 +122,27 @@ impl SecondResourcePolicy<'_> {
         self.require_second(&path, method, header).map(drop)
     }
 
+    /// Judges the names in the metadata of an upload, and those that a folder and a file make together, like the name of a
+    /// member. Servers store uploads under them, or under names of their own.
+    fn require_names_in_metadata(&self, metadata: &str) -> Result<(), SecondResourceError> {
+        const HEADER: &str = "Upload-Metadata";
+        let UploadNames { folders, files } =
+            UploadNames::read(metadata).ok_or(SecondResourceError::Unreadable(HEADER))?;
+        if folders.len().max(files.len()) > MOST_NAMES {
+            return Err(SecondResourceError::TooAmbiguous(HEADER));
+        }
+        for name in folders.union(&files) {
+            self.require_member_of_name(name, HEADER)?;
+        }
+        for folder in folders.iter().map(|folder| folder.trim_end_matches('/')) {
+            for file in &files {
+                let separator = if file.starts_with('/') { "" } else { "/" };
+                self.require_member_of_name(&format!("{folder}{separator}{file}"), HEADER)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Judges the places in the collection, and from the root on, that the name of a member can mean, decoded as the
     /// standard has it. Servers make of it what they like: most replace all that is not plain, some take it as it is.
     fn require_member(&self, slug: &str) -> Result<(), SecondResourceError> {
@@ -136,5 +189,90 @@ impl SecondResourcePolicy<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The names in the value of `Upload-Metadata`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct UploadNames {
+    folders: BTreeSet<String>,
+    files: BTreeSet<String>,
+}
+
+impl UploadNames {
+    /// Reads `key value` pairs between commas, of which the values are in base64; `None` where servers may read another name
+    /// or none. What other keys say, such as the type of the file, is not looked at.
+    fn read(metadata: &str) -> Option<Self> {
+        let mut names = Self::default();
+        for pair in metadata.split(',') {
+            let mut words = pair.split_ascii_whitespace();
+            let Some(key) = words.next() else { continue };
+            let value = words.next().unwrap_or_default();
+            if words.next().is_some() {
+                return None;
+            }
+            let key: String = key
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .map(|letter| letter.to_ascii_lowercase())
+                .collect();
+            let is_any_of = |ends: &[&str]| ends.iter().any(|end| key.ends_with(end));
+            let (names_folder, names_file) = (is_any_of(&FOLDERS), is_any_of(&NAMES));
+            if !names_folder && !names_file {
+                continue;
+            }
+            let name = String::from_utf8(BASE64.decode(value).ok()?).ok()?;
+            if names_folder {
+                names.folders.insert(name.clone());
+            }
+            if names_file {
+                names.files.insert(name);
+            }
+        }
+        Some(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folders: &[&str], files: &[&str]) -> Option<UploadNames> {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Some(UploadNames {
+            folders: owned(folders),
+            files: owned(files),
+        })
+    }
+
+    #[test]
+    fn s75_the_names_in_the_metadata_of_an_upload() {
+        for (metadata, found) in [
+            ("", names(&[], &[])),
+            ("filename YWRtaW4veA==", names(&[], &["admin/x"])),
+            ("filename YWRtaW4veA", names(&[], &["admin/x"])),
+            ("filename Li4vYWRtaW4veA==", names(&[], &["../admin/x"])),
+            (
+                "filename cGhvdG8uanBn,filetype aW1hZ2UvcG5n",
+                names(&[], &["photo.jpg"]),
+            ),
+            (
+                "is_confidential, Name cGhvdG8uanBn ,dir YWRtaW4=",
+                names(&["admin"], &["photo.jpg"]),
+            ),
+            ("relativePath YWRtaW4veA==", names(&["admin/x"], &["admin/x"])),
+            ("relative_path YWRtaW4veA==", names(&["admin/x"], &["admin/x"])),
+            ("file~name YWRtaW4veA==", names(&[], &["admin/x"])),
+            ("filename", names(&[], &[""])),
+            ("filetype !", names(&[], &[])),
+            ("filename !", None),
+            ("filename /w==", None),
+            ("filename YWRt aW4veA==", None),
+            ("filename YWRtaW4veA==\u{a0}", None),
+            ("filename YWRtaW4_eA==", None),
+            ("filename =YWRtaW4veA", None),
+        ] {
+            assert_eq!(UploadNames::read(metadata), found, "{metadata}");
+        }
     }
 }

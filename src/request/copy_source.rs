@@ -248,9 +248,9 @@ impl CopySource {
     }
 }
 
-/// What else is said of a second resource: WebDAV's (RFC 4918, section 10), the accounts of Swift, the parts of an upload
-/// of tus, and the member of a collection of Atom (RFC 5023, section 9.7).
-const QUALIFIERS: [&str; 11] = [
+/// What else is said of a second resource: WebDAV's (RFC 4918, section 10), the accounts of Swift, the parts and the name of
+/// an upload of tus, and the member of a collection of Atom (RFC 5023, section 9.7).
+const QUALIFIERS: [&str; 12] = [
     "depth",
     "destination",
     "destination-account",
@@ -259,6 +259,7 @@ const QUALIFIERS: [&str; 11] = [
     "slug",
     "source",
     "upload-concat",
+    "upload-metadata",
     "x-amz-copy-disposition",
     "x-copy-from-account",
     "x-symlink-target-account",
@@ -381,6 +382,8 @@ mod tests {
             ("if-match", false),
             ("Source", true),
             ("upload_concat", true),
+            ("Upload-Metadata", true),
+            ("upload_metadata", true),
             ("Slug", true),
             ("X-Amz-Meta-Snowball-Auto-Extract", true),
             ("x_amz_meta_snowball.auto_extract", true),

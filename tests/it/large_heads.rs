@@ -388,6 +388,17 @@ fn heads() -> Vec<(&'static str, String, String)> {
             "/".to_owned(),
             padded(filled_to(READ, "Slug: ", "%3B//%25u0061%25EF", "\r\n")),
         ),
+        (
+            // The name of a member, in base64.
+            "the names in the metadata of an upload",
+            "/".to_owned(),
+            padded(filled_to(
+                READ,
+                "Upload-Metadata: path ",
+                "JTNCLy8lMjV1MDA2MSUyNUVG",
+                "\r\n",
+            )),
+        ),
         ("a name of signs", "/".to_owned(), filled("x", "-", ": 1\r\n")),
         (
             "a name of other signs",

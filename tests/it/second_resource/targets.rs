@@ -1,5 +1,7 @@
 //! What headers of object stores, uploads and feeds name that a request writes to or is made of.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use vestibule::config::RouteConfig;
 
 use super::stores::put;
@@ -157,6 +159,88 @@ async fn s75_the_parts_that_an_upload_joins_are_judged_as_they_are_read() {
     let asked = ask(&gateway, &app, &cookie, ("POST", "/files"), &twice).await;
     assert_eq!(asked.status, 400);
     let odd = [("upload_concat", "final;/cad/b")];
+    let asked = ask(&gateway, &app, &cookie, ("POST", "/files"), &odd).await;
+    assert_eq!(asked.status, 400);
+}
+
+/// tus is told in metadata what the file of an upload is called and where it lies.
+#[tokio::test]
+async fn s75_the_metadata_of_an_upload_names_no_place_that_is_closed() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = routes(&app.url());
+        let closed = ["/files/closed", "/files/a/shut"];
+        config.route.extend(closed.map(|path| RouteConfig {
+            allow: ops(),
+            ..route(path, "public", &app.url())
+        }));
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for (pairs, status) in [
+        (&[("filename", "photo.jpg"), ("filetype", "image/png")][..], 200),
+        (&[("filename", "휴가 사진 (1).jpg")], 200),
+        (&[("name", "a & b+c.txt"), ("relativePath", "null")], 200),
+        (
+            &[
+                ("relativePath", "a/photo.jpg"),
+                ("name", "photo.jpg"),
+                ("type", "image/jpeg"),
+                ("filename", "photo.jpg"),
+            ],
+            200,
+        ),
+        // What no server takes for a name.
+        (&[("filetype", "closed/x"), ("caption", "../cad")], 200),
+        (&[("filename", "closed")], 403),
+        (&[("filename", "closed/x")], 403),
+        (&[("name", "/cad/x")], 403),
+        (&[("relativePath", "closed/x")], 403),
+        (&[("relative_path", "closed/x")], 403),
+        (&[("path", "closed/x")], 403),
+        (&[("dir", "closed")], 403),
+        (&[("filename", "shut"), ("dir", "b")], 200),
+        (&[("filename", "shut"), ("dir", "a")], 403),
+        (&[("filename", "x"), ("filename", "closed")], 403),
+        (&[("filename", "%63losed/x")], 400),
+        (&[("filename", "../cad/x")], 400),
+        (&[("filename", "..")], 400),
+        (&[("dir", "..")], 400),
+        (&[("filename", "..\\cad")], 400),
+        (&[("filename", "x\0y")], 400),
+    ] {
+        let metadata: Vec<String> = pairs
+            .iter()
+            .map(|(key, value)| format!("{key} {}", STANDARD.encode(value)))
+            .collect();
+        let metadata = metadata.join(",");
+        for target in ["/files", "/files/"] {
+            let headers = [("upload-metadata", metadata.as_str())];
+            let asked = ask(&gateway, &app, &cookie, ("POST", target), &headers).await;
+            let what = format!("{target} {pairs:?}: {}", asked.problem);
+            assert_eq!(asked.status, status, "{what}");
+            assert_eq!(asked.received.is_some(), status == 200, "{what}");
+        }
+    }
+    for (value, status) in [
+        ("", 200),
+        ("is_confidential", 200),
+        ("filename", 200),
+        ("filetype !", 200),
+        ("filename !", 400),
+        ("filename /w==", 400),
+        ("filename Y2xv c2Vk", 400),
+        ("filename YWRtaW4_eA==", 400),
+        ("filename Y2xvc2Vk", 403),
+    ] {
+        let headers = [("upload-metadata", value)];
+        let asked = ask(&gateway, &app, &cookie, ("POST", "/files"), &headers).await;
+        assert_eq!(asked.status, status, "{value:?}: {}", asked.problem);
+    }
+    let twice = [("upload-metadata", "name YQ=="), ("upload-metadata", "name Yg==")];
+    let asked = ask(&gateway, &app, &cookie, ("POST", "/files"), &twice).await;
+    assert_eq!(asked.status, 400);
+    let odd = [("upload_metadata", "filename Y2xvc2Vk")];
     let asked = ask(&gateway, &app, &cookie, ("POST", "/files"), &odd).await;
     assert_eq!(asked.status, 400);
 }
