@@ -7,6 +7,8 @@
 //!
 //! Pure functions; linear in the length of the path, because readings are bounded.
 
+mod virtual_host;
+
 use std::borrow::Cow;
 
 use any_ascii::any_ascii_char;
@@ -15,6 +17,7 @@ use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use super::path::{BadPath, require_escapes, require_harmless};
+use virtual_host::{drop_virtual_host, drop_virtual_host_base, drop_virtual_host_names, names_virtual_host};
 
 /// Most layers of percent-encoding. Servers decode once, those behind a proxy of their own twice.
 const DEPTH: usize = 3;
@@ -37,7 +40,7 @@ const MOST_OTHERWISE: usize = 8 << 10;
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 20] = [
+const STEPS: [Rewrite; 23] = [
     decode,
     decode_plus,
     decode_latin_1,
@@ -54,6 +57,9 @@ const STEPS: [Rewrite; 20] = [
     drop_session,
     drop_session_segment,
     drop_session_behind_slash,
+    drop_virtual_host_base,
+    drop_virtual_host,
+    drop_virtual_host_names,
     replace_compatible,
     drop_marks,
     transliterate,
@@ -205,6 +211,7 @@ fn is_ordinary(path: &[u8]) -> bool {
         let ends_oddly = match byte {
             b'/' => matches!(last, b'/' | b'.'),
             b')' => last == b')' || ends_old_session(&path[..at]),
+            b'_' => names_virtual_host(&path[..at], &path[at..]),
             _ => false,
         };
         if !is_plain || ends_oddly {

@@ -52,6 +52,14 @@ async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forward
         "/a%25252525",
         "/%2eauth/login",
         "//.auth/login",
+        "/VirtualHostRoot/admin",
+        "/VirtualHostBase/https/h:443/VirtualHostRoot/admin",
+        "/VirtualHostBase/https/h:443/VirtualHostRoot/_vh_x/admin",
+        "/VirtualHostBase/https/h:443/admin/VirtualHostRoot/x",
+        "/VirtualHostBase/https/admin.h/*/VirtualHostRoot/x",
+        "/virtual_hosting/admin",
+        "/%76irtual_hosting/admin",
+        "/_vh_x/admin",
     ] {
         assert_eq!(status(&gateway, &format!("GET {path}")).await, 400, "{path}");
     }
@@ -64,6 +72,8 @@ async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forward
         "/A/B",
         "/%ED%99%8D;v=1/C%20D",
         "/%E2%82%AC?a=/../b",
+        "/virtual_hosting/x",
+        "/virtualhostroot/admin",
     ];
     for path in sent {
         assert_eq!(status(&gateway, &format!("GET {path}")).await, 200, "{path}");

@@ -172,6 +172,63 @@ fn s43_readings_are_closed_under_the_steps() {
 }
 
 #[test]
+fn s43_the_virtual_hosts_of_zope_are_dropped() {
+    for (path, found) in [
+        ("/VirtualHostRoot/admin", &["/admin"][..]),
+        ("/VirtualHostRoot", &["/"]),
+        ("/VirtualHostRoot/", &["/"]),
+        ("/x/VirtualHostRoot/_vh_a/_vh_b/admin", &["/x/admin"]),
+        ("/virtual_hosting/admin", &["/admin"]),
+        ("/x/virtual_hosting", &["/x"]),
+        ("/_vh_x/admin", &["/admin"]),
+        ("/%76irtual_hosting/admin", &["/virtual_hosting/admin", "/admin"]),
+        (
+            "/VirtualHostBase/https/h/VirtualHostRoot/admin",
+            &[
+                "/VirtualHostRoot/admin",
+                "/VirtualHostBase/https/h/admin",
+                "/admin",
+            ],
+        ),
+        (
+            "/VirtualHostBase/https/h/admin/VirtualHostRoot/x",
+            &[
+                "/admin/VirtualHostRoot/x",
+                "/VirtualHostBase/https/h/admin/x",
+                "/admin/x",
+                "/x",
+            ],
+        ),
+        (
+            "/VirtualHostBase/https/h:443/admin/VirtualHostRoot/x",
+            &[
+                "/VirtualHostBase/https/h/admin/VirtualHostRoot/x",
+                "/VirtualHostBase/https/h/admin/x",
+                "/VirtualHostBase/https/h:443/admin/x",
+                "/admin/VirtualHostRoot/x",
+                "/admin/x",
+                "/x",
+            ],
+        ),
+        ("/VirtualHostBase/https/admin.h/*/x", &["/admin/x"]),
+        ("/VirtualHostBase/https", &[]),
+        // Such names have no other spelling.
+        ("/virtualhostroot/admin", &[]),
+        ("/Virtual_Hosting/admin", &[]),
+        ("/VirtualHostRoots/admin", &[]),
+        ("/virtual_hostings/admin", &[]),
+        ("/x_vh_y/admin", &[]),
+        ("/_vhosts/admin", &[]),
+    ] {
+        assert_eq!(
+            others(path).into_iter().collect::<BTreeSet<_>>(),
+            found.iter().map(|&found| found.to_owned()).collect(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn letters_are_the_same_whatever_their_case() {
     for (one, other) in [
         ("/AdMiN", "/admin"),
