@@ -15,8 +15,9 @@ use super::samples::noon;
 
 /// A sled store in a temporary folder.
 pub(crate) struct Sled {
-    folder: TempDir,
     store: Arc<SledStore>,
+    /// Dropped after the store, which writes into it as it closes.
+    folder: TempDir,
     hand: ManualClock,
     random: Random,
 }
