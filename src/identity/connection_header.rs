@@ -9,12 +9,13 @@ use http::HeaderName;
 use crate::request::{after_letters, reads_as};
 
 /// Names that are compared as a whole. `Proxy` sets the proxy of CGI programs (CVE-2016-5385, httpoxy).
-const WHOLE: [&str; 9] = [
+const WHOLE: [&str; 10] = [
     "dapr-app-id",
     "https",
     "proxy",
     "x-host",
     "x-https",
+    "x-prefix",
     "x-request-id",
     "x-scheme",
     "x-ssl",
@@ -41,16 +42,23 @@ const BEGINNINGS: [&str; 8] = [
 ];
 
 /// How the names of an object's own metadata begin, which stores keep and give back and nobody else reads.
-const METADATA: [&str; 9] = [
+const METADATA: [&str; 16] = [
     "x-account-meta-",
     "x-amz-meta-",
+    "x-archive-meta-",
     "x-bce-meta-",
+    "x-bz-info-",
     "x-container-meta-",
     "x-cos-meta-",
     "x-goog-meta-",
     "x-ms-meta-",
     "x-object-meta-",
+    "x-obs-meta-",
     "x-oss-meta-",
+    "x-remove-account-meta-",
+    "x-remove-container-meta-",
+    "x-remove-object-meta-",
+    "x-tos-meta-",
 ];
 
 /// What may follow a final `IP`.
@@ -200,14 +208,16 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
 }
 
 /// Endings that name the client, its address or its certificate.
-const OF_THE_CLIENT: [&str; 15] = [
+const OF_THE_CLIENT: [&str; 17] = [
     "clientaddr",
     "clientaddress",
+    "clientcn",
     "clientdn",
     "clienthost",
     "clientidn",
     "clientip",
     "clientport",
+    "clientscn",
     "clientsdn",
     "clientsubject",
     "clientverified",
@@ -225,12 +235,14 @@ fn ends(first: u8) -> &'static [&'static str] {
             "accelinternal",
             "accelmapping",
             "accelredirect",
+            "applicationprefix",
             "applicationroot",
+            "appprefix",
             "approot",
             "arrssl",
             "astropath",
         ],
-        b'b' => &["basepath"],
+        b'b' => &["basepath", "baseprefix"],
         b'c' => &OF_THE_CLIENT,
         b'd' => &[
             "dbfilter",
@@ -268,9 +280,9 @@ fn ends(first: u8) -> &'static [&'static str] {
             "peeraddr",
             "peeraddress",
             "peerip",
-            "prefix",
             "proxiedfor",
             "proxycontextpath",
+            "proxyprefix",
             "proxyuserip",
             "pseudoip",
         ],
@@ -288,6 +300,7 @@ fn ends(first: u8) -> &'static [&'static str] {
         b's' => &[
             "scriptfilename",
             "scriptname",
+            "scriptprefix",
             "sendfile",
             "sendfiletype",
             "servingnamespace",
@@ -430,6 +443,8 @@ mod tests {
             "X-Client-Verify",
             "X-Client-DN",
             "X-Client-S-DN",
+            "X-Client-CN",
+            "X_Client_S_CN",
             "X-Amzn-Mtls-Clientcert-Subject",
             "X-Client-Cert-Serial",
             "X-ARR-ClientCert-Subject",
@@ -480,7 +495,18 @@ mod tests {
             "X-Stripped-Prefix",
             "X-Original-Prefix",
             "X-Prefix",
-            "X-Whatever-Comes-Next-Prefix",
+            "x_prefix",
+            "X-ScriptPrefix",
+            "X-ProxyPrefix",
+            "X-PathPrefix",
+            "X-Ingress-Prefix",
+            "X-Base-Prefix",
+            "X-App-Prefix",
+            "X-Application-Prefix",
+            "X-Mount-Prefix",
+            "X-Root-Prefix",
+            "X-Forwarded-Prefix",
+            "X-Whatever-Comes-Next-Url-Prefix",
             "X-Real-URL",
             "X-Real-URI",
             "X-RealUrl",
@@ -559,6 +585,13 @@ mod tests {
             "x-ms-meta-original_url",
             "X-Object-Meta-Request-Uri",
             "X-Container-Meta-Host",
+            "X-Obs-Meta-Original-Path",
+            "X-Tos-Meta-Original-Path",
+            "X-Archive-Meta-Original-Url",
+            "X-Bz-Info-Original-Path",
+            "X-Remove-Container-Meta-Original-Path",
+            "X-Remove-Object-Meta-Original-Path",
+            "X-Remove-Account-Meta-Original-Path",
         ] {
             assert!(!is_removed(name), "{name}");
         }
@@ -603,6 +636,7 @@ mod tests {
             "Upload-Metadata",
             "User-Agent",
             "Via",
+            "google-cloud-resource-prefix",
             "X-Accel-Buffering",
             "X-Account-Address",
             "X-Amz-Content-Sha256",
@@ -614,6 +648,7 @@ mod tests {
             "X-Client-Id",
             "X-Client-Ip-Version",
             "X-Client-Ipsum",
+            "X-Client-Cnonce",
             "X-Client-Name",
             "X-Client-Uncertain",
             "X-Client-Version",
@@ -621,12 +656,14 @@ mod tests {
             "X-Correlation-Id",
             "X-Csrf-Token",
             "X-Database-Path",
+            "X-Database-Prefix",
             "X-Email-Address",
             "X-Forward-To",
             "X-Goog-Api-Client",
             "X-HTTP-Method-Override",
             "X-Host-Id",
             "X-Ip-Version",
+            "X-Key-Prefix",
             "X-Membership",
             "X-Middleware-Prefetch",
             "X-Ms-Copy-Source",

@@ -50,10 +50,17 @@ impl IdentityHeaders {
         self.0.iter().map(|(name, _)| name)
     }
 
+    fn may_hold_credential(&self) -> bool {
+        self.0
+            .iter()
+            .any(|(name, value)| *name == AUTHORIZATION || matches!(value, HeaderSource::Fixed(Some(_))))
+    }
+
     /// Sets the headers. Removes one that describes a user if there is nothing to tell, whatever the client
-    /// sent; and what clients ask for in the name of others, where the application gets a credential that is not theirs.
+    /// sent; and what clients ask for in the name of others, where the application gets what may be a credential that is not
+    /// theirs: `Authorization`, or any constant.
     pub(super) fn set(&self, headers: &mut HeaderMap, context: HeaderContext<'_>) {
-        if self.names().any(|name| *name == AUTHORIZATION) {
+        if self.may_hold_credential() {
             let claims: Vec<HeaderName> = headers
                 .keys()
                 .filter(|name| acts_for_others(name))

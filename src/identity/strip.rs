@@ -36,29 +36,43 @@ const NEVER_IN_TRAILERS: [HeaderName; 22] = [
 
 /// How the names begin under which proxies tell who the user is. Applications that are given some of a family may read the
 /// others too: Grafana takes a role from `X-WEBAUTH-ROLE`.
-const FAMILIES: [&str; 14] = [
+/// A name belongs to the longest that fits.
+const FAMILIES: [&str; 20] = [
     "cf-access-",
     "impersonate-",
     "oidc-claim-",
     "remote-",
     "tailscale-user-",
+    "x-amzn-oidc-",
+    "x-appengine-user-",
+    "x-auth-",
     "x-auth-couchdb-",
     "x-auth-request-",
+    "x-authenticated-",
     "x-authentik-",
+    "x-consumer-",
     "x-goog-authenticated-user-",
     "x-ms-client-principal",
     "x-pomerium-",
     "x-proxy-",
     "x-remote-",
+    "x-vouch-",
     "x-webauth-",
 ];
 
+/// Names of a family that are what clients authenticate with elsewhere: to Swift and Cloudflare. Each is removed only where an
+/// application is given itself.
+const CREDENTIALS: [&str; 4] = ["x-auth-email", "x-auth-key", "x-auth-token", "x-auth-user"];
+
 /// Headers that have a request of one account act for another one, where the first may do so.
-const ACTS_FOR_OTHERS: [&str; 8] = [
+const ACTS_FOR_OTHERS: [&str; 11] = [
+    "api-username",
     "cb-on-behalf-of",
     "es-security-runas-user",
+    "from",
     "opendistro-security-impersonate-as",
     "sudo",
+    "x-gerrit-runas",
     "x-on-behalf-of",
     "x-presto-user",
     "x-redmine-switch-user",
@@ -68,6 +82,12 @@ const ACTS_FOR_OTHERS: [&str; 8] = [
 /// Whether an application may take the user from this header if the request's credential is one that may act for others.
 pub(super) fn acts_for_others(name: &HeaderName) -> bool {
     begins_as(name, "impersonate-") || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
+}
+
+/// Returns the family of a name with `-` for every sign.
+fn family_of(name: &str) -> Option<&'static str> {
+    let families = FAMILIES.into_iter().filter(|family| name.starts_with(family));
+    families.max_by_key(|family| family.len())
 }
 
 /// The header names that any upstream gets from the gateway. Clients may send none of them, in any spelling
@@ -88,7 +108,7 @@ impl Strip {
             plain: folded.iter().filter_map(|name| name.parse().ok()).collect(),
             families: FAMILIES
                 .into_iter()
-                .filter(|family| folded.iter().any(|name| name.starts_with(family)))
+                .filter(|family| folded.iter().any(|name| family_of(name) == Some(*family)))
                 .collect(),
             folded: folded.into_iter().collect(),
         }
@@ -101,6 +121,7 @@ impl Strip {
 
     fn is_of_a_family(&self, name: &HeaderName) -> bool {
         self.families.iter().any(|family| begins_as(name, family))
+            && !CREDENTIALS.iter().any(|known| reads_as(name, known))
     }
 
     /// Strips request headers. Costs one look-up per name, and allocates only for names with unusual signs.

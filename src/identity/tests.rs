@@ -208,7 +208,11 @@ fn s40_nobody_acts_for_others_by_a_credential_of_the_applications_own() {
         ("Impersonate_Group", "system:masters"),
         ("Impersonate-Extra-Scopes", "all"),
         ("es-security-runas-user", "elastic"),
+        ("Api-Username", "system"),
+        ("From", "root@example.com"),
         ("Sudo", "root"),
+        ("X-Gerrit-RunAs", "1"),
+        ("X-Redmine-Switch-User", "admin"),
         ("X-Other", "kept"),
     ];
     assert_eq!(seen(&config, &ann(), &sent).len(), sent.len());
@@ -231,6 +235,76 @@ fn s40_nobody_acts_for_others_by_a_credential_of_the_applications_own() {
         seen(&config, &permit_for(None), &sent),
         pairs(&[credential, ("x-other", "kept")])
     );
+    // A credential has any name; what is said of the user or the request is none, nor is a header that is taken away.
+    for name in ["Api-Key", "Private-Token", "X-Redmine-API-Key"] {
+        let app = config.upstream.get_mut("app").unwrap();
+        app.headers = BTreeMap::from([(name.to_owned(), text("s3cret"))]);
+        let mut left = pairs(&[
+            (name.to_ascii_lowercase().as_str(), "s3cret"),
+            ("x-other", "kept"),
+        ]);
+        left.sort();
+        assert_eq!(seen(&config, &ann(), &sent), left);
+        for value in ["", "{username}", "{host}"] {
+            let app = config.upstream.get_mut("app").unwrap();
+            app.headers = BTreeMap::from([(name.to_owned(), text(value))]);
+            let given = usize::from(!value.is_empty());
+            assert_eq!(seen(&config, &ann(), &sent).len(), sent.len() + given, "{value}");
+        }
+    }
+}
+
+#[test]
+fn s40_of_a_family_with_credentials_of_clients_these_pass() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    let sent = [
+        ("X-Auth-Email", "ann@example.com"),
+        ("X-Auth-Groups", "ops"),
+        ("X-Auth-Key", "theirs"),
+        ("X-Auth-Token", "theirs"),
+        ("X-Auth-User", "ann"),
+        ("X_Auth_Roles", "admin"),
+    ];
+    let theirs = ["x-auth-email", "x-auth-key", "x-auth-token", "x-auth-user"];
+    let left = |config: &Config| {
+        let seen = seen(config, &permit_for(None), &sent);
+        let names = seen.into_iter().map(|(name, _)| name);
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(left(&config).len(), sent.len());
+    for (given, taken) in [
+        ("X-Auth-Groups", ""),
+        ("X-Auth-Username", ""),
+        ("X-Auth-User", "x-auth-user"),
+        ("x_auth_email", "x-auth-email"),
+    ] {
+        config.identity.headers = BTreeMap::from([(given.to_owned(), "{username}".to_owned())]);
+        let theirs = theirs.into_iter().filter(|&name| name != taken);
+        assert_eq!(left(&config), theirs.collect::<Vec<_>>(), "{given}");
+    }
+    // A family in another is one of its own.
+    config.identity.headers = BTreeMap::from([("X-Auth-Request-User".to_owned(), "{username}".to_owned())]);
+    assert_eq!(left(&config).len(), sent.len());
+}
+
+#[test]
+fn s40_families_of_other_proxies() {
+    let mut config = config();
+    config.identity.preset = IdentityPreset::None;
+    for (given, other) in [
+        ("X-Amzn-Oidc-Identity", "X-Amzn-Oidc-Data"),
+        ("X-Appengine-User-Email", "X-Appengine-User-Is-Admin"),
+        ("X-Authenticated-Userid", "X-Authenticated-Scope"),
+        ("X-Consumer-Username", "X_Consumer_Groups"),
+        ("X-Vouch-User", "X-Vouch-IdP-Claims-Groups"),
+    ] {
+        config.identity.headers = BTreeMap::new();
+        let sent = [(other, "admin")];
+        assert_eq!(seen(&config, &permit_for(None), &sent).len(), 1, "{other}");
+        config.identity.headers = BTreeMap::from([(given.to_owned(), "{username}".to_owned())]);
+        assert_eq!(seen(&config, &permit_for(None), &sent), [], "{other}");
+    }
 }
 
 #[test]

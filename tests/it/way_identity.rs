@@ -207,6 +207,10 @@ async fn s42_what_is_said_of_the_connection() {
         ("access-control-request-method", "PUT"),
         ("x-amz-meta-original-path", "/a"),
         ("x-vhost", "/"),
+        ("google-cloud-resource-prefix", "projects/p/databases/d"),
+        ("x-key-prefix", "a"),
+        ("from", "ann@example.com"),
+        ("x-auth-token", "theirs"),
     ];
     let claims = [
         ("x-forwarded-for", "6.6.6.6"),
