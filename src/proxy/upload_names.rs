@@ -21,21 +21,26 @@ const SLUG: HeaderName = HeaderName::from_static("slug");
 const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 
 /// How the keys of metadata end, in letters and digits alone, whose values name a file.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "dest",
     "destination",
     "file",
-    "key",
+    "filekey",
     "location",
     "name",
+    "objectkey",
     "path",
     "target",
 ];
 
+/// A key that names a file as a whole; others that end so, such as `apiKey`, hold anything.
+const KEY: &str = "key";
+
 /// How they end if their values name a folder in which the file lies.
 const FOLDERS: [&str; 6] = ["dir", "directory", "folder", "parent", "path", "prefix"];
 
-/// Most names of either kind in the metadata of an upload. Each is judged in all that it can mean, and in each folder.
+/// Most names of either kind in the metadata of an upload. Each is judged in all that it can mean, and in every one or two
+/// folders.
 const MOST_NAMES: usize = 6;
 
 /// Accepts missing padding, as most servers do.
@@ -122,8 +127,8 @@ impl SecondResourcePolicy<'_> {
         self.require_second(&path, method, header).map(drop)
     }
 
-    /// Judges the names in the metadata of an upload, and those that a folder and a file make together, like the name of a
-    /// member. Servers store uploads under them, or under names of their own.
+    /// Judges the names in the metadata of an upload, and those that one or two folders and a file make together, like the
+    /// name of a member. Servers store uploads under them, or under names of their own.
     fn require_names_in_metadata(&self, metadata: &str) -> Result<(), SecondResourceError> {
         const HEADER: &str = "Upload-Metadata";
         let UploadNames { folders, files } =
@@ -131,13 +136,22 @@ impl SecondResourcePolicy<'_> {
         if folders.len().max(files.len()) > MOST_NAMES {
             return Err(SecondResourceError::TooAmbiguous(HEADER));
         }
-        for name in folders.union(&files) {
+        for name in folders.iter().chain(&files) {
             self.require_member_of_name(name, HEADER)?;
         }
-        for folder in folders.iter().map(|folder| folder.trim_end_matches('/')) {
+        for (outer, folder) in folders.iter().enumerate() {
             for file in &files {
-                let separator = if file.starts_with('/') { "" } else { "/" };
-                self.require_member_of_name(&format!("{folder}{separator}{file}"), HEADER)?;
+                self.require_member_of_name(&joined(folder, file), HEADER)?;
+            }
+            for (inner, other) in folders.iter().enumerate() {
+                if inner == outer {
+                    continue;
+                }
+                let both = joined(folder, other);
+                self.require_member_of_name(&both, HEADER)?;
+                for file in &files {
+                    self.require_member_of_name(&joined(&both, file), HEADER)?;
+                }
             }
         }
         Ok(())
@@ -192,10 +206,18 @@ impl SecondResourcePolicy<'_> {
     }
 }
 
+/// Returns the name of what lies in a folder, with one slash between them.
+fn joined(folder: &str, name: &str) -> String {
+    let folder = folder.trim_end_matches('/');
+    let separator = if name.starts_with('/') { "" } else { "/" };
+    format!("{folder}{separator}{name}")
+}
+
 /// The names in the value of `Upload-Metadata`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct UploadNames {
-    folders: BTreeSet<String>,
+    /// One for each key, as two of the same name may be one in the other.
+    folders: Vec<String>,
     files: BTreeSet<String>,
 }
 
@@ -217,13 +239,13 @@ impl UploadNames {
                 .map(|letter| letter.to_ascii_lowercase())
                 .collect();
             let is_any_of = |ends: &[&str]| ends.iter().any(|end| key.ends_with(end));
-            let (names_folder, names_file) = (is_any_of(&FOLDERS), is_any_of(&NAMES));
+            let (names_folder, names_file) = (is_any_of(&FOLDERS), key == KEY || is_any_of(&NAMES));
             if !names_folder && !names_file {
                 continue;
             }
             let name = String::from_utf8(BASE64.decode(value).ok()?).ok()?;
             if names_folder {
-                names.folders.insert(name.clone());
+                names.folders.push(name.clone());
             }
             if names_file {
                 names.files.insert(name);
@@ -238,11 +260,19 @@ mod tests {
     use super::*;
 
     fn names(folders: &[&str], files: &[&str]) -> Option<UploadNames> {
-        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let owned = |name: &&str| (*name).to_owned();
         Some(UploadNames {
-            folders: owned(folders),
-            files: owned(files),
+            folders: folders.iter().map(owned).collect(),
+            files: files.iter().map(owned).collect(),
         })
+    }
+
+    #[test]
+    fn one_slash_is_between_a_folder_and_what_lies_in_it() {
+        for (folder, name) in [("a", "x"), ("a/", "x"), ("a//", "/x"), ("a", "/x")] {
+            assert_eq!(joined(folder, name), "a/x", "{folder} {name}");
+        }
+        assert_eq!(joined("/", "x"), "/x");
     }
 
     #[test]
@@ -263,6 +293,9 @@ mod tests {
             ("relativePath YWRtaW4veA==", names(&["admin/x"], &["admin/x"])),
             ("relative_path YWRtaW4veA==", names(&["admin/x"], &["admin/x"])),
             ("file~name YWRtaW4veA==", names(&[], &["admin/x"])),
+            ("dir YQ==,folder YQ==,Key eA==", names(&["a", "a"], &["x"])),
+            ("objectKey eA==,file_key eQ==", names(&[], &["x", "y"])),
+            ("apiKey /w==,publicKey /w==,encryptionKey !", names(&[], &[])),
             ("filename", names(&[], &[""])),
             ("filetype !", names(&[], &[])),
             ("filename !", None),

@@ -169,7 +169,7 @@ async fn s75_the_metadata_of_an_upload_names_no_place_that_is_closed() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         config.route = routes(&app.url());
-        let closed = ["/files/closed", "/files/a/shut"];
+        let closed = ["/files/closed", "/files/a/shut", "/files/c/d", "/files/e/e"];
         config.route.extend(closed.map(|path| RouteConfig {
             allow: ops(),
             ..route(path, "public", &app.url())
@@ -201,6 +201,15 @@ async fn s75_the_metadata_of_an_upload_names_no_place_that_is_closed() {
         (&[("dir", "closed")], 403),
         (&[("filename", "shut"), ("dir", "b")], 200),
         (&[("filename", "shut"), ("dir", "a")], 403),
+        (&[("folder", "c"), ("dir", "d"), ("filename", "x")], 403),
+        (&[("folder", "d/"), ("dir", "c/"), ("filename", "x")], 403),
+        (&[("folder", "c"), ("dir", "d")], 403),
+        (&[("folder", "e"), ("dir", "e"), ("filename", "x")], 403),
+        (&[("folder", "e"), ("filename", "x")], 200),
+        (&[("folder", "b"), ("dir", "a"), ("filename", "shut")], 403),
+        (&[("folder", "b"), ("dir", "d"), ("filename", "x")], 200),
+        (&[("objectKey", "closed/x")], 403),
+        (&[("apiKey", "closed/x")], 200),
         (&[("filename", "x"), ("filename", "closed")], 403),
         (&[("filename", "%63losed/x")], 400),
         (&[("filename", "../cad/x")], 400),
