@@ -14,7 +14,7 @@ use crate::config::Endpoint;
 /// Most requests without bodies of a connection at one time, whatever the server allows. Servers work on few streams of a
 /// connection at once (Apache on six at first) while others wait for the one that is slow, and responses that are not
 /// read take the flow control window from the others: with so few requests one client's lie in the way of few others'.
-const REQUESTS: usize = 6;
+const MAX_SHARED: usize = 6;
 
 /// How a request uses a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum StreamUse {
 #[derive(Default)]
 pub(super) struct Http2Pool {
     connections: Mutex<PooledConnections>,
-    /// Held while connecting, so that only one connection is made.
+    /// Held while a connection to share is made, so that only one is.
     connecting: tokio::sync::Mutex<()>,
 }
 
@@ -64,8 +64,8 @@ struct Usage {
 /// The share of a request in a connection, held until the ends of its body and its response.
 #[derive(Debug)]
 pub(super) struct StreamLease {
-    of: Arc<Usage>,
-    used: StreamUse,
+    usage: Arc<Usage>,
+    stream_use: StreamUse,
 }
 
 impl Http2Pool {
@@ -88,7 +88,11 @@ impl Http2Pool {
         }
         // Waiting for one's turn counts: many may wait while a server takes no more connections.
         let connected = timeout(limit, async {
-            let _one_at_a_time = self.connecting.lock().await;
+            // Of those that share a connection, one makes it.
+            let _one_at_a_time = match used {
+                StreamUse::Shared => Some(self.connecting.lock().await),
+                StreamUse::Exclusive => None,
+            };
             if let Some((pooled, stream)) = self.lock().lease(used, oldest) {
                 return Ok((pooled, stream, true));
             }
@@ -158,8 +162,10 @@ impl PooledConnection {
         if used == StreamUse::Exclusive {
             self.usage.exclusive.fetch_add(1, Ordering::Relaxed);
         }
-        let of = self.usage.clone();
-        Arc::new(StreamLease { of, used })
+        Arc::new(StreamLease {
+            usage: self.usage.clone(),
+            stream_use: used,
+        })
     }
 
     fn has_room(&self, used: StreamUse) -> bool {
@@ -183,7 +189,7 @@ impl PooledConnection {
     /// How many requests it takes at one time. None where the server allows none: only a new connection is sent one
     /// before that is known.
     fn most(&self) -> usize {
-        self.connection.streams().min(REQUESTS)
+        self.connection.streams().min(MAX_SHARED)
     }
 }
 
@@ -196,10 +202,10 @@ impl Usage {
 impl Drop for StreamLease {
     fn drop(&mut self) {
         // Before the count falls, so that no connection seems to have been idle for long.
-        *self.of.ended() = Instant::now();
-        if self.used == StreamUse::Exclusive {
-            self.of.exclusive.fetch_sub(1, Ordering::Relaxed);
+        *self.usage.ended() = Instant::now();
+        if self.stream_use == StreamUse::Exclusive {
+            self.usage.exclusive.fetch_sub(1, Ordering::Relaxed);
         }
-        self.of.requests.fetch_sub(1, Ordering::Relaxed);
+        self.usage.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }

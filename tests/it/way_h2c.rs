@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -316,16 +315,10 @@ async fn s48_slow_requests_block_no_other_where_few_are_worked_on_at_once() {
             crate::harness::until(|| held.load(Ordering::SeqCst) >= count).await;
         }
         let other = gateway.client_at([127, 0, 0, 2].into());
-        for method in [Method::GET, Method::POST] {
-            for _ in 0..10 {
-                let request = other.request(method.clone(), gateway.url("/")).send();
-                let answer = tokio::time::timeout(Duration::from_secs(2), request).await;
-                assert_eq!(
-                    answer.unwrap().unwrap().status(),
-                    200,
-                    "{method}, {workers} at once"
-                );
-            }
+        for _ in 0..10 {
+            let request = other.get(gateway.url("/")).send();
+            let answer = tokio::time::timeout(Duration::from_secs(2), request).await;
+            assert_eq!(answer.unwrap().unwrap().status(), 200, "{workers} at once");
         }
     }
 }
