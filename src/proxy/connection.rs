@@ -191,7 +191,7 @@ impl GatewayHandle {
             ended = connection.as_mut() => return report(ended),
             () = stop.cancelled() => {}
             () = idle(&state, timeouts.keep_alive) => {}
-            () = unread(&state) => return tracing::debug!("a client read no page for {UNREAD:?}"),
+            () = unread_by_client(&state, is_of_proxy) => return,
         }
         Pin::as_mut(&mut connection).graceful_shutdown();
         // A client that is idle and does not read the GOAWAY would hold up the stop for all of the drain's time.
@@ -201,6 +201,7 @@ impl GatewayHandle {
                 stop.cancelled().await;
                 idle(&state, LAST_CALL).await;
             } => {}
+            () = unread_by_client(&state, is_of_proxy) => {}
         }
     }
 
@@ -236,6 +237,15 @@ async fn idle(state: &ConnectionState, limit: Duration) {
         }
         before = now;
     }
+}
+
+/// As [`unread`]; never ends for a trusted proxy, whose connection is that of many clients.
+async fn unread_by_client(state: &ConnectionState, is_of_proxy: bool) {
+    if is_of_proxy {
+        std::future::pending::<()>().await;
+    }
+    unread(state).await;
+    tracing::debug!("a client read no page for {UNREAD:?}");
 }
 
 /// Waits until pages were waiting for [`UNREAD`] and none was sent. hyper asks for no page that the client has no window

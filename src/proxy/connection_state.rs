@@ -28,7 +28,7 @@ enum RequestMemory {
 }
 
 /// Shared by a connection's stream and the requests on it. In HTTP/1 one task reads and writes it all; in
-/// HTTP/2 only the request counters are used.
+/// HTTP/2 only the counters are used.
 #[derive(Debug, Default)]
 pub(super) struct ConnectionState {
     /// Report of the latest complete head whose request has not begun.
@@ -144,6 +144,13 @@ impl RequestGuard {
     /// Whether there is no memory for the request.
     pub(super) fn lacks_memory(&self) -> bool {
         matches!(self.memory, RequestMemory::Refused)
+    }
+
+    /// Releases the memory of the request's head, which is no longer needed.
+    pub(super) fn release_head(&mut self) {
+        if let RequestMemory::Share(share) = &mut self.memory {
+            share.release_head();
+        }
     }
 
     /// Notes that a response of the gateway's own is to be sent, with a body of so many bytes.

@@ -118,10 +118,7 @@ impl Gateway {
         };
         let unanswered = AbortGuard::new(self.access_log.as_ref(), &head, transport, begun);
         let mut pending = if guard.lacks_memory() {
-            bare(
-                StatusCode::SERVICE_UNAVAILABLE,
-                (RETRY_AFTER, HeaderValue::from_static("5")),
-            )
+            self.refuse_for_memory()
         } else if let Some(malformed) = malformed {
             let mut refused = self.refuse(&head, &malformed.into(), None, has_body);
             // Where the scheme is not known, not even a language is remembered.
@@ -155,6 +152,20 @@ impl Gateway {
             && (is_unsure || pending.leaves_unread || self.stop.is_cancelled());
         self.finish(&head, &connection, &mut pending, closes);
         self.send(&head, transport, pending, begun, guard)
+    }
+
+    /// Refuses a request without a page, for which there is no memory either.
+    fn refuse_for_memory(&self) -> PendingResponse {
+        if let Some(unlogged) = self.warnings.admit() {
+            tracing::warn!(
+                unlogged,
+                "the memory for requests over HTTP/2 is spent: connections with many of them are refused more"
+            );
+        }
+        let retry_after = (RETRY_AFTER, HeaderValue::from_static("5"));
+        let mut pending = bare(StatusCode::SERVICE_UNAVAILABLE, retry_after);
+        pending.response.extensions_mut().insert(Problem::Unavailable);
+        pending
     }
 
     /// Placeholder for refusing a request without a valid host.
@@ -314,6 +325,7 @@ impl Gateway {
         if response.leaves_unread {
             guard.leave_unread();
         }
+        guard.release_head();
         if let BodySource::Own(Some(page)) = response.response.body() {
             guard.send_own(page.len());
         }

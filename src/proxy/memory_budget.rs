@@ -8,11 +8,11 @@ use http::Request;
 
 use super::connection_state::ConnectionState;
 
-/// Bytes that a request takes beside its head and its response: tasks and buffers.
-const EACH: usize = 16 << 10;
+/// Bytes that a request takes beside its head and the page that answers it: tasks and buffers.
+const PER_REQUEST: usize = 16 << 10;
 
 /// Bytes for all requests, above which a connection has no more than its allowance.
-const TOTAL: usize = 256 << 20;
+const TOTAL_BYTES: usize = 256 << 20;
 
 /// Bytes for a connection once the total is spent: some fifteen ordinary requests.
 const ALLOWANCE: usize = 256 << 10;
@@ -45,13 +45,13 @@ impl MemoryBudget {
             connection: connection.clone(),
             bytes: 0,
         };
-        let (total, of_connection) = share.grow(EACH + size_of_head(request));
+        let (total, of_connection) = share.grow(PER_REQUEST + size_of_head(request));
         let allowance = if is_of_proxy {
             CLIENTS_OF_PROXY * ALLOWANCE
         } else {
             ALLOWANCE
         };
-        (total <= TOTAL || of_connection <= allowance).then_some(share)
+        (total <= TOTAL_BYTES || of_connection <= allowance).then_some(share)
     }
 }
 
@@ -65,10 +65,22 @@ impl MemoryShare {
     }
 }
 
+impl MemoryShare {
+    /// Releases what the head took, and all else but the buffers.
+    pub(super) fn release_head(&mut self) {
+        self.shrink(self.bytes - PER_REQUEST);
+    }
+
+    fn shrink(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.budget.0.fetch_sub(bytes, Ordering::Relaxed);
+        self.connection.memory.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Drop for MemoryShare {
     fn drop(&mut self) {
-        self.budget.0.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.connection.memory.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.shrink(self.bytes);
     }
 }
 
@@ -95,16 +107,19 @@ mod tests {
             shares.push(share);
         }
         let held = shares.iter().map(|share| share.bytes).sum::<usize>();
-        assert!((TOTAL - (64 << 10)..=TOTAL).contains(&held), "{held}");
+        assert!((TOTAL_BYTES - (64 << 10)..=TOTAL_BYTES).contains(&held), "{held}");
         let (other, proxy) = (
             Arc::<ConnectionState>::default(),
             Arc::<ConnectionState>::default(),
         );
         let take = |connection, is_of_proxy| budget.take(connection, is_of_proxy, &request("/"));
         let few: Vec<_> = (0..20).map_while(|_| take(&other, false)).collect();
-        assert_eq!(few.len(), ALLOWANCE / EACH - 1, "the head counts too");
+        assert_eq!(few.len(), ALLOWANCE / PER_REQUEST - 1, "the head counts too");
         let many: Vec<_> = (0..800).map_while(|_| take(&proxy, true)).collect();
         assert!(many.len() > 700, "{}", many.len());
+        shares.iter_mut().for_each(MemoryShare::release_head);
+        let few_more = (0..20).map_while(|_| take(&other, false)).count();
+        assert_eq!(few_more, 20, "the heads are gone");
         drop((shares, few, many));
         assert_eq!(budget.0.load(Ordering::Relaxed), 0);
         assert!(budget.take(&greedy, false, &long).is_some());

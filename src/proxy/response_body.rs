@@ -109,6 +109,15 @@ impl SessionWatch {
     }
 }
 
+/// Takes all but the last byte, and then that: hyper takes a piece as soon as the client has room for a byte, and the last one
+/// once it has room for all, so that the request lasts until then.
+fn next_of(bytes: &mut Option<Bytes>) -> Option<Bytes> {
+    match bytes {
+        Some(rest) if rest.len() > 1 => Some(rest.split_to(rest.len() - 1)),
+        _ => bytes.take(),
+    }
+}
+
 fn require_current(credentials: Option<&Credentials>) -> Result<(), BodyError> {
     credentials.map_or(Ok(()), |credentials| Ok(credentials.require_current()?))
 }
@@ -123,7 +132,7 @@ impl Body for DownstreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let polled = match &mut this.content {
-            BodySource::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            BodySource::Own(bytes) => Poll::Ready(next_of(bytes).map(|bytes| Ok(Frame::data(bytes)))),
             BodySource::Upstream(body) => match Pin::new(body).poll_frame(context) {
                 Poll::Pending => this.watch.poll_quiet(context).map(|error| Some(Err(error))),
                 Poll::Ready(frame) => Poll::Ready(frame.map(|frame| this.watch.came().and(frame))),
