@@ -14,8 +14,8 @@ use crate::store::{Precondition, Store, StoreError};
 /// Checks the rights of makers. A link without a maker is the operator's, and rests on nothing.
 ///
 /// A maker has the right as long as they are an administrator who may sign in. A disabling that was taken back ends it for
-/// good: somebody else may have acted by the account. Leaving the group does not, since whoever is an administrator
-/// again may make an equal link.
+/// good: the account may have been in other hands. Leaving the group does not, since an administrator who is back may
+/// make an equal link.
 #[derive(Clone, Debug)]
 pub(super) struct MakerRights {
     store: Arc<dyn Store>,

@@ -28,7 +28,7 @@ pub(super) fn drop_virtual_host_base(path: &[u8]) -> Option<Vec<u8>> {
     Some(join(&segments))
 }
 
-/// Drops all from `VirtualHostBase` to `VirtualHostRoot`, as whoever takes the path on the virtual host for its own.
+/// Drops all from `VirtualHostBase` to `VirtualHostRoot`: an application may take the path on the virtual host for its own.
 pub(super) fn drop_virtual_host(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memmem::find(path, BASE)?;
     let mut segments: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
