@@ -1,16 +1,30 @@
 // Ports of this machine.
 
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
+// Those below the ports that the system gives to connections, which could take one before its server listens.
+const [FIRST, LAST] = [20_000, 32_767];
+
+const given = new Set();
+
 export async function freePort() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = randomInt(FIRST, LAST + 1);
+    if (given.has(port)) continue;
+    given.add(port);
+    const server = net.createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 // Waits until somebody listens.
