@@ -259,14 +259,6 @@ impl UploadNames {
 mod tests {
     use super::*;
 
-    fn names(folders: &[&str], files: &[&str]) -> Option<UploadNames> {
-        let owned = |name: &&str| (*name).to_owned();
-        Some(UploadNames {
-            folders: folders.iter().map(owned).collect(),
-            files: files.iter().map(owned).collect(),
-        })
-    }
-
     #[test]
     fn one_slash_is_between_a_folder_and_what_lies_in_it() {
         for (folder, name) in [("a", "x"), ("a/", "x"), ("a//", "/x"), ("a", "/x")] {
@@ -277,6 +269,13 @@ mod tests {
 
     #[test]
     fn s75_the_names_in_the_metadata_of_an_upload() {
+        let owned = |name: &&str| (*name).to_owned();
+        let names = |folders: &[&str], files: &[&str]| {
+            Some(UploadNames {
+                folders: folders.iter().map(owned).collect(),
+                files: files.iter().map(owned).collect(),
+            })
+        };
         for (metadata, found) in [
             ("", names(&[], &[])),
             ("filename YWRtaW4veA==", names(&[], &["admin/x"])),

@@ -276,9 +276,10 @@ impl Server {
         name_authority(&mut request);
         let progress = request.body().progress();
         let can_repeat = progress.is_none() && is_safe(request.method());
-        let used = match request.body().is_end_stream() {
-            true => StreamUse::Shared,
-            false => StreamUse::Exclusive,
+        let used = if request.body().is_end_stream() {
+            StreamUse::Shared
+        } else {
+            StreamUse::Exclusive
         };
         // A connection may turn out to be closing, and so may the others: then a new one is used.
         let next = self.http2.next_number();
