@@ -141,7 +141,6 @@ async fn s48_floods_over_http2_end_the_connection_with_memory_flat_and_others_se
 
 /// Pages and heads of requests stay in memory as long as a client has no room for the pages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "thousands of pages: tests/run --full"]
 async fn s48_pages_that_a_client_does_not_read_take_bounded_memory() {
     const CONNECTIONS: usize = 60;
     let site = Site::new(CONFIG);

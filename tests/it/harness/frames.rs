@@ -31,11 +31,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 
 /// A request head, compressed with the static table only (RFC 7541, appendix A).
 pub(crate) fn head(method: &str, authority: &str, path: &str) -> Vec<u8> {
-    let text = |name: u8, value: &str| {
-        let length = u8::try_from(value.len()).unwrap();
-        assert!(length < 0x7f, "a length of one byte");
-        [&[name, length], value.as_bytes()].concat()
-    };
+    let text = |name: u8, value: &str| [vec![name], string(value)].concat();
     let method = match method {
         "GET" => vec![0x82],
         "POST" => vec![0x83],
@@ -46,12 +42,26 @@ pub(crate) fn head(method: &str, authority: &str, path: &str) -> Vec<u8> {
 
 /// A field as literal name and value (RFC 7541, section 6.2.2).
 pub(crate) fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| {
-        let length = u8::try_from(text.len()).unwrap();
-        assert!(length < 0x7f, "a length of one byte");
-        [&[length], text.as_bytes()].concat()
-    };
-    [vec![0], text(name), text(value)].concat()
+    [vec![0], string(name), string(value)].concat()
+}
+
+/// A string literal without Huffman coding (RFC 7541, sections 5.1 and 5.2).
+fn string(text: &str) -> Vec<u8> {
+    const ONE_BYTE: usize = 0x7f;
+    let mut coded = Vec::new();
+    if text.len() < ONE_BYTE {
+        coded.push(u8::try_from(text.len()).unwrap());
+    } else {
+        coded.push(0x7f);
+        let mut rest = text.len() - ONE_BYTE;
+        while rest >= 0x80 {
+            coded.push(u8::try_from(rest % 0x80).unwrap() | 0x80);
+            rest /= 0x80;
+        }
+        coded.push(u8::try_from(rest).unwrap());
+    }
+    coded.extend_from_slice(text.as_bytes());
+    coded
 }
 
 /// What was received on a stream.
