@@ -63,9 +63,7 @@ impl MemoryShare {
         let of_connection = self.connection.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
         (total, of_connection)
     }
-}
 
-impl MemoryShare {
     /// Releases what the head took, and all else but the buffers.
     pub(super) fn release_head(&mut self) {
         self.shrink(self.bytes - PER_REQUEST);
