@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::from_text::from_text;
 
 /// Where the gateway listens.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -64,24 +65,9 @@ impl FromStr for PlainAddress {
     }
 }
 
-/// By a visitor: an error in it is one of the element, not of the whole array.
 impl<'de> Deserialize<'de> for PlainAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AddressVisitor;
-
-        impl Visitor<'_> for AddressVisitor {
-            type Value = PlainAddress;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<PlainAddress, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(AddressVisitor)
+        from_text(deserializer, "a string", str::parse)
     }
 }
 

@@ -11,6 +11,7 @@ mod checks;
 mod dev_config;
 mod diagnostic;
 mod diff;
+mod from_text;
 mod header_template;
 mod host_pattern;
 mod identity;

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::from_text::from_text;
 
 /// A duration, written like "90s", "20m", "12h" or "7d".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -16,7 +16,9 @@ pub struct HumanDuration(pub Duration);
 
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_string(TextVisitor("a duration such as \"12h\"", PhantomData))
+        from_text(deserializer, "a duration such as \"12h\"", |text| {
+            Self::try_from(text.to_owned())
+        })
     }
 }
 
@@ -69,7 +71,9 @@ pub struct Size(pub u64);
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_string(TextVisitor("a size such as \"64KiB\"", PhantomData))
+        from_text(deserializer, "a size such as \"64KiB\"", |text| {
+            Self::try_from(text.to_owned())
+        })
     }
 }
 
@@ -108,21 +112,6 @@ impl JsonSchema for Size {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "description": "A number of bytes: \"64KiB\", \"10MiB\"." })
-    }
-}
-
-/// Deserializes a string; its message names what is expected instead of other types.
-struct TextVisitor<T>(&'static str, PhantomData<T>);
-
-impl<T: TryFrom<String, Error = String>> Visitor<'_> for TextVisitor<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        T::try_from(text.to_owned()).map_err(E::custom)
     }
 }
 
