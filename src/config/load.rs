@@ -178,8 +178,6 @@ impl KeyError {
     }
 }
 
-/// Reads, and reads again without the arrays that serde took for tables: for the fields of a struct in their order,
-/// which nobody means.
 /// Reads the file. Only a shell hands over what is no regular file: `/dev/stdin`, `<(…)`.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let file = if is_handed_over(path) {
@@ -196,6 +194,8 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Reads, and reads again without the arrays that serde took for tables: for the fields of a struct in their order,
+/// which nobody means.
 fn read(document: &mut TomlDocument<'_>, faults: &mut Vec<KeyError>) -> Config {
     loop {
         let config = read_leniently(document, faults);
