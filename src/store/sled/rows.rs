@@ -102,19 +102,23 @@ pub(super) fn load<T: StoredRecord>(
 /// trace.
 pub(super) struct WriteBatch<'t> {
     tree: &'t Tree,
-    done: Changes,
-    current: Changes,
+    changes: Changes,
+    /// What the running operation replaced in `changes`, in order: `None` where there was no change.
+    replaced: Vec<(Vec<u8>, Option<Change>)>,
 }
 
-/// Changes by key: a new value, or `None` to remove the row.
-pub(super) type Changes = BTreeMap<Vec<u8>, Option<IVec>>;
+/// A new value of a row, or `None` to remove it.
+type Change = Option<IVec>;
+
+/// Changes by key.
+pub(super) type Changes = BTreeMap<Vec<u8>, Change>;
 
 impl<'t> WriteBatch<'t> {
     pub(super) fn new(tree: &'t Tree) -> Self {
         Self {
             tree,
-            done: Changes::new(),
-            current: Changes::new(),
+            changes: Changes::new(),
+            replaced: Vec::new(),
         }
     }
 
@@ -124,17 +128,21 @@ impl<'t> WriteBatch<'t> {
         operation: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let outcome = operation(self);
-        let changes = std::mem::take(&mut self.current);
         if outcome.is_ok() {
-            // Not `append`, which would rebuild the whole map for each operation.
-            self.done.extend(changes);
+            self.replaced.clear();
+        }
+        while let Some((key, replaced)) = self.replaced.pop() {
+            match replaced {
+                Some(change) => self.changes.insert(key, change),
+                None => self.changes.remove(&key),
+            };
         }
         outcome
     }
 
     pub(super) fn put<T: StoredRecord>(&mut self, key: Vec<u8>, row: &T) -> Result<(), StoreError> {
         let value = row.encode()?;
-        self.current.insert(key, Some(value.into()));
+        self.set(key, Some(value.into()));
         Ok(())
     }
 
@@ -148,24 +156,25 @@ impl<'t> WriteBatch<'t> {
     }
 
     pub(super) fn remove(&mut self, key: Vec<u8>) {
-        self.current.insert(key, None);
+        self.set(key, None);
+    }
+
+    fn set(&mut self, key: Vec<u8>, change: Change) {
+        let replaced = self.changes.insert(key.clone(), change);
+        self.replaced.push((key, replaced));
     }
 
     /// All changes of the group; `None` if there are none.
     pub(super) fn into_changes(self) -> Option<Changes> {
-        Some(self.done).filter(|changes| !changes.is_empty())
-    }
-
-    fn change(&self, key: &[u8]) -> Option<&Option<IVec>> {
-        self.current.get(key).or_else(|| self.done.get(key))
+        Some(self.changes).filter(|changes| !changes.is_empty())
     }
 
     /// Rows that this group has written.
     fn written<'a>(&'a self, prefix: &[u8]) -> impl Iterator<Item = Row> + use<'a, 't> {
-        let current = changed(&self.current, prefix);
-        let done = changed(&self.done, prefix).filter(|(key, _)| !self.current.contains_key(key.as_slice()));
-        current
-            .chain(done)
+        let prefix = prefix.to_vec();
+        self.changes
+            .range(prefix.clone()..)
+            .take_while(move |(key, _)| key.starts_with(&prefix))
             .filter_map(|(key, value)| Some((IVec::from(key.as_slice()), value.clone()?)))
     }
 
@@ -173,14 +182,14 @@ impl<'t> WriteBatch<'t> {
     fn untouched<'a>(&'a self, prefix: &[u8]) -> impl Iterator<Item = Result<Row, StoreError>> + use<'a, 't> {
         self.tree.scan_prefix(prefix).map(|row| Ok(row?)).filter(|row| {
             row.as_ref()
-                .map_or(true, |(key, _)| self.change(key.as_ref()).is_none())
+                .map_or(true, |(key, _)| !self.changes.contains_key(key.as_ref()))
         })
     }
 }
 
 impl Rows for WriteBatch<'_> {
     fn value(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        match self.change(key) {
+        match self.changes.get(key) {
             Some(change) => Ok(change.clone()),
             None => self.tree.value(key),
         }
@@ -195,16 +204,6 @@ impl Rows for WriteBatch<'_> {
         let written = self.written(prefix);
         Ok(written.chain(untouched).min_by(|(a, _), (b, _)| a.cmp(b)))
     }
-}
-
-fn changed<'a>(
-    changes: &'a Changes,
-    prefix: &[u8],
-) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<IVec>)> + use<'a> {
-    let prefix = prefix.to_vec();
-    changes
-        .range(prefix.clone()..)
-        .take_while(move |(key, _)| key.starts_with(&prefix))
 }
 
 #[cfg(test)]
