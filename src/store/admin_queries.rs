@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use crate::ids::{AccountId, MailId};
-use crate::model::{AccessKeyId, Account, AccountStatus, Email, LockoutPolicy, QueuedMail};
+use crate::model::{AccessKeyId, Account, AccountStatus, Email, LockoutPolicy, QueuedMail, Username};
 
 /// The longest search term, in characters.
 const LONGEST_TERM: usize = 256;
@@ -162,26 +162,36 @@ impl AccountFilter {
 
     /// The terms by which an account is found: of at most 256 characters, sorted, without duplicates.
     pub fn terms(account: &Account) -> Vec<String> {
-        let name = folded(account.name.as_deref().unwrap_or_default());
-        let words = name
-            .char_indices()
-            .filter(|(at, c)| {
-                !c.is_whitespace() && name[..*at].chars().next_back().is_none_or(char::is_whitespace)
-            })
-            .map(|(at, _)| name[at..].to_owned());
-        let mut terms: Vec<String> = [
-            account.email.key().to_owned(),
-            account.username.as_str().to_owned(),
-        ]
-        .into_iter()
-        .chain(account.former_usernames.iter().map(ToString::to_string))
-        .chain(words)
-        .map(|term| cut(&term))
-        .collect();
+        let mut terms = Self::words(account);
+        terms.extend(names(account).map(cut));
         terms.sort();
         terms.dedup();
         terms
     }
+
+    /// The terms that are neither the address nor a username: the name from each of its words on.
+    pub(super) fn words(account: &Account) -> Vec<String> {
+        let name = folded(account.name.as_deref().unwrap_or_default());
+        let begins_a_word = |(at, c): &(usize, char)| {
+            !c.is_whitespace() && name[..*at].chars().next_back().is_none_or(char::is_whitespace)
+        };
+        let words = name
+            .char_indices()
+            .filter(begins_a_word)
+            .map(|(at, _)| cut(&name[at..]));
+        let mut words: Vec<String> = words
+            .filter(|word| !names(account).any(|name| name == word))
+            .collect();
+        words.sort();
+        words.dedup();
+        words
+    }
+}
+
+/// The address and the usernames of an account, former ones included.
+fn names(account: &Account) -> impl Iterator<Item = &str> {
+    let usernames = account.former_usernames.iter().chain([&account.username]);
+    usernames.map(Username::as_str).chain([account.email.key()])
 }
 
 /// Cuts a term, or what is to be found by one: entries of an index have a limited size.

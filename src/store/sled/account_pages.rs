@@ -13,6 +13,7 @@ use super::engine::{Engine, ScanDirection};
 use super::record::{self, RowCount};
 use super::rows::{Row, Rows};
 use super::schema::{self, RowKind};
+use super::term_rows;
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus};
 use crate::store::admin_queries::FEW;
@@ -72,6 +73,20 @@ impl AccountIndex {
         }
     }
 
+    /// Scans its rows as [`Engine::pieces_toward`] does.
+    fn pieces(
+        &self,
+        engine: &Engine,
+        direction: ScanDirection,
+        from: Option<IVec>,
+        visit: impl FnMut(&Tree, &[Row]) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Term(text) => term_rows::pieces(engine, direction, text, from, visit),
+            _ => engine.pieces_toward(direction, &self.prefix(), from, visit),
+        }
+    }
+
     /// The prefix of its rows.
     fn prefix(&self) -> Vec<u8> {
         match self {
@@ -121,7 +136,7 @@ impl AccountIndex {
             return Ok(count <= FEW);
         }
         let mut count = 0;
-        engine.pieces(&self.prefix(), None, |_, rows| {
+        self.pieces(engine, ScanDirection::Forward, None, |_, rows| {
             count += rows.len();
             Ok(if count > FEW {
                 ControlFlow::Break(())
@@ -225,7 +240,7 @@ fn scan(
     let mut page = AccountPage::default();
     let (mut looked, mut has_more) = (0, false);
     let (mut first, mut last): (Option<IVec>, Option<IVec>) = (None, None);
-    engine.pieces_toward(direction, &ordering.prefix(), from_key, |tree, rows| {
+    ordering.pieces(engine, direction, from_key, |tree, rows| {
         for row in rows {
             if page.accounts.len() == query.limit || looked == LOOKS {
                 has_more = true;
@@ -241,6 +256,7 @@ fn scan(
                 }
                 found => found?,
             };
+            let Some(account) = account else { continue };
             let is_meant = match ordering {
                 // Listed once, under its first term.
                 AccountIndex::Term(_) => ordering.key_of(&account).is_some_and(|key| row.0 == key),
@@ -273,12 +289,12 @@ fn sort(
     start: &PageStart,
 ) -> Result<AccountPage, StoreError> {
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
-    engine.pieces(&narrowing.prefix(), None, |tree, rows| {
+    narrowing.pieces(engine, ScanDirection::Forward, None, |tree, rows| {
         for row in rows {
             match account_at(tree, row) {
                 Err(StoreError::Corrupt(why)) => unreadable.push(why),
                 account => {
-                    let account = account?;
+                    let Some(account) = account? else { continue };
                     // Of several terms, an account is found by the first.
                     let is_first = narrowing.key_of(&account).is_some_and(|key| row.0 == key);
                     if is_first
@@ -345,15 +361,16 @@ fn is_called(account: &Account, text: &str) -> bool {
         .any(|term| term.starts_with(text))
 }
 
-/// The account of an index row, or of its own.
-fn account_at(tree: &Tree, (key, value): &Row) -> Result<Account, StoreError> {
+/// The account of an index row, or of its own; `None` for a retired username.
+fn account_at(tree: &Tree, (key, value): &Row) -> Result<Option<Account>, StoreError> {
     let id = match RowKind::of(key) {
-        Some(RowKind::Account) => return record::decode(key, value),
+        Some(RowKind::Account) => return record::decode(key, value).map(Some),
         Some(RowKind::Email) => Some(record::decode::<AccountId>(key, value)?),
+        Some(RowKind::Term) if value.is_empty() => return Ok(None),
         _ => schema::trailing_account(key),
     };
     match id {
-        Some(id) => tree.indexed(key, &schema::account(id)),
+        Some(id) => tree.indexed(key, &schema::account(id)).map(Some),
         None => Err(StoreError::Corrupt(format!(
             "{} names no account",
             record::name(key)

@@ -227,7 +227,7 @@ fn piece(rows: impl Iterator<Item = Result<Row, ::sled::Error>>) -> Result<Vec<R
 }
 
 /// The bound above all keys that begin with `prefix`.
-fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
+pub(super) fn end_of(prefix: &[u8]) -> Bound<Vec<u8>> {
     match prefix.iter().rposition(|byte| *byte != u8::MAX) {
         Some(last) => {
             let mut end = prefix[..=last].to_vec();

@@ -32,6 +32,7 @@ mod schema;
 mod sessions;
 mod signatures;
 mod snapshot;
+mod term_rows;
 mod tokens;
 mod unreadable_snapshot;
 mod verify;

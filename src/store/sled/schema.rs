@@ -67,7 +67,8 @@ pub(super) enum RowKind {
     Audit = b'l' as isize,
     /// Index: events of a subject, by subject and cursor.
     AuditOf = b'L' as isize,
-    /// Index: accounts by search term, by term and account.
+    /// Index: accounts by a word of their name, by word and account. With [`Email`](Self::Email) and
+    /// [`Username`](Self::Username), the index by search term.
     Term = b'x' as isize,
     /// Index: accounts by status, by status and account.
     Status = b'y' as isize,
@@ -126,6 +127,11 @@ impl RowKind {
     /// The prefix of all keys of this kind.
     pub(super) fn prefix(self) -> Vec<u8> {
         vec![self.byte()]
+    }
+
+    /// The key of this kind, or the prefix of keys, with this after the kind's byte.
+    pub(super) fn with(self, rest: &[u8]) -> Vec<u8> {
+        self.key(&[rest])
     }
 
     fn byte(self) -> u8 {
@@ -336,8 +342,17 @@ pub(super) fn terms(prefix: &str) -> Vec<u8> {
 }
 
 /// The NUL ends the term, since no term contains one.
-pub(super) fn term(term: &str, id: AccountId) -> Vec<u8> {
-    RowKind::Term.key(&[term.as_bytes(), b"\0", id.as_bytes()])
+pub(super) fn term(term: impl AsRef<[u8]>, id: AccountId) -> Vec<u8> {
+    RowKind::Term.key(&[term.as_ref(), b"\0", id.as_bytes()])
+}
+
+/// The term in a key of [`term`], or what may be the beginning of one.
+pub(super) fn text_of_term(key: &[u8]) -> &[u8] {
+    let text = key.get(1..).unwrap_or_default();
+    match text.split_last_chunk::<17>() {
+        Some((term, [0, ..])) => term,
+        _ => text,
+    }
 }
 
 /// The prefix of the index rows of all accounts with this status.

@@ -119,6 +119,7 @@ macro_rules! conformance {
                 what_an_account_is_found_by_follows_it
                 filters_are_combined_and_pages_are_whole
                 accounts_are_sorted_and_counted_page_by_page
+                a_search_of_many_is_read_by_its_terms_page_by_page
                 a_cursor_of_another_query_is_refused
                 counts_follow_the_accounts
                 accounts_are_found_whose_owners_have_not_signed_in_for_long

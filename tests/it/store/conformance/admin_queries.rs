@@ -439,6 +439,55 @@ pub(crate) async fn accounts_are_sorted_and_counted_page_by_page<H: Harness>() {
     assert_sound(&store).await;
 }
 
+pub(crate) async fn a_search_of_many_is_read_by_its_terms_page_by_page<H: Harness>() {
+    let harness = H::new();
+    let store = harness.store();
+    let random = harness.random();
+    let mut accounts: Vec<Account> = (0..600)
+        .map(|n| account(&format!("user{n:03}"), random))
+        .collect();
+    for (n, account) in accounts.iter_mut().enumerate().step_by(3) {
+        account.name = Some(format!("User{n} USER"));
+    }
+    store.create_accounts(accounts.clone()).await.unwrap();
+    // Their usernames stay, and belong to no account.
+    for gone in accounts.iter().step_by(4) {
+        store.delete_account(gone.id, ADMINS).await.unwrap();
+    }
+    let renamed = Account {
+        username: "zoe".parse().unwrap(),
+        former_usernames: vec!["user001".parse().unwrap()],
+        ..accounts[1].clone()
+    };
+    store
+        .update_account(&accounts[1], renamed.clone(), ADMINS)
+        .await
+        .unwrap();
+    accounts[1] = renamed;
+    let mut expected: Vec<_> = accounts
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| n % 4 > 0)
+        .map(|(_, account)| {
+            let mut terms = AccountFilter::terms(account).into_iter();
+            let first = terms.find(|term| term.starts_with("user"));
+            (first.unwrap(), account.id, account.username.to_string())
+        })
+        .collect();
+    expected.sort();
+    let expected: Vec<String> = expected.into_iter().map(|(_, _, username)| username).collect();
+    for limit in [37, 449, 450, 500] {
+        let query = AccountQuery {
+            filter: text("user"),
+            limit,
+            ..AccountQuery::default()
+        };
+        let (there, back) = there_and_back(&store, &query).await;
+        assert_eq!((&there, &back), (&expected, &expected), "{limit} on a page");
+    }
+    assert_sound(&store).await;
+}
+
 pub(crate) async fn counts_follow_the_accounts<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
