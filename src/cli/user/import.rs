@@ -25,8 +25,9 @@ use crate::services::{HtpasswdDefaults, HtpasswdLine, NewAccount};
 /// Lines in one request: enough that the store is written rarely, few enough not to delay sign-ins meanwhile.
 const TOGETHER: usize = 500;
 
-/// Concurrent requests: one is read and sent while another is written.
-const IN_FLIGHT: usize = 2;
+/// Concurrent requests: some are read and sent while others are written, the accounts of one together with the audit events
+/// of another.
+const IN_FLIGHT: usize = 4;
 
 /// The longest line in bytes: an address, a hash, and room.
 const LONGEST: u64 = 4096;
