@@ -1,5 +1,8 @@
 //! The authorization stage: decides by policy whether a request may be made, and issues the [`Permit`].
 
+mod conditions;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
@@ -12,6 +15,8 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, is_origin, is_plain, reads_as};
 use crate::route::{Audience, Page, Route};
 use crate::services::ActiveSession;
+
+pub use conditions::{Condition, unmet};
 
 /// Proof that policy admitted a request.
 ///
@@ -35,9 +40,9 @@ impl Permit {
         self.proof()?.session()
     }
 
-    /// Evaluates policy for another route and method, with the same credentials.
-    pub fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
-        evaluate(route, method, false, self.credentials.clone()).map(drop)
+    /// Evaluates policy for another route and method, with the same credentials from the same client.
+    pub fn extends_to(&self, route: &Route, method: &Method, client: IpAddr) -> Result<(), AccessDenied> {
+        evaluate(route, method, client, false, self.credentials.clone()).map(drop)
     }
 
     /// Returns the credentials; `None` where [`Self::principal`] is.
@@ -82,7 +87,13 @@ pub fn permit(
     head: &RequestHead<'_>,
     credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
-    evaluate(route, head.method, is_preflight(head), credentials)
+    evaluate(
+        route,
+        head.method,
+        head.client.address,
+        is_preflight(head),
+        credentials,
+    )
 }
 
 /// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8). An application takes one for none
@@ -115,25 +126,38 @@ fn is_preflight(head: &RequestHead<'_>) -> bool {
 fn evaluate(
     route: &Route,
     method: &Method,
+    client: IpAddr,
     is_preflight: bool,
     credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
+    let known = credentials.as_ref().map(|credentials| &*credentials.principal);
+    if let Some(deny) = route.deny()
+        && unmet(deny, known, client).is_none()
+    {
+        let refusal = Refusal::because(Problem::Forbidden, "the route's `deny` holds");
+        return Err(AccessDenied::to(credentials, refusal));
+    }
+    let missing = match route.allow() {
+        Allow::Conditions(conditions) => unmet(conditions, known, client),
+        _ => None,
+    };
     let credentials = match (route.allow(), credentials) {
         // Public routes forward no identity.
         (Allow::Public, _) => None,
         (Allow::Optional, credentials) => credentials,
-        (Allow::Authenticated, Some(credentials)) => Some(credentials),
-        (Allow::Groups(groups), Some(credentials)) => {
-            let own = &credentials.principal.groups;
-            if !groups.iter().any(|group| own.contains(group)) {
-                return Err(AccessDenied::to(
-                    Some(credentials),
-                    Refusal::new(Problem::Forbidden),
-                ));
+        // No sign-in changes the network.
+        (_, credentials) if missing == Some(Condition::Networks) => {
+            let refusal = Refusal::because(Problem::Forbidden, "the route is for other networks");
+            return Err(AccessDenied::to(credentials, refusal));
+        }
+        (Allow::Authenticated | Allow::Conditions(_), Some(credentials)) => {
+            if missing.is_some() {
+                let refusal = Refusal::new(Problem::Forbidden);
+                return Err(AccessDenied::to(Some(credentials), refusal));
             }
             Some(credentials)
         }
-        (Allow::Authenticated | Allow::Groups(_), None) => {
+        (Allow::Authenticated | Allow::Conditions(_), None) => {
             // Browsers send preflight requests without cookies.
             if !(route.preflight() && is_preflight) {
                 return Err(AccessDenied::to(None, Refusal::new(Problem::NotAuthenticated)));
@@ -190,7 +214,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::config::{Config, RouteConfig};
+    use crate::config::{Conditions, Config, RouteConfig};
     use crate::ids::AccountId;
     use crate::model::SignInMethod;
     use crate::random::Random;
@@ -268,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_policies() {
-        let ops = || Allow::Groups(vec!["ops".to_owned(), "dev".to_owned()]);
+        let ops = || Conditions::of_groups(["ops", "dev"]).into();
         let get = |allow, who| judge(allow, &Method::GET, false, who);
         assert_eq!(get(Allow::Public, None), Ok(false));
         assert_eq!(get(Allow::Public, Some(somebody(&["ops"]))), Ok(false));
@@ -283,7 +307,7 @@ mod tests {
         );
         assert_eq!(get(ops(), Some(somebody(&["x", "dev"]))), Ok(true));
         assert_eq!(
-            get(Allow::Groups(Vec::new()), Some(somebody(&["x"]))),
+            get(Conditions::of_groups([""; 0]).into(), Some(somebody(&["x"]))),
             Err(Problem::Forbidden)
         );
     }

@@ -160,10 +160,15 @@ async fn execute(
             url,
             user,
             destination,
+            client,
         } => {
             let question = ExplainRequest::parse(&method, &url, gateway.public_base(), user)?;
             let question = match destination {
                 Some(destination) => question.to(&destination)?,
+                None => question,
+            };
+            let question = match client {
+                Some(client) => question.from_client(client),
                 None => question,
             };
             Ok(to_value(ExplainReport {

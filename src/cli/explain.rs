@@ -3,6 +3,7 @@
 mod text;
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -28,15 +29,18 @@ pub(super) struct Explain {
     /// The `Destination` of a COPY or MOVE: a URL or a path.
     #[arg(long, value_name = "URL")]
     destination: Option<String>,
+    /// The client's address, for routes whose `allow` or `deny` names networks.
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<IpAddr>,
     /// List what the account of `--as` was refused since this time, such as "2026-01-31T12:00:00Z", or since this long ago,
     /// such as "1h".
     #[arg(
         long, value_name = "WHEN", value_parser = audit::moment, requires = "user",
-        conflicts_with_all = ["url", "method", "destination", "request"]
+        conflicts_with_all = ["url", "method", "destination", "client", "request"]
     )]
     since: Option<Timestamp>,
     /// Explain the past request with this X-Request-Id.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user", "destination"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["url", "method", "user", "destination", "client"])]
     request: Option<String>,
 }
 
@@ -65,6 +69,7 @@ impl Explain {
             url,
             user: self.user,
             destination: self.destination,
+            client: self.client,
         };
         let explained: ExplainReport = client.send(explain).await?;
         CommandOutput::new(&explained, text::explained(&explained))

@@ -78,7 +78,7 @@ fn unnamed(config: &Config, given: &BTreeSet<String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Allow, RouteConfig};
+    use crate::config::{Conditions, RouteConfig};
 
     #[test]
     fn a_group_that_no_route_names_is_warned_of_where_routes_name_some() {
@@ -88,7 +88,7 @@ mod tests {
         let mut config = Config::default();
         assert_eq!(unnamed(&config, &given), [""; 0]);
         config.route = vec![RouteConfig {
-            allow: Allow::Groups(vec!["ops".to_owned(), "staff".to_owned()]),
+            allow: Conditions::of_groups(["ops", "staff"]).into(),
             ..RouteConfig::default()
         }];
         let warnings = unnamed(&config, &given);

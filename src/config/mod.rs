@@ -8,6 +8,7 @@ mod audit;
 mod branding;
 mod check;
 mod checks;
+mod conditions;
 mod dev_config;
 mod diagnostic;
 mod diff;
@@ -55,6 +56,7 @@ pub use audit::{AuditConfig, AuditMode};
 pub use branding::{BrandingConfig, Link};
 pub use check::resolve_links;
 pub use checks::ChecksConfig;
+pub use conditions::{Conditions, NamedUser, Network};
 pub use diagnostic::{Diagnostic, TextPosition};
 pub use header_template::{HeaderEncoding, HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
 pub use host_pattern::HostPattern;
@@ -146,11 +148,10 @@ impl Config {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let public = self.public_host();
         for route in &self.route {
-            let (Allow::Groups(names), Some(public)) = (&route.allow, &public) else {
+            let Some(Ok(label)) = public.as_ref().map(|public| route.label(public)) else {
                 continue;
             };
-            let Ok(label) = route.label(public) else { continue };
-            for name in names {
+            for name in route.groups() {
                 let routes = groups.entry(name.clone()).or_default();
                 // Routes of several methods at one place have one label.
                 if !routes.contains(&label) {

@@ -1,9 +1,14 @@
 //! The `[[route]]` sections: which requests go to which upstream, and who may make them.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
 
-use super::{HostPattern, Reserved, UpstreamTarget, UpstreamUrlError};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Conditions, HostPattern, Reserved, UpstreamTarget, UpstreamUrlError};
 use crate::request::{Host, HostError};
 
 /// Which requests go where, and who may make them.
@@ -19,7 +24,10 @@ pub struct RouteConfig {
     /// The methods. Default: all.
     pub methods: Vec<String>,
     /// Who may use it.
+    #[schemars(extend("examples" = ["authenticated", {"groups": ["ops"], "networks": ["10.0.0.0/8"]}]))]
     pub allow: Allow,
+    /// Who may not, before `allow` is looked at: whoever meets all that is given of `{ groups, users, networks }`.
+    pub deny: Option<Conditions>,
     /// Where to: the name of an upstream, a URL, or "demo:". Required.
     #[schemars(required, extend("examples" = ["console"], "default" = null))]
     pub upstream: String,
@@ -66,6 +74,7 @@ impl Default for RouteConfig {
             path: "/".to_owned(),
             methods: Vec::new(),
             allow: Allow::default(),
+            deny: None,
             upstream: String::new(),
             encoded_slash: false,
             case_sensitive: false,
@@ -101,6 +110,16 @@ impl RouteConfig {
         format!("{hosts}{path}{}", if path.is_empty() { "/" } else { "" })
     }
 
+    /// The groups that it asks for or turns away.
+    pub fn groups(&self) -> impl Iterator<Item = &String> {
+        let allowed = match &self.allow {
+            Allow::Conditions(conditions) => Some(conditions),
+            _ => None,
+        };
+        let conditions = allowed.into_iter().chain(&self.deny);
+        conditions.flat_map(|conditions| conditions.groups.iter().flatten())
+    }
+
     /// Returns its target. Never fails after [`Config::load`](super::Config::load), which also checks that a
     /// named upstream exists.
     pub fn target(&self) -> Result<UpstreamTarget<'_>, UpstreamUrlError> {
@@ -109,8 +128,7 @@ impl RouteConfig {
 }
 
 /// Who may use a route.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Allow {
     /// Everybody; no identity is forwarded.
     Public,
@@ -119,8 +137,96 @@ pub enum Allow {
     /// Whoever is signed in.
     #[default]
     Authenticated,
-    /// Whoever is signed in and in one of these groups: `{ groups = ["ops"] }`.
-    Groups(Vec<String>),
+    /// Whoever is signed in and meets these: `{ groups = ["ops"] }`.
+    Conditions(Conditions),
+}
+
+impl From<Conditions> for Allow {
+    fn from(conditions: Conditions) -> Self {
+        Self::Conditions(conditions)
+    }
+}
+
+impl Allow {
+    const WORDS: [(&str, Self); 3] = [
+        ("public", Self::Public),
+        ("optional", Self::Optional),
+        ("authenticated", Self::Authenticated),
+    ];
+}
+
+/// By a visitor: an error in the table is one of its key, and names the keys that there are.
+impl<'de> Deserialize<'de> for Allow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AllowVisitor;
+
+        impl<'de> Visitor<'de> for AllowVisitor {
+            type Value = Allow;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"public\", \"optional\", \"authenticated\" or { groups, users, networks }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Allow, E> {
+                let known = Allow::WORDS.into_iter().find(|(word, _)| *word == text);
+                known
+                    .map(|(_, allow)| allow)
+                    .ok_or_else(|| E::unknown_variant(text, &["public", "optional", "authenticated"]))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Allow, A::Error> {
+                Conditions::deserialize(MapAccessDeserializer::new(table)).map(Allow::Conditions)
+            }
+        }
+
+        deserializer.deserialize_any(AllowVisitor)
+    }
+}
+
+impl Serialize for Allow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Conditions(conditions) => conditions.serialize(serializer),
+            word => serializer.collect_str(word),
+        }
+    }
+}
+
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conditions(conditions) => conditions.fmt(f),
+            allow => {
+                let known = Self::WORDS.iter().find(|(_, known)| known == allow);
+                f.write_str(known.map_or("", |(word, _)| word))
+            }
+        }
+    }
+}
+
+impl JsonSchema for Allow {
+    fn schema_name() -> Cow<'static, str> {
+        "Allow".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut conditions = generator.subschema_for::<Conditions>();
+        let described = "Whoever is signed in and meets all that is given: `{ groups = [\"ops\"], users = […], networks = […] }`.";
+        conditions.insert("description".to_owned(), described.into());
+        json_schema!({
+            "description": "Who may use a route.",
+            "oneOf": [
+                {"description": "Everybody; no identity is forwarded.", "type": "string", "const": "public"},
+                {
+                    "description": "Everybody; the identity of whoever is signed in is forwarded.",
+                    "type": "string",
+                    "const": "optional"
+                },
+                {"description": "Whoever is signed in.", "type": "string", "const": "authenticated"},
+                conditions
+            ]
+        })
+    }
 }
 
 /// Another gateway, whose clients are served.

@@ -1,5 +1,7 @@
 //! The commands of the admin socket, with their parameters.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +122,9 @@ pub enum Command {
         /// Its `Destination`: a URL, or a path at the same host.
         #[serde(default)]
         destination: Option<String>,
+        /// The client's address; `None`: one that no rule names.
+        #[serde(default)]
+        client: Option<IpAddr>,
     },
     /// Explains what happened to the request with this id. Returns a `RequestReport`.
     ExplainRequest(String),

@@ -93,6 +93,7 @@ pub(super) async fn identity(context: &DoctorContext<'_>) -> Vec<Finding> {
                 url: url.clone(),
                 user,
                 destination: None,
+                client: None,
             };
             let Ok(told) = context.ask(explain).await else {
                 continue;

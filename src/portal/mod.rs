@@ -90,7 +90,7 @@ pub struct DemoRequest<'a> {
     /// The route that matched, as host and path.
     pub route: String,
     /// The route's policy, as in the configuration.
-    pub allow: &'static str,
+    pub allow: String,
 }
 
 /// Why the pages cannot be built.

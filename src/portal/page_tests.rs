@@ -144,7 +144,7 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 },
                 upstream_headers: &headers,
                 route: "localhost/".to_owned(),
-                allow: "authenticated",
+                allow: "authenticated".to_owned(),
             };
             let refused = |problem| cx.refuse(&Refusal::because(problem, "SECRET CAUSE"));
             let labelled = LoginView {

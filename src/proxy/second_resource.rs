@@ -321,7 +321,7 @@ impl<'a> SecondResourcePolicy<'a> {
 
     /// Extends the permit to a route and a method, if policy admits that.
     pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
-        self.permit.extends_to(route, method)?;
+        self.permit.extends_to(route, method, self.head.client.address)?;
         if route.enforces_single_use(method) {
             self.spends_signature.set(true);
         }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::config::{Allow, Replay};
+use crate::config::{Allow, Conditions, Replay};
 
 use backendai_session::BackendAiSession;
 pub use below::PathRoutesFor;
@@ -45,6 +45,7 @@ pub struct Route {
     pub(super) label: Arc<str>,
     pub(super) methods: Methods,
     pub(super) allow: Allow,
+    pub(super) deny: Option<Conditions>,
     pub(super) target: RouteTarget,
     pub(super) encoded_slash: bool,
     pub(super) case_sensitive: bool,
@@ -123,6 +124,11 @@ impl Route {
     /// Returns who may use it.
     pub fn allow(&self) -> &Allow {
         &self.allow
+    }
+
+    /// Returns who may not use it, whatever [`Self::allow`] says.
+    pub fn deny(&self) -> Option<&Conditions> {
+        self.deny.as_ref()
     }
 
     /// Returns its target.

@@ -207,6 +207,7 @@ impl Routes {
             label: route.label_at(&pattern).into(),
             methods: methods(route)?,
             allow: route.allow.clone(),
+            deny: route.deny.clone(),
             target: self.target(config, route)?,
             encoded_slash: route.encoded_slash,
             case_sensitive: route.case_sensitive,

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 use vestibule::api::AuditEventList;
 use vestibule::clock::Clock;
-use vestibule::config::{Allow, Compat, Config, RouteConfig};
+use vestibule::config::{Compat, Conditions, Config, RouteConfig};
 use vestibule::control::{AuditQuery, Command};
 use vestibule::services::AccountChange;
 use vestibule::store::{AuditFilter, AuditOrder};
@@ -332,7 +332,7 @@ async fn s43_without_func_no_path_reaches_what_another_route_guards() {
         config.route = vec![
             compat("/", "authenticated", &app.url()),
             RouteConfig {
-                allow: Allow::Groups(vec!["ops".to_owned()]),
+                allow: Conditions::of_groups(["ops"]).into(),
                 ..route("/admin", "public", &guarded.url())
             },
             route("/open", "public", &app.url()),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use vestibule::clock::Clock;
-use vestibule::config::{Allow, RouteConfig, SecretSource};
+use vestibule::config::{Conditions, RouteConfig, SecretSource};
 use vestibule::control::Command;
 use vestibule::secret::Secret;
 
@@ -18,6 +18,7 @@ async fn explain(gateway: &Running, method: &str, url: &str, user: Option<&str>)
         url: url.to_owned(),
         user: user.map(str::to_owned),
         destination: None,
+        client: Some([127, 0, 0, 1].into()),
     };
     gateway.command(explain).await
 }
@@ -31,13 +32,15 @@ fn at(host: &str, route: RouteConfig) -> RouteConfig {
 
 /// Routes of every policy.
 fn routes(app: &str) -> Vec<RouteConfig> {
-    let ops = Allow::Groups(vec!["ops".to_owned()]);
+    let ops = Conditions::of_groups(["ops"]);
+    let from =
+        |networks: &str| serde_json::from_value::<Conditions>(json!({"networks": [networks]})).unwrap();
     vec![
         route("/", "authenticated", app),
         route("/public", "public", app),
         route("/optional", "optional", app),
         RouteConfig {
-            allow: ops,
+            allow: ops.into(),
             ..route("/ops", "public", app)
         },
         RouteConfig {
@@ -55,6 +58,18 @@ fn routes(app: &str) -> Vec<RouteConfig> {
         },
         at("app.example.com", route("/a", "public", app)),
         at("*.example.com", route("/", "public", app)),
+        RouteConfig {
+            allow: from("127.0.0.0/8").into(),
+            ..route("/near", "public", app)
+        },
+        RouteConfig {
+            allow: from("192.0.2.0/24").into(),
+            ..route("/far", "public", app)
+        },
+        RouteConfig {
+            deny: Some(from("127.0.0.0/8")),
+            ..route("/shut", "public", app)
+        },
     ]
 }
 
@@ -83,6 +98,9 @@ async fn what_is_explained_is_what_happens() {
         "/publicly",
         "/optional",
         "/ops/x",
+        "/near/x",
+        "/far/x",
+        "/shut/x",
         "/read",
         "/read/deeper",
         "/ai/func/x?y",
@@ -251,6 +269,7 @@ async fn an_explanation_says_which_route_and_why() {
         url: "/".to_owned(),
         user: Some("nobody".to_owned()),
         destination: None,
+        client: None,
     };
     let refused = gateway.try_command(unknown).await.unwrap_err();
     assert!(refused.message.contains("nobody"), "{refused}");

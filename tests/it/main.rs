@@ -73,6 +73,7 @@ mod way_hedge;
 mod way_identity;
 mod way_limits;
 mod way_plain;
+mod way_policy;
 mod way_route;
 mod way_smuggling;
 mod way_websocket;

@@ -1,7 +1,7 @@
 //! The administrators' page of groups, over the wire.
 
 use serde_json::json;
-use vestibule::config::{Allow, RouteConfig};
+use vestibule::config::{Conditions, RouteConfig};
 use vestibule::control::Command;
 
 use crate::harness::{Running, route};
@@ -12,7 +12,7 @@ const GROUPS: &str = "/.auth/admin/groups";
 async fn groups_are_listed_with_members_and_routes_and_those_that_open_nothing_are_marked() {
     let gateway = Running::start(|config| {
         config.route.push(RouteConfig {
-            allow: Allow::Groups(vec!["ops".to_owned()]),
+            allow: Conditions::of_groups(["ops"]).into(),
             ..route("/operators", "authenticated", "demo:")
         });
     })

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use http::{Method, Response};
 use serde_json::{Value, json};
-use vestibule::config::{Allow, Config, DestinationForm, RouteConfig, UpstreamConfig, UpstreamPreset};
+use vestibule::config::{
+    Allow, Conditions, Config, DestinationForm, RouteConfig, UpstreamConfig, UpstreamPreset,
+};
 use vestibule::control::Command;
 use vestibule::services::AccountChange;
 
@@ -20,7 +22,7 @@ use crate::harness::{Application, Received, Running, route, soon, upstream};
 const DAV: [&str; 6] = ["PUT", "DELETE", "COPY", "MOVE", "LOCK", "MKCOL"];
 
 fn ops() -> Allow {
-    Allow::Groups(vec!["ops".to_owned()])
+    Conditions::of_groups(["ops"]).into()
 }
 
 /// Routes of one WebDAV application: all for signed-in users, a folder for a group, one that is read-only,
@@ -347,6 +349,7 @@ async fn explain_tells_what_becomes_of_a_destination() {
             url: "/x1".to_owned(),
             user: Some("ann".to_owned()),
             destination: Some(destination.to_owned()),
+            client: None,
         };
         gateway.command(explain).await
     };

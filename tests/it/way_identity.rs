@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Response;
-use vestibule::config::{RouteConfig, SecretSource, UpstreamConfig, UpstreamPreset};
+use vestibule::config::{Conditions, RouteConfig, SecretSource, UpstreamConfig, UpstreamPreset};
 use vestibule::secret::Secret;
 
 use crate::harness::{Application, Received, Running, route, upstream};
@@ -487,7 +487,7 @@ async fn policies() {
     let app = Application::start().await;
     let gateway = Running::start(|config| {
         let mut ops = route("/ops", "authenticated", &app.url());
-        ops.allow = vestibule::config::Allow::Groups(vec!["ops".to_owned()]);
+        ops.allow = Conditions::of_groups(["ops"]).into();
         let mut preflight = route("/api", "authenticated", &app.url());
         preflight.preflight = true;
         config.route = vec![route("/", "authenticated", &app.url()), ops, preflight];

@@ -7,7 +7,7 @@ use crate::app::{ExplainReport, RefusalReport, RefusedRequest};
 use crate::cli::audit;
 use crate::cli::table::{moment, printable};
 use crate::clock::Clock;
-use crate::config::{Allow, Replay};
+use crate::config::Replay;
 use crate::model::AccountStatus;
 use crate::proxy::{Caller, ExplainedOutcome, Explanation, ResponseSummary, RouteView};
 use crate::text::Texts;
@@ -95,13 +95,10 @@ fn caller(caller: &Caller) -> String {
 }
 
 fn route_lines(route: &RouteView) -> Vec<String> {
-    let allow = match &route.allow {
-        Allow::Public => "public".to_owned(),
-        Allow::Optional => "optional".to_owned(),
-        Allow::Authenticated => "authenticated".to_owned(),
-        Allow::Groups(groups) => format!("groups {}", groups.join(", ")),
-    };
-    let mut settings = vec![format!("allow {allow}")];
+    let mut settings = vec![format!("allow {}", route.allow)];
+    if let Some(deny) = &route.deny {
+        settings.insert(0, format!("deny {deny}"));
+    }
     if !route.methods.is_empty() {
         settings.push(format!("methods {}", route.methods.join(", ")));
     }

@@ -1,8 +1,8 @@
-//! Checks sign-up, passwords, and groups.
+//! Checks sign-up, passwords, and the administrators' group.
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;
-use crate::config::{Allow, Config, SignupMode};
+use crate::config::{Config, SignupMode};
 use crate::model::Username;
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
@@ -37,20 +37,6 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     if let Err(reason) = require_group(&config.admin.group) {
         findings.error(&"admin.group".into(), reason);
     }
-    for (index, route) in config.route.iter().enumerate() {
-        let Allow::Groups(groups) = &route.allow else {
-            continue;
-        };
-        let path = KeyPath::from("route").index(index).key("allow").key("groups");
-        if groups.is_empty() {
-            findings.error(&path, "no group: nobody could use this route");
-        }
-        for (index, group) in groups.iter().enumerate() {
-            if let Err(reason) = require_group(group) {
-                findings.error(&path.index(index), reason);
-            }
-        }
-    }
 }
 
 /// The message about what [`is_link`] rejects.
@@ -67,7 +53,7 @@ pub(super) fn is_link(url: &str) -> bool {
     !has_control && (on_this_host || on_the_web())
 }
 
-fn require_group(name: &str) -> Result<(), &'static str> {
+pub(super) fn require_group(name: &str) -> Result<(), &'static str> {
     if name.trim().is_empty() {
         return Err("a group has a name");
     }

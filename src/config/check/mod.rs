@@ -6,6 +6,7 @@ mod access;
 mod branding;
 mod certificates;
 mod compat;
+mod conditions;
 mod headers;
 mod limits;
 mod listen;
@@ -46,6 +47,7 @@ pub(super) fn validate(
     headers::validate(config, &mut findings);
     upstreams::validate(config, &mut findings);
     routes::validate(config, &mut findings);
+    conditions::validate(config, &mut findings);
     compat::validate(config, &mut findings);
     (findings.errors, findings.warnings)
 }

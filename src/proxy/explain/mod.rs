@@ -33,7 +33,7 @@ pub use report::{
 };
 pub use request::{ExplainError, ExplainRequest};
 
-/// Stands for the client's address, which is not known.
+/// Stands for the client's address where it is not given.
 const SOMEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The value of every forged header in the probe.
@@ -60,7 +60,7 @@ impl Gateway {
     /// Explains what would happen to a request at this moment.
     pub async fn explain(&self, question: &ExplainRequest) -> Result<Explanation, ExplainError> {
         let client = ClientAddress {
-            address: SOMEWHERE,
+            address: question.client.unwrap_or(SOMEWHERE),
             through_trusted_proxy: false,
         };
         let id = RequestId::parse(b"explain").unwrap_or_else(|| self.ids.next());
@@ -199,7 +199,7 @@ impl Gateway {
             proof: None,
         });
         let permit = self.permit(head, to, credentials);
-        report.reason = self.why(to, permit.is_ok(), principal.as_deref());
+        report.reason = self.why(to, permit.is_ok(), principal.as_deref(), head.client.address);
         let permit = permit?;
         let second = self.admit_second(head, to, &permit).inspect_err(|stopped| {
             if let Some(cause) = stopped.cause() {
@@ -233,7 +233,7 @@ impl Gateway {
     ) -> Result<ForwardedRequest, Refusal> {
         let outgoing = |head: &RequestHead<'_>| {
             let hop = Hop {
-                peer: SOMEWHERE,
+                peer: head.client.address,
                 port: self.public_port,
             };
             let mut headers = self.request_headers(head, Version::HTTP_11, hop, route, permit, None)?;

@@ -1,8 +1,11 @@
 //! The reasons of an explanation, as English sentences.
 
+use std::net::IpAddr;
+
 use super::report::ShadowedRouteView;
 use super::request::ExplainRequest;
-use crate::config::{Allow, HostPattern};
+use crate::authorize::unmet;
+use crate::config::{Allow, Conditions, HostPattern};
 use crate::model::Principal;
 use crate::proxy::Gateway;
 use crate::request::RequestHead;
@@ -23,10 +26,16 @@ impl ExplainRequest {
 
 impl Gateway {
     /// Returns why policy admits or refuses a request to `to`.
-    pub(super) fn why(&self, to: RouteMatch<'_>, admits: bool, who: Option<&Principal>) -> String {
+    pub(super) fn why(
+        &self,
+        to: RouteMatch<'_>,
+        admits: bool,
+        who: Option<&Principal>,
+        client: IpAddr,
+    ) -> String {
         match to {
             RouteMatch::Page(page) => self.why_page(page, admits, who),
-            RouteMatch::Route(route) => why_route(route, admits, who),
+            RouteMatch::Route(route) => why_route(route, admits, who, client),
         }
     }
 
@@ -91,7 +100,12 @@ impl Gateway {
     }
 }
 
-fn why_route(route: &Route, admits: bool, who: Option<&Principal>) -> String {
+fn why_route(route: &Route, admits: bool, who: Option<&Principal>, client: IpAddr) -> String {
+    if let Some(deny) = route.deny()
+        && unmet(deny, who, client).is_none()
+    {
+        return format!("the route turns away {}", judged(deny, who, client));
+    }
     match (route.allow(), admits, who) {
         (Allow::Public, ..) => {
             "the route is public: nobody is asked who they are, and the application is not told".to_owned()
@@ -106,25 +120,64 @@ fn why_route(route: &Route, admits: bool, who: Option<&Principal>) -> String {
             "the route lets everybody in; nobody is signed in, so the application is told of nobody"
                 .to_owned()
         }
-        (Allow::Authenticated | Allow::Groups(_), true, None) => {
+        (Allow::Authenticated | Allow::Conditions(_), true, None) => {
             "a browser asks for permission (OPTIONS) without a session, which `preflight` allows".to_owned()
         }
         (Allow::Authenticated, true, Some(who)) => {
             format!("the route is for whoever is signed in, and {} is", who.username)
         }
         (Allow::Authenticated, false, _) => "the route is for whoever is signed in, and nobody is".to_owned(),
-        (Allow::Groups(groups), false, None) => {
-            format!("the route is for {}, and nobody is signed in", named(groups))
-        }
-        (Allow::Groups(groups), _, Some(who)) => {
-            format!(
-                "the route is for {}, and {} is in {}",
-                named(groups),
-                who.username,
-                groups_of(who)
-            )
+        (Allow::Conditions(conditions), _, who) => {
+            format!("the route is for {}", judged(conditions, who, client))
         }
     }
+}
+
+/// What conditions ask for, what the request has of it, and which of several does not hold.
+fn judged(conditions: &Conditions, who: Option<&Principal>, client: IpAddr) -> String {
+    let Conditions {
+        groups,
+        users,
+        networks,
+    } = conditions;
+    let mut asked = Vec::new();
+    let mut found = Vec::new();
+    if conditions.ask_who() && who.is_none() {
+        found.push("nobody is signed in".to_owned());
+    }
+    if let Some(groups) = groups {
+        asked.push(named(groups));
+        found.extend(who.map(|who| format!("{} is in {}", who.username, groups_of(who))));
+    }
+    if let Some(users) = users {
+        asked.push(format!("the users {}", listed(users)));
+        found.extend(who.map(|who| {
+            let state = if who.email_verified {
+                "verified"
+            } else {
+                "not verified"
+            };
+            format!("{} is {} ({state})", who.username, who.email)
+        }));
+    }
+    if let Some(networks) = networks {
+        asked.push(format!("clients in {}", listed(networks)));
+        found.push(if client.is_unspecified() {
+            "the client's address is not given".to_owned()
+        } else {
+            format!("the client is at {client}")
+        });
+    }
+    let failing = match unmet(conditions, who, client) {
+        Some(condition) if asked.len() > 1 => format!("; `{}` does not hold", condition.key()),
+        _ => String::new(),
+    };
+    format!("{}, and {}{failing}", asked.join(" and "), found.join(", "))
+}
+
+fn listed(entries: &[impl ToString]) -> String {
+    let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+    entries.join(", ")
 }
 
 fn named(groups: &[String]) -> String {

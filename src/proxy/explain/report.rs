@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Allow, Replay};
+use crate::config::{Allow, Conditions, Replay};
 use crate::model::AccountStatus;
 use crate::route::Route;
 
@@ -83,6 +83,9 @@ pub struct RouteView {
     pub methods: Vec<String>,
     /// Who may use it.
     pub allow: Allow,
+    /// Who may not, whatever `allow` says.
+    #[serde(default)]
+    pub deny: Option<Conditions>,
     /// The upstream: its name, its URL or `demo:`.
     pub upstream: String,
     /// The servers of the upstream.
@@ -151,6 +154,7 @@ impl RouteView {
             label: route.label().to_string(),
             methods: route.methods().names().into_iter().map(str::to_owned).collect(),
             allow: route.allow().clone(),
+            deny: route.deny().cloned(),
             upstream,
             servers,
             replay: route.replay(),

@@ -1,6 +1,8 @@
 //! The hypothetical request that [`Gateway::explain`](super::super::Gateway::explain) takes, parsed from
 //! method and URL.
 
+use std::net::IpAddr;
+
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
@@ -23,6 +25,8 @@ pub struct ExplainRequest {
     /// The account: its e-mail address, username or id. `None` for an anonymous request.
     pub(super) caller: Option<String>,
     pub(super) destination: Option<HeaderValue>,
+    /// The client's address; `None` if it does not matter.
+    pub(super) client: Option<IpAddr>,
 }
 
 /// The kind of client: a browser and a program get refusals in different forms.
@@ -89,6 +93,7 @@ impl ExplainRequest {
             is_plain: scheme.eq_ignore_ascii_case("http"),
             caller,
             destination: None,
+            client: None,
         })
     }
 
@@ -99,6 +104,15 @@ impl ExplainRequest {
             destination: Some(value.map_err(|_| ExplainError::Target(destination.to_owned()))?),
             ..self
         })
+    }
+
+    /// Sets the client's address.
+    #[must_use]
+    pub fn from_client(self, client: IpAddr) -> Self {
+        Self {
+            client: Some(client),
+            ..self
+        }
     }
 
     /// Returns the plain headers of such a request from this kind of client; OPTIONS is a CORS preflight.

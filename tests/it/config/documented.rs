@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vestibule::config::{
-    Allow, Config, HostPattern, IdentityPreset, MailTransport, PasswordPolicyName, SecretSource, SignupMode,
-    StoreLocation, TlsVersion, UpstreamPreset, UpstreamTarget, UpstreamUrl,
+    Conditions, Config, HostPattern, IdentityPreset, MailTransport, PasswordPolicyName, SecretSource,
+    SignupMode, StoreLocation, TlsVersion, UpstreamPreset, UpstreamTarget, UpstreamUrl,
 };
 
 #[test]
@@ -160,10 +160,7 @@ allow = "public"
         second.target(),
         Ok(UpstreamTarget::Server(UpstreamUrl::Http(_)))
     ));
-    assert_eq!(
-        second.allow,
-        Allow::Groups(vec!["ops".to_owned(), "운영".to_owned()])
-    );
+    assert_eq!(second.allow, Conditions::of_groups(["ops", "운영"]).into());
     assert_eq!(third.target(), Ok(UpstreamTarget::Demo));
     assert_eq!(
         third.host_pattern(&public),

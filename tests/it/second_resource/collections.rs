@@ -190,6 +190,7 @@ async fn s75_a_collection_is_deleted_and_locked_by_whoever_may_do_so_with_all_in
         url: "/shared".to_owned(),
         user: Some("ann".to_owned()),
         destination: None,
+        client: None,
     };
     let told = gateway.command(listed).await;
     assert_eq!(told["outcome"], "forwarded");

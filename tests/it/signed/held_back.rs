@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vestibule::config::{Allow, RouteConfig};
+use vestibule::config::{Conditions, RouteConfig};
 use vestibule::control::{Command, SessionSelector};
 use vestibule::model::AccessKeyId;
 use vestibule::services::{AccessKeyChange, AccountChange};
@@ -34,7 +34,7 @@ async fn hold_back(front: &Front, headers: &Headers) -> Raw {
 /// Holds back one request by each kind of proof, revokes the right by `lose`, and completes them: each gets
 /// this status, and the upstream sees no complete body.
 async fn assert_nothing_arrives(status: u16, lose: impl AsyncFnOnce(&Front)) {
-    let to_ops = |route: &mut RouteConfig| route.allow = Allow::Groups(vec!["ops".to_owned()]);
+    let to_ops = |route: &mut RouteConfig| route.allow = Conditions::of_groups(["ops"]).into();
     let front = Front::before(reader().await.app, to_ops).await;
     let ops = AccountChange::SetGroups(BTreeSet::from(["ops".to_owned()]));
     front.gateway.change_user(ANN, ops).await;

@@ -1,0 +1,158 @@
+//! Conditions of routes: groups, users and networks, in `allow` and `deny`.
+
+use serde_json::{Value, json};
+use vestibule::config::{Allow, Conditions, RouteConfig};
+use vestibule::control::Command;
+
+use crate::harness::{Application, Running, route};
+
+fn conditions(value: Value) -> Conditions {
+    serde_json::from_value(value).unwrap()
+}
+
+fn for_whom(path: &str, allow: Value, app: &Application) -> RouteConfig {
+    RouteConfig {
+        allow: serde_json::from_value::<Allow>(allow).unwrap(),
+        ..route(path, "public", &app.url())
+    }
+}
+
+/// The status of a request that a trusted proxy sends for this client.
+async fn status(gateway: &Running, path: &str, client: &str, cookie: Option<&str>) -> u16 {
+    let mut request = gateway
+        .client()
+        .get(gateway.url(path))
+        .header("x-forwarded-for", client);
+    if let Some(cookie) = cookie {
+        request = request.header("cookie", cookie);
+    }
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn all_conditions_of_a_route_must_hold() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let net = "192.0.2.0/24";
+        config.route = vec![
+            for_whom("/users", json!({"users": ["bob", "ann"]}), &app),
+            for_whom("/address", json!({"users": ["Ann@Example.com"]}), &app),
+            for_whom("/unverified", json!({"users": ["eve@example.com"]}), &app),
+            for_whom("/others", json!({"users": ["bob"]}), &app),
+            for_whom("/net", json!({"networks": [net, "2001:db8::1"]}), &app),
+            for_whom("/both", json!({"users": ["ann"], "networks": [net]}), &app),
+            for_whom("/no-group", json!({"users": ["ann"], "groups": ["ops"]}), &app),
+        ];
+    })
+    .await;
+    let ann = gateway.appointed("ann").await;
+    let (near, far) = ("192.0.2.9", "198.51.100.9");
+    for (path, client, signed_in, anonymous) in [
+        ("/users", far, 200, 401),
+        ("/address", far, 200, 401),
+        ("/others", far, 403, 401),
+        ("/net", near, 200, 401),
+        ("/net", "2001:db8::1", 200, 401),
+        ("/net", "::ffff:192.0.2.9", 200, 401),
+        // No sign-in would help.
+        ("/net", far, 403, 403),
+        ("/net", "2001:db8::2", 403, 403),
+        ("/both", near, 200, 401),
+        ("/both", far, 403, 403),
+        ("/no-group", far, 403, 401),
+    ] {
+        let seen = (
+            status(&gateway, path, client, Some(&ann.cookie)).await,
+            status(&gateway, path, client, None).await,
+        );
+        assert_eq!(seen, (signed_in, anonymous), "{path} from {client}");
+    }
+    // Whoever signs up may claim any address.
+    let eve = gateway.signed_in("eve").await;
+    assert_eq!(status(&gateway, "/unverified", far, Some(&eve)).await, 403);
+
+    for (path, user, reason) in [
+        (
+            "/both",
+            Some("ann"),
+            "the route is for the users ann and clients in 192.0.2.0/24, and ann is ann@example.com (verified), the client \
+             is at 198.51.100.9; `networks` does not hold",
+        ),
+        (
+            "/no-group",
+            Some("ann"),
+            "the route is for the group ops and the users ann, and ann is in gateway-admin, ann is ann@example.com \
+             (verified); `groups` does not hold",
+        ),
+        (
+            "/no-group",
+            None,
+            "the route is for the group ops and the users ann, and nobody is signed in; `groups` does not hold",
+        ),
+    ] {
+        let explain = Command::Explain {
+            method: "GET".to_owned(),
+            url: gateway.url(path),
+            user: user.map(str::to_owned),
+            destination: None,
+            client: Some(far.parse().unwrap()),
+        };
+        assert_eq!(gateway.command(explain).await["reason"], reason);
+    }
+}
+
+#[tokio::test]
+async fn whom_a_route_denies_is_turned_away_whatever_it_allows() {
+    let app = Application::start().await;
+    let denying = |path: &str, allow: &str, deny: Value| RouteConfig {
+        deny: Some(conditions(deny)),
+        ..route(path, allow, &app.url())
+    };
+    let gateway = Running::start(|config| {
+        config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let net = "192.0.2.0/24";
+        config.route = vec![
+            denying("/public", "public", json!({"networks": [net]})),
+            denying("/optional", "optional", json!({"users": ["ann"]})),
+            denying("/users", "authenticated", json!({"users": ["ann"]})),
+            denying(
+                "/both",
+                "authenticated",
+                json!({"users": ["ann"], "networks": [net]}),
+            ),
+            denying("/others", "authenticated", json!({"groups": ["ops"]})),
+        ];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    let (near, far) = ("192.0.2.9", "198.51.100.9");
+    for (path, client, signed_in, anonymous) in [
+        ("/public", near, 403, 403),
+        ("/public", far, 200, 200),
+        ("/optional", far, 403, 200),
+        ("/users", far, 403, 401),
+        ("/both", near, 403, 401),
+        ("/both", far, 200, 401),
+        ("/others", far, 200, 401),
+    ] {
+        let seen = (
+            status(&gateway, path, client, Some(&cookie)).await,
+            status(&gateway, path, client, None).await,
+        );
+        assert_eq!(seen, (signed_in, anonymous), "{path} from {client}");
+    }
+}
+
+/// A client's own word about where it comes from counts for nothing.
+#[tokio::test]
+async fn a_network_is_that_of_the_connection_unless_a_trusted_proxy_says_otherwise() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![for_whom("/", json!({"networks": ["192.0.2.0/24"]}), &app)];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    assert_eq!(status(&gateway, "/", "192.0.2.9", Some(&cookie)).await, 403);
+    assert_eq!(app.received().len(), 0);
+}
