@@ -370,6 +370,10 @@ fn account_at(tree: &Tree, (key, value): &Row) -> Result<Option<Account>, StoreE
         _ => schema::trailing_account(key),
     };
     match id {
+        Some(id) if id == term_rows::NO_ACCOUNT => Err(StoreError::Corrupt(format!(
+            "the account called {} cannot be told: its index row cannot be read",
+            String::from_utf8_lossy(schema::text_of_term(key)).escape_debug()
+        ))),
         Some(id) => tree.indexed(key, &schema::account(id)).map(Some),
         None => Err(StoreError::Corrupt(format!(
             "{} names no account",

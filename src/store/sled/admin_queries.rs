@@ -104,6 +104,8 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         Ok(_) | Err(StoreError::Corrupt(_)) => {}
         Err(error) => return Err(error),
     }
+    // First, so that no program takes what is built halfway for whole.
+    engine.commit(&[(form, None)].into())?;
     for kind in [
         RowKind::Term,
         RowKind::Status,

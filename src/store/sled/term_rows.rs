@@ -15,6 +15,12 @@ use super::schema::{self, RowKind};
 use crate::ids::AccountId;
 use crate::store::StoreError;
 
+/// Rows of one index in a piece.
+const SHARE: usize = PIECE / INDEXES.len();
+
+/// No account has this id.
+pub(super) const NO_ACCOUNT: AccountId = AccountId::from_bytes([0; 16]);
+
 const INDEXES: [RowKind; 3] = [RowKind::Email, RowKind::Username, RowKind::Term];
 
 /// Scans the terms that begin with `text` as [`Engine::pieces_toward`] scans rows. Keys are those of [`schema::term`]; the
@@ -64,7 +70,7 @@ impl Piece {
         let mut piece = Self::default();
         for index in INDEXES {
             let rows = read_index(tree, index, direction, text, after)?;
-            let is_full = rows.len() == PIECE;
+            let is_full = rows.len() == SHARE;
             let rows = rows.into_iter().map(|row| as_term(index, row));
             let rows: Vec<Row> = rows
                 .filter(|(key, _)| after.is_none_or(|after| comes_before(after, key)))
@@ -106,17 +112,17 @@ fn read_index(
     let rows = match (direction, from) {
         (ScanDirection::Forward, from) => {
             let from = from.map_or(whole.0, Bound::Included);
-            tree.range((from, whole.1)).take(PIECE).collect::<Result<_, _>>()
+            tree.range((from, whole.1)).take(SHARE).collect::<Result<_, _>>()
         }
         (ScanDirection::Backward, from) => {
             let to = from.map_or(whole.1, Bound::Included);
-            tree.range((whole.0, to)).rev().take(PIECE).collect()
+            tree.range((whole.0, to)).rev().take(SHARE).collect()
         }
     };
     Ok(rows?)
 }
 
-/// The row as one of [`RowKind::Term`]. Where the account cannot be read, it is one that does not exist.
+/// The row as one of [`RowKind::Term`]; of [`NO_ACCOUNT`] where it names none, or cannot be read.
 fn as_term(index: RowKind, (key, value): Row) -> Row {
     let term = &key[1..];
     let account = match index {
@@ -124,10 +130,9 @@ fn as_term(index: RowKind, (key, value): Row) -> Row {
         RowKind::Username => record::decode::<Option<AccountId>>(&key, &value),
         _ => return (key, value),
     };
-    let none = AccountId::from_bytes([0; 16]);
     match account {
         Ok(Some(id)) => (schema::term(term, id).into(), value),
-        Ok(None) => (schema::term(term, none).into(), IVec::default()),
-        Err(_) => (schema::term(term, none).into(), value),
+        Ok(None) => (schema::term(term, NO_ACCOUNT).into(), IVec::default()),
+        Err(_) => (schema::term(term, NO_ACCOUNT).into(), value),
     }
 }

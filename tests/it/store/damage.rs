@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use vestibule::model::{
     Account, AuditEvent, AuditKind, AuditOutcome, Invitation, LockoutSubject, Mail, MailKind, Session,
 };
-use vestibule::store::{AuditFilter, AuditOrder, SessionsToEnd, StoreError, Verification};
+use vestibule::store::{
+    AccountFilter, AccountQuery, AuditFilter, AuditOrder, SessionsToEnd, StoreError, Verification,
+};
 
 use super::conformance::Harness;
 use super::samples::{
@@ -27,7 +29,10 @@ async fn fill(harness: &Sled) -> Samples {
     let store = harness.store();
     let random = harness.random();
     let kept = Samples {
-        ann: member_of("ops", "ann", random),
+        ann: Account {
+            name: Some("Ann Lee".to_owned()),
+            ..member_of("ops", "ann", random)
+        },
         session: Session {
             digest: digest(1),
             ..session(account("x1", random).id, 1, random)
@@ -472,4 +477,32 @@ async fn s49_a_row_that_cannot_be_read_stops_no_list() {
         let locks = store.locks(POLICY).await.unwrap();
         assert_eq!((locks.unknown, locks.unreadable.len()), (1, 3), "{locks:?}");
     }
+}
+
+/// A search reads the indexes of addresses and usernames too.
+#[tokio::test]
+async fn an_index_row_that_cannot_be_read_stands_in_no_searchs_way() {
+    let harness = Sled::new();
+    let kept = fill(&harness).await;
+    let harness = damaged(harness, |tree| {
+        let address = kept.ann.email.key().as_bytes();
+        tree.insert(key(b'e', address), b"\x01{").unwrap();
+    });
+    let query = AccountQuery {
+        filter: AccountFilter {
+            text: Some("ann".to_owned()),
+            ..AccountFilter::default()
+        },
+        limit: 9,
+        ..AccountQuery::default()
+    };
+    let found = harness.store().find_accounts(query).await.unwrap();
+    let names: Vec<_> = found.accounts.iter().map(|account| account.id).collect();
+    assert_eq!(names, [kept.ann.id]);
+    assert_eq!(found.unreadable.len(), 1, "{:?}", found.unreadable);
+    assert!(
+        found.unreadable[0].contains("ann@example.com"),
+        "{:?}",
+        found.unreadable
+    );
 }
