@@ -1,22 +1,17 @@
 //! The authorization stage: decides by policy whether a request may be made, and issues the [`Permit`].
 
-mod conditions;
-
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::authenticate::{Credentials, Lapse, Proof};
-use crate::config::Allow;
+use crate::authenticate::{Credentials, JudgedPolicy, Lapse, Proof};
+use crate::config::{Allow, Condition, PolicyRefusal};
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
-use crate::request::{RequestHead, is_origin, is_plain, reads_as};
+use crate::request::{ClientAddress, RequestHead, is_origin, is_plain, reads_as};
 use crate::route::{Audience, Page, Route};
 use crate::services::ActiveSession;
-
-pub use conditions::{Condition, unmet};
 
 /// Proof that policy admitted a request.
 ///
@@ -41,8 +36,20 @@ impl Permit {
     }
 
     /// Evaluates policy for another route and method, with the same credentials from the same client.
-    pub fn extends_to(&self, route: &Route, method: &Method, client: IpAddr) -> Result<(), AccessDenied> {
+    pub fn extends_to(
+        &self,
+        route: &Route,
+        method: &Method,
+        client: &ClientAddress,
+    ) -> Result<(), AccessDenied> {
         evaluate(route, method, client, false, self.credentials.clone()).map(drop)
+    }
+
+    /// Makes it depend on further policies, which [`Self::extends_to`] evaluated.
+    pub fn depend_on(&mut self, policies: Vec<JudgedPolicy>) {
+        if let Some(credentials) = &mut self.credentials {
+            credentials.policies.extend(policies);
+        }
     }
 
     /// Returns the credentials; `None` where [`Self::principal`] is.
@@ -87,13 +94,7 @@ pub fn permit(
     head: &RequestHead<'_>,
     credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
-    evaluate(
-        route,
-        head.method,
-        head.client.address,
-        is_preflight(head),
-        credentials,
-    )
+    evaluate(route, head.method, head.client, is_preflight(head), credentials)
 }
 
 /// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8). An application takes one for none
@@ -126,45 +127,34 @@ fn is_preflight(head: &RequestHead<'_>) -> bool {
 fn evaluate(
     route: &Route,
     method: &Method,
-    client: IpAddr,
+    client: &ClientAddress,
     is_preflight: bool,
-    credentials: Option<Credentials>,
+    mut credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
+    // Public routes forward no identity.
+    credentials.take_if(|_| *route.allow() == Allow::Public);
     let known = credentials.as_ref().map(|credentials| &*credentials.principal);
-    if let Some(deny) = route.deny()
-        && unmet(deny, known, client).is_none()
-    {
-        let refusal = Refusal::because(Problem::Forbidden, "the route's `deny` holds");
+    let cause = match route.policy().refusal(known, client.known()) {
+        None => None,
+        // Browsers send preflight requests without cookies.
+        Some(PolicyRefusal::Anonymous) if route.preflight() && is_preflight => None,
+        Some(PolicyRefusal::Anonymous) => {
+            return Err(AccessDenied::to(None, Refusal::new(Problem::NotAuthenticated)));
+        }
+        Some(PolicyRefusal::Denied) => Some("the route's `deny` holds"),
+        Some(PolicyRefusal::Unmet(Condition::Networks)) => Some("the route is for clients in other networks"),
+        Some(PolicyRefusal::Unmet(Condition::Groups)) => Some("the route is for other groups"),
+        Some(PolicyRefusal::Unmet(Condition::Users)) => Some("the route is for other users"),
+    };
+    if let Some(cause) = cause {
+        let refusal = Refusal::because(Problem::Forbidden, cause);
         return Err(AccessDenied::to(credentials, refusal));
     }
-    let missing = match route.allow() {
-        Allow::Conditions(conditions) => unmet(conditions, known, client),
-        _ => None,
-    };
-    let credentials = match (route.allow(), credentials) {
-        // Public routes forward no identity.
-        (Allow::Public, _) => None,
-        (Allow::Optional, credentials) => credentials,
-        // No sign-in changes the network.
-        (_, credentials) if missing == Some(Condition::Networks) => {
-            let refusal = Refusal::because(Problem::Forbidden, "the route is for other networks");
-            return Err(AccessDenied::to(credentials, refusal));
-        }
-        (Allow::Authenticated | Allow::Conditions(_), Some(credentials)) => {
-            if missing.is_some() {
-                let refusal = Refusal::new(Problem::Forbidden);
-                return Err(AccessDenied::to(Some(credentials), refusal));
-            }
-            Some(credentials)
-        }
-        (Allow::Authenticated | Allow::Conditions(_), None) => {
-            // Browsers send preflight requests without cookies.
-            if !(route.preflight() && is_preflight) {
-                return Err(AccessDenied::to(None, Refusal::new(Problem::NotAuthenticated)));
-            }
-            None
-        }
-    };
+    if let Some(credentials) = &mut credentials {
+        credentials
+            .policies
+            .extend(JudgedPolicy::of(route.policy(), client));
+    }
     let proof = credentials.as_ref().and_then(|who| who.proof.as_ref());
     if matches!(proof, Some(Proof::PresignedUrl(_))) && !route.presigned() {
         let cause = "presigned requests are not accepted there";
@@ -226,6 +216,7 @@ mod tests {
             principal: Arc::new(Principal {
                 account: AccountId::from_bytes([0; 16]),
                 username: "ann".parse().unwrap(),
+                former_usernames: Vec::new(),
                 email: "ann@example.com".parse().unwrap(),
                 email_verified: true,
                 name: "Ann".to_owned(),
@@ -238,6 +229,7 @@ mod tests {
                 expires_at: jiff::Timestamp::UNIX_EPOCH,
             }),
             proof: None,
+            policies: Vec::new(),
         }
     }
 
@@ -279,6 +271,7 @@ mod tests {
             client: &ClientAddress {
                 address: [127, 0, 0, 1].into(),
                 through_trusted_proxy: false,
+                is_known: true,
             },
             id: RequestIds::new(&Random::seeded(1)).next(),
         };

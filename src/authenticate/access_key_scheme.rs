@@ -242,6 +242,7 @@ impl AccessKeyScheme {
         let credentials = Credentials {
             principal,
             proof: Some(proof),
+            policies: Vec::new(),
         };
         SchemeResult::Verified(credentials, Some(Box::new(signed)))
     }

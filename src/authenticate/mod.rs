@@ -11,6 +11,7 @@ mod session;
 pub mod signature;
 mod strip_credentials;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,10 @@ use http::uri::PathAndQuery;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::LoginConfig;
+use crate::config::{LoginConfig, Policy};
 use crate::model::Principal;
 use crate::refusal::{Hint, Problem, Refusal};
-use crate::request::RequestHead;
+use crate::request::{ClientAddress, RequestHead};
 use crate::services::{AccessKeyAuthError, ActiveKey, ActiveSession, Services};
 use crate::store::StoreError;
 use access_key_scheme::AccessKeyScheme;
@@ -59,6 +60,29 @@ pub struct Credentials {
     pub principal: Arc<Principal>,
     /// What proves it; `None` only in explanations.
     pub proof: Option<Proof>,
+    /// Policies that let the account in, and may not any more when it changes.
+    pub policies: Vec<JudgedPolicy>,
+}
+
+/// A policy that depends on the account, and the client for which it was evaluated.
+#[derive(Clone, Debug)]
+pub struct JudgedPolicy {
+    policy: Arc<Policy>,
+    client: Option<IpAddr>,
+}
+
+impl JudgedPolicy {
+    /// Remembers a policy; `None` if no change of the account changes what it comes to.
+    pub fn of(policy: &Arc<Policy>, client: &ClientAddress) -> Option<Self> {
+        policy.depends_on_account().then(|| Self {
+            policy: policy.clone(),
+            client: client.known(),
+        })
+    }
+
+    fn lets_in(&self, principal: &Principal) -> bool {
+        self.policy.refusal(Some(principal), self.client).is_none()
+    }
 }
 
 /// What proves a principal. Longer-lasting operations end with it.
@@ -81,6 +105,9 @@ pub enum Lapse {
     /// The upstream was told a group that the account has left.
     #[error("the account has left a group")]
     GroupLeft,
+    /// A route's policy no longer lets the account in.
+    #[error("the route's policy no longer lets the account in")]
+    PolicyUnmet,
 }
 
 /// The result of all schemes.
@@ -231,15 +258,19 @@ impl Credentials {
             return Err(Lapse::Ended);
         }
         let current = proof.principal();
-        if Arc::ptr_eq(&current, &self.principal) || self.principal.groups.is_subset(&current.groups) {
+        if Arc::ptr_eq(&current, &self.principal) {
+            Ok(())
+        } else if !self.principal.groups.is_subset(&current.groups) {
+            Err(Lapse::GroupLeft)
+        } else if self.policies.iter().all(|policy| policy.lets_in(&current)) {
             Ok(())
         } else {
-            Err(Lapse::GroupLeft)
+            Err(Lapse::PolicyUnmet)
         }
     }
 
-    /// Completes once the credentials have lapsed: at once if their proof ends, within [`LOOKS_EVERY`] if a
-    /// group was left.
+    /// Completes once the credentials have lapsed: at once if their proof ends, within [`LOOKS_EVERY`] if the account has
+    /// changed.
     pub async fn lapsed(&self) {
         let Some(proof) = &self.proof else {
             return std::future::pending().await;
@@ -325,7 +356,7 @@ impl From<Lapse> for Refusal {
     fn from(lapse: Lapse) -> Self {
         let problem = match lapse {
             Lapse::Ended => Problem::NotAuthenticated,
-            Lapse::GroupLeft => Problem::Forbidden,
+            Lapse::GroupLeft | Lapse::PolicyUnmet => Problem::Forbidden,
         };
         Self::because(problem, lapse.to_string())
     }

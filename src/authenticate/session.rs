@@ -48,6 +48,7 @@ impl SessionScheme {
                 let credentials = Credentials {
                     principal: session.principal(),
                     proof: Some(Proof::Session(session)),
+                    policies: Vec::new(),
                 };
                 SchemeResult::Verified(credentials, None)
             }

@@ -17,7 +17,7 @@ use crate::model::{Email, Principal, Username};
 pub struct Conditions {
     /// Groups that the account may be in.
     pub groups: Option<Vec<String>>,
-    /// Accounts: usernames, or e-mail addresses, which count where they are verified.
+    /// Accounts: usernames, which count when they were changed too, or e-mail addresses, which count where they are verified.
     #[schemars(with = "Option<Vec<String>>")]
     pub users: Option<Vec<NamedUser>>,
     /// Networks or addresses that the client's address may be in.
@@ -39,9 +39,14 @@ impl Conditions {
         self.groups.is_some() || self.users.is_some()
     }
 
-    /// Whether none is given.
-    pub fn is_empty(&self) -> bool {
-        !self.ask_who() && self.networks.is_none()
+    /// How many are given.
+    pub fn count(&self) -> usize {
+        let given = [
+            self.groups.is_some(),
+            self.users.is_some(),
+            self.networks.is_some(),
+        ];
+        given.into_iter().filter(|is_given| *is_given).count()
     }
 }
 
@@ -75,7 +80,8 @@ impl NamedUser {
     pub fn names(&self, who: &Principal) -> bool {
         match self {
             Self::Email(email) => who.email_verified && who.email == *email,
-            Self::Username(username) => who.username == *username,
+            // No other account is ever given a former one.
+            Self::Username(username) => who.username == *username || who.former_usernames.contains(username),
         }
     }
 }
@@ -103,8 +109,11 @@ impl fmt::Display for NamedUser {
     }
 }
 
-/// A network, or a single address as the network of itself. An IPv4 address that is written as an IPv6 one is the former, as
-/// clients' addresses are.
+/// The bits of an IPv6 address that say that it is an IPv4 one (RFC 4291, section 2.5.5.2).
+const MAPPED: u8 = 96;
+
+/// A network, or a single address as the network of itself. What is written as IPv6 and means IPv4 is the latter, as clients'
+/// addresses are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
@@ -120,6 +129,11 @@ impl Network {
         self.0.contains(&address.to_canonical())
     }
 
+    /// Whether it and another network have addresses in common.
+    pub fn overlaps(self, other: &IpNet) -> bool {
+        self.0.contains(other) || other.contains(&self.0)
+    }
+
     /// Whether all of another network is in it.
     pub fn covers(self, other: Self) -> bool {
         self.0.contains(&other.0)
@@ -130,13 +144,19 @@ impl FromStr for Network {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let address = text
-            .parse::<IpAddr>()
-            .map(|address| address.to_canonical().into());
-        let network = address.or_else(|_| text.parse());
-        network
-            .map(Self)
-            .map_err(|_| "not a network such as \"10.0.0.0/8\", nor an address")
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        let network = address.or_else(|_| text.parse::<IpNet>());
+        let network = network.map_err(|_| "not a network such as \"10.0.0.0/8\", nor an address")?;
+        let IpNet::V6(v6) = network else {
+            return Ok(Self(network));
+        };
+        match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(MAPPED)) {
+            (None, _) => Ok(Self(network)),
+            (Some(v4), Some(length)) => Ipv4Net::new(v4, length)
+                .map(|network| Self(network.into()))
+                .map_err(|_| "not a network such as \"10.0.0.0/8\""),
+            (Some(_), None) => Err("more than IPv4 addresses: write a network such as \"10.0.0.0/8\""),
+        }
     }
 }
 
@@ -186,6 +206,7 @@ mod tests {
             r#"users = "ann""#,
             r#"networks = ["10.0.0.0/33"]"#,
             r#"networks = ["office"]"#,
+            r#"networks = ["::ffff:10.0.0.0/90"]"#,
             r#"group = ["ops"]"#,
         ] {
             assert!(toml::from_str::<Conditions>(wrong).is_err(), "{wrong}");
@@ -195,13 +216,13 @@ mod tests {
     #[test]
     fn conditions_are_shown_as_they_are_understood() {
         let toml = r#"
-            networks = ["10.0.0.0/8", "::ffff:192.0.2.9", "2001:db8::1/128"]
+            networks = ["10.0.0.0/8", "::ffff:192.0.2.9", "::ffff:192.0.2.0/120", "2001:db8::1/128"]
             users = ["Ann", "Bob@Example.com"]
             groups = ["ops", "dev"]"#;
         let conditions: Conditions = toml::from_str(toml).unwrap();
         assert_eq!(
             conditions.to_string(),
-            "groups ops, dev; users ann, Bob@Example.com; networks 10.0.0.0/8, 192.0.2.9, 2001:db8::1"
+            "groups ops, dev; users ann, Bob@Example.com; networks 10.0.0.0/8, 192.0.2.9, 192.0.2.0/24, 2001:db8::1"
         );
     }
 }

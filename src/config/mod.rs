@@ -25,6 +25,7 @@ mod login;
 mod mail;
 mod password;
 mod paths;
+mod policy;
 mod postgres_url;
 mod private_file;
 mod reference;
@@ -42,13 +43,14 @@ mod units;
 mod upstream;
 mod upstream_url;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
+use crate::model::Username;
 use crate::request::Host;
 
 pub use admin::AdminConfig;
@@ -69,6 +71,7 @@ pub use log::{AccessField, LogConfig};
 pub use login::LoginConfig;
 pub use mail::{MailConfig, MailSender, MailSenderError, MailTransport, MailUrlError, SmtpTls, SmtpUrl};
 pub use password::{PasswordConfig, PasswordPolicyName};
+pub use policy::{Condition, Policy, PolicyRefusal};
 pub use postgres_url::{PostgresTls, PostgresUrl, PostgresUrlError};
 pub use private_file::{LooseMode, require_private, require_private_mode};
 pub use reference::{reference, schema};
@@ -143,7 +146,7 @@ impl Config {
         self.public_url.host_str()?.parse().ok()
     }
 
-    /// The groups that routes ask for, each with the labels of its routes.
+    /// The groups that routes name, each with the labels of the routes that let it in.
     pub fn groups_of_routes(&self) -> BTreeMap<String, Vec<String>> {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let public = self.public_host();
@@ -151,15 +154,36 @@ impl Config {
             let Some(Ok(label)) = public.as_ref().map(|public| route.label(public)) else {
                 continue;
             };
-            for name in route.groups() {
-                let routes = groups.entry(name.clone()).or_default();
-                // Routes of several methods at one place have one label.
-                if !routes.contains(&label) {
-                    routes.push(label.clone());
+            if let Allow::Conditions(allowed) = &route.allow {
+                for name in allowed.groups.iter().flatten() {
+                    let routes = groups.entry(name.clone()).or_default();
+                    // Routes of several methods at one place have one label.
+                    if !routes.contains(&label) {
+                        routes.push(label.clone());
+                    }
                 }
+            }
+            for name in route
+                .deny
+                .iter()
+                .flat_map(|denied| denied.groups.iter().flatten())
+            {
+                groups.entry(name.clone()).or_default();
             }
         }
         groups
+    }
+
+    /// The usernames that routes name.
+    pub fn usernames_of_routes(&self) -> BTreeSet<Username> {
+        let conditions = self.route.iter().flat_map(RouteConfig::conditions);
+        let users = conditions.flat_map(|(_, conditions)| conditions.users.iter().flatten());
+        users
+            .filter_map(|user| match user {
+                NamedUser::Username(username) => Some(username.clone()),
+                NamedUser::Email(_) => None,
+            })
+            .collect()
     }
 
     /// All hosts that are configured, that of `public_url` first; one below each wildcard.

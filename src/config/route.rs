@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Conditions, HostPattern, Reserved, UpstreamTarget, UpstreamUrlError};
+use super::{Conditions, HostPattern, Policy, Reserved, UpstreamTarget, UpstreamUrlError};
 use crate::request::{Host, HostError};
 
 /// Which requests go where, and who may make them.
@@ -26,7 +26,9 @@ pub struct RouteConfig {
     /// Who may use it.
     #[schemars(extend("examples" = ["authenticated", {"groups": ["ops"], "networks": ["10.0.0.0/8"]}]))]
     pub allow: Allow,
-    /// Who may not, before `allow` is looked at: whoever meets all that is given of `{ groups, users, networks }`.
+    /// Who may not, before `allow` is looked at: whoever meets all that is given of `{ groups, users, networks }`. Users are
+    /// named by usernames.
+    #[schemars(extend("examples" = [{"groups": ["guests"]}]))]
     pub deny: Option<Conditions>,
     /// Where to: the name of an upstream, a URL, or "demo:". Required.
     #[schemars(required, extend("examples" = ["console"], "default" = null))]
@@ -110,14 +112,24 @@ impl RouteConfig {
         format!("{hosts}{path}{}", if path.is_empty() { "/" } else { "" })
     }
 
-    /// The groups that it asks for or turns away.
-    pub fn groups(&self) -> impl Iterator<Item = &String> {
+    /// The conditions of its policy, each with its key.
+    pub fn conditions(&self) -> impl Iterator<Item = (&'static str, &Conditions)> {
         let allowed = match &self.allow {
             Allow::Conditions(conditions) => Some(conditions),
             _ => None,
         };
-        let conditions = allowed.into_iter().chain(&self.deny);
-        conditions.flat_map(|conditions| conditions.groups.iter().flatten())
+        let allowed = allowed.map(|conditions| ("allow", conditions));
+        allowed
+            .into_iter()
+            .chain(self.deny.iter().map(|conditions| ("deny", conditions)))
+    }
+
+    /// Returns its policy.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            allow: self.allow.clone(),
+            deny: self.deny.clone(),
+        }
     }
 
     /// Returns its target. Never fails after [`Config::load`](super::Config::load), which also checks that a
@@ -153,6 +165,12 @@ impl Allow {
         ("optional", Self::Optional),
         ("authenticated", Self::Authenticated),
     ];
+
+    /// What kind it is, for those whom its conditions are no business of.
+    pub fn kind(&self) -> &'static str {
+        let known = Self::WORDS.iter().find(|(_, known)| known == self);
+        known.map_or("conditions", |(word, _)| word)
+    }
 }
 
 /// By a visitor: an error in the table is one of its key, and names the keys that there are.
@@ -187,7 +205,7 @@ impl Serialize for Allow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Conditions(conditions) => conditions.serialize(serializer),
-            word => serializer.collect_str(word),
+            allow => serializer.serialize_str(allow.kind()),
         }
     }
 }
@@ -196,10 +214,7 @@ impl fmt::Display for Allow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conditions(conditions) => conditions.fmt(f),
-            allow => {
-                let known = Self::WORDS.iter().find(|(_, known)| known == allow);
-                f.write_str(known.map_or("", |(word, _)| word))
-            }
+            allow => f.write_str(allow.kind()),
         }
     }
 }

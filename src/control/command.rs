@@ -122,7 +122,7 @@ pub enum Command {
         /// Its `Destination`: a URL, or a path at the same host.
         #[serde(default)]
         destination: Option<String>,
-        /// The client's address; `None`: one that no rule names.
+        /// The client's address; `None`: not known.
         #[serde(default)]
         client: Option<IpAddr>,
     },

@@ -36,6 +36,7 @@ fn permit_named(name: &str) -> Permit {
         principal: Arc::new(Principal {
             account: AccountId::from_bytes([1; 16]),
             username: "ann".parse().unwrap(),
+            former_usernames: Vec::new(),
             email: "ann@example.com".parse().unwrap(),
             email_verified: true,
             name: name.to_owned(),
@@ -45,6 +46,7 @@ fn permit_named(name: &str) -> Permit {
             expires_at: jiff::Timestamp::UNIX_EPOCH,
         }),
         proof: None,
+        policies: Vec::new(),
     }))
 }
 

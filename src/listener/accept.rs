@@ -455,6 +455,7 @@ impl ConnectionSettings {
         let client = ClientAddress {
             address: peer.address(),
             through_trusted_proxy: true,
+            is_known: false,
         };
         let begun = in_the_clear(ClientStream::Unix(stream), client, 0, activity);
         let accepted = timeout(rules.handshake, begun).await.ok()?.ok()?;
@@ -559,10 +560,12 @@ impl ConnectionRules {
         {
             address = named.to_canonical();
         }
+        // Behind a PROXY header, the connection is the named client's own.
+        let through_trusted_proxy = is_trusted(address, &self.trusted);
         Ok(ClientAddress {
             address,
-            // Behind a PROXY header, the connection is the named client's own.
-            through_trusted_proxy: is_trusted(address, &self.trusted),
+            through_trusted_proxy,
+            is_known: !through_trusted_proxy,
         })
     }
 }

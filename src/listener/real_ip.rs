@@ -7,16 +7,26 @@ use ipnet::IpNet;
 
 use crate::request::ClientAddress;
 
-/// Returns the client's address: the peer's, or if that is a trusted proxy, the one in `X-Forwarded-For`.
+/// Returns the client: the peer, or if that is a trusted proxy, the one in `X-Forwarded-For`.
 ///
 /// Scans the list from its right end, where the nearest proxy appends. The first address that is not a
 /// trusted proxy's is the client's; what is left of it may be forged. If the list ends or is malformed, the
-/// last address that a trusted proxy vouched for counts.
-pub fn forwarded(client: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let mut address = client.address;
-    if !client.through_trusted_proxy {
-        return address;
+/// last address that a trusted proxy vouched for counts, but is a proxy's: the client's is not known.
+pub fn forwarded(peer: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet]) -> ClientAddress {
+    if !peer.through_trusted_proxy {
+        return peer.clone();
     }
+    let (address, is_known) = named_by_proxies(peer.address, headers, trusted);
+    ClientAddress {
+        address,
+        is_known,
+        ..*peer
+    }
+}
+
+/// Returns the last address that a trusted proxy vouched for, and whether it is no proxy's.
+fn named_by_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> (IpAddr, bool) {
+    let mut address = peer;
     for value in headers.get_all("x-forwarded-for").iter().rev() {
         for entry in value.as_bytes().rsplit(|&byte| byte == b',') {
             // Empty elements are skipped (RFC 9110, section 5.6.1).
@@ -24,15 +34,15 @@ pub fn forwarded(client: &ClientAddress, headers: &HeaderMap, trusted: &[IpNet])
                 continue;
             }
             let Some(named) = std::str::from_utf8(entry).ok().and_then(parse) else {
-                return address;
+                return (address, false);
             };
             address = named;
             if !is_trusted(address, trusted) {
-                return address;
+                return (address, true);
             }
         }
     }
-    address
+    (address, false)
 }
 
 /// Whether an address belongs to a trusted proxy.
@@ -63,12 +73,15 @@ mod tests {
         let client = ClientAddress {
             address,
             through_trusted_proxy: is_trusted(address, &trusted),
+            is_known: !is_trusted(address, &trusted),
         };
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append("x-forwarded-for", HeaderValue::from_static(line));
         }
-        forwarded(&client, &headers, &trusted).to_string()
+        let client = forwarded(&client, &headers, &trusted);
+        let mark = if client.is_known { "" } else { " of a proxy" };
+        format!("{}{mark}", client.address)
     }
 
     #[test]
@@ -106,8 +119,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_ends_the_list() {
-        assert_eq!(resolve("10.0.0.1", &[]), "10.0.0.1");
-        assert_eq!(resolve("10.0.0.1", &["6.6.6.6, unknown"]), "10.0.0.1");
-        assert_eq!(resolve("10.0.0.1", &["10.9.9.9"]), "10.9.9.9");
+        assert_eq!(resolve("10.0.0.1", &[]), "10.0.0.1 of a proxy");
+        assert_eq!(resolve("10.0.0.1", &["6.6.6.6, unknown"]), "10.0.0.1 of a proxy");
+        assert_eq!(resolve("10.0.0.1", &["10.9.9.9"]), "10.9.9.9 of a proxy");
     }
 }

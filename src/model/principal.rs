@@ -15,6 +15,8 @@ pub struct Principal {
     pub account: AccountId,
     /// The username.
     pub username: Username,
+    /// Usernames that the account had before; no other account is given one.
+    pub former_usernames: Vec<Username>,
     /// The address.
     pub email: Email,
     /// Whether the address is verified.
@@ -42,6 +44,7 @@ impl Principal {
         Self {
             account: account.id,
             username: account.username.clone(),
+            former_usernames: account.former_usernames.clone(),
             email: account.email.clone(),
             email_verified: account.email_verified,
             name: account

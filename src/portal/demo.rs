@@ -15,7 +15,7 @@ struct DemoView<'a> {
     user: Option<UserInfo<'a>>,
     session: Option<String>,
     route: &'a str,
-    allow: &'a str,
+    allow: &'static str,
     /// Headers that the gateway sets.
     headers: Vec<DemoHeader<'a>>,
     /// Headers of the client, forwarded unchanged.
@@ -33,7 +33,7 @@ struct DemoDocument<'a> {
     user: Option<UserInfo<'a>>,
     session: Option<String>,
     route: &'a str,
-    allow: &'a str,
+    allow: &'static str,
     headers: BTreeMap<&'a str, Vec<String>>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn page(cx: &RequestContext<'_>, admitted: &DemoRequest<'_>) -> Respo
             user,
             session,
             route: &admitted.route,
-            allow: &admitted.allow,
+            allow: admitted.allow,
             headers: by_name,
         };
         return cx.json(StatusCode::OK, &document);
@@ -73,7 +73,7 @@ pub(super) fn page(cx: &RequestContext<'_>, admitted: &DemoRequest<'_>) -> Respo
         user,
         session,
         route: &admitted.route,
-        allow: &admitted.allow,
+        allow: admitted.allow,
         headers,
         sent,
     };

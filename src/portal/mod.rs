@@ -89,8 +89,8 @@ pub struct DemoRequest<'a> {
     pub upstream_headers: &'a HeaderMap,
     /// The route that matched, as host and path.
     pub route: String,
-    /// The route's policy, as in the configuration.
-    pub allow: String,
+    /// The kind of the route's policy.
+    pub allow: &'static str,
 }
 
 /// Why the pages cannot be built.

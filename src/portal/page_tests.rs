@@ -44,6 +44,7 @@ fn principal() -> Principal {
     Principal {
         account: AccountId::new(clock.now(), &random),
         username: "mina".parse().unwrap(),
+        former_usernames: Vec::new(),
         email: "mina@harbour.example".parse().unwrap(),
         email_verified: true,
         name: "<Mina> 김".to_owned(),
@@ -71,6 +72,7 @@ fn with_head<T>(
     let client = ClientAddress {
         address: "192.0.2.1".parse().unwrap(),
         through_trusted_proxy: false,
+        is_known: true,
     };
     look(&RequestHead {
         method,
@@ -144,7 +146,7 @@ fn states(renderer: &PageRenderer, lang: &'static str) -> Vec<(&'static str, Res
                 },
                 upstream_headers: &headers,
                 route: "localhost/".to_owned(),
-                allow: "authenticated".to_owned(),
+                allow: "authenticated",
             };
             let refused = |problem| cx.refuse(&Refusal::because(problem, "SECRET CAUSE"));
             let labelled = LoginView {

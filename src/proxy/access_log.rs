@@ -408,6 +408,7 @@ mod tests {
             client: &ClientAddress {
                 address: [203, 0, 113, 9].into(),
                 through_trusted_proxy: false,
+                is_known: true,
             },
             id: RequestIds::new(&Random::seeded(1)).next(),
         };

@@ -68,14 +68,17 @@ impl Gateway {
             .permit(head, to, identified.credentials)
             .and_then(|permit| Ok((self.admit_second(head, to, &permit)?, permit)));
         match admitted {
-            Ok((second, permit)) => Ok(Admitted {
-                to,
-                permit,
-                second,
-                signed: identified.signed,
-                read,
-                clears_cookie: identified.clears_cookie,
-            }),
+            Ok((mut second, mut permit)) => {
+                permit.depend_on(second.take_policies());
+                Ok(Admitted {
+                    to,
+                    permit,
+                    second,
+                    signed: identified.signed,
+                    read,
+                    clears_cookie: identified.clears_cookie,
+                })
+            }
             Err(stopped) => {
                 self.note_denied(head, to, stopped.user.as_deref());
                 Err(Rejection {

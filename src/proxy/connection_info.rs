@@ -39,10 +39,7 @@ impl ConnectionInfo {
 impl Gateway {
     /// Returns the client's address: the peer's, or the one that a trusted proxy forwards.
     pub(super) fn client(&self, connection: &ConnectionInfo, headers: &HeaderMap) -> ClientAddress {
-        ClientAddress {
-            address: listener::forwarded(&connection.peer, headers, &self.trusted),
-            ..connection.peer
-        }
+        listener::forwarded(&connection.peer, headers, &self.trusted)
     }
 
     /// Returns the request id: a trusted proxy's `X-Request-Id` if it is well-formed, otherwise a new one.

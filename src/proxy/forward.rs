@@ -317,7 +317,7 @@ impl Gateway {
             visitor: visitor(permit),
             upstream_headers: headers,
             route: route.label().to_string(),
-            allow: route.allow().to_string(),
+            allow: route.allow().kind(),
         };
         let mut pending = PendingResponse::from(self.portal.demo(head, &admitted).map(BodySource::own));
         pending.leaves_unread = !http_body::Body::is_end_stream(&inbound.upload);

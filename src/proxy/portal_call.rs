@@ -75,6 +75,7 @@ impl Gateway {
         let credentials = (!session.has_ended()).then(|| Credentials {
             principal: session.principal(),
             proof: permit.proof().cloned(),
+            policies: Vec::new(),
         });
         match authorize::permit_page(page, &self.administrators, credentials) {
             Ok(permit) => Ok(Some(permit)),

@@ -19,6 +19,7 @@ use super::forward::for_application;
 use super::if_header::resource_tags;
 use super::source_readings::{SourceReading, TargetPath, destinations};
 use super::{Gateway, method_override};
+use crate::authenticate::JudgedPolicy;
 use crate::authorize::{AccessDenied, Permit};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
@@ -48,6 +49,8 @@ pub(super) struct SecondResources {
     conditions: Option<Vec<ValuePart>>,
     /// Whether the route of one enforces single-use signatures.
     spends_signature: bool,
+    /// Policies that admitted it to one.
+    policies: Vec<JudgedPolicy>,
 }
 
 #[derive(Debug)]
@@ -94,6 +97,8 @@ pub(super) struct SecondResourcePolicy<'a> {
     read: Cell<(usize, usize)>,
     /// Whether a route that admits the request enforces single-use signatures.
     spends_signature: Cell<bool>,
+    /// Policies that admit the request to other routes.
+    policies: RefCell<Vec<JudgedPolicy>>,
 }
 
 impl Gateway {
@@ -120,6 +125,7 @@ impl Gateway {
             destination,
             conditions: policy.conditions()?,
             spends_signature: policy.spends_signature.get(),
+            policies: policy.policies.take(),
         })
     }
 
@@ -152,6 +158,7 @@ impl<'a> SecondResourcePolicy<'a> {
             paths: RefCell::default(),
             read: Cell::default(),
             spends_signature: Cell::new(false),
+            policies: RefCell::default(),
         }
     }
 
@@ -321,7 +328,9 @@ impl<'a> SecondResourcePolicy<'a> {
 
     /// Extends the permit to a route and a method, if policy admits that.
     pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
-        self.permit.extends_to(route, method, self.head.client.address)?;
+        self.permit.extends_to(route, method, self.head.client)?;
+        let policy = JudgedPolicy::of(route.policy(), self.head.client);
+        self.policies.borrow_mut().extend(policy);
         if route.enforces_single_use(method) {
             self.spends_signature.set(true);
         }
@@ -529,6 +538,11 @@ impl SecondResources {
         self.destination.as_ref().map(PathAndQuery::path)
     }
 
+    /// Takes the policies on which the permit depends too.
+    pub(super) fn take_policies(&mut self) -> Vec<JudgedPolicy> {
+        std::mem::take(&mut self.policies)
+    }
+
     /// Whether one of them makes the request's signature single-use, by its route.
     pub(super) fn spends_signature(&self) -> bool {
         self.spends_signature
@@ -598,6 +612,7 @@ mod tests {
             client: &ClientAddress {
                 address: [127, 0, 0, 1].into(),
                 through_trusted_proxy: false,
+                is_known: true,
             },
             id: RequestIds::new(&Random::seeded(1)).next(),
         };

@@ -32,6 +32,15 @@ pub struct ClientAddress {
     pub address: IpAddr,
     /// Whether the peer is in `listen.trusted_proxies`, so that its forwarding headers are trusted.
     pub through_trusted_proxy: bool,
+    /// Whether `address` is the client's own, and not that of a trusted proxy that names none.
+    pub is_known: bool,
+}
+
+impl ClientAddress {
+    /// The address, if it is the client's own.
+    pub fn known(&self) -> Option<IpAddr> {
+        Some(self.address).filter(|_| self.is_known)
+    }
 }
 
 /// A borrowed view of a request head. All stages evaluate the same bytes, as they were sent.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::config::{Allow, Conditions, Replay};
+use crate::config::{Allow, Policy, Replay};
 
 use backendai_session::BackendAiSession;
 pub use below::PathRoutesFor;
@@ -44,8 +44,7 @@ pub struct Route {
     pub(super) place: RouteSlot,
     pub(super) label: Arc<str>,
     pub(super) methods: Methods,
-    pub(super) allow: Allow,
-    pub(super) deny: Option<Conditions>,
+    pub(super) policy: Arc<Policy>,
     pub(super) target: RouteTarget,
     pub(super) encoded_slash: bool,
     pub(super) case_sensitive: bool,
@@ -123,12 +122,12 @@ impl Route {
 
     /// Returns who may use it.
     pub fn allow(&self) -> &Allow {
-        &self.allow
+        &self.policy.allow
     }
 
-    /// Returns who may not use it, whatever [`Self::allow`] says.
-    pub fn deny(&self) -> Option<&Conditions> {
-        self.deny.as_ref()
+    /// Returns its policy.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
     }
 
     /// Returns its target.

@@ -1,5 +1,6 @@
 //! Account self-service: name, username, address, password, language, sessions, deletion.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::account_edit::{AccountDiff, EditError, edit, edit_and_mail};
@@ -16,7 +17,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail};
+use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail, Username};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, PreconditionError, SessionsToEnd, Store, StoreError};
 
@@ -118,6 +119,8 @@ pub struct AccountSettings {
     /// `login.change_username`
     may_rename: bool,
     signup: SignupConfig,
+    /// Those that routes name: whoever takes one gets what it opens.
+    usernames_of_routes: BTreeSet<Username>,
 }
 
 impl AccountSettings {
@@ -142,6 +145,7 @@ impl AccountSettings {
             administrators: config.admin.group.clone(),
             may_rename: config.login.change_username,
             signup: config.signup.clone(),
+            usernames_of_routes: config.usernames_of_routes(),
         }
     }
 
@@ -293,7 +297,7 @@ impl AccountSettings {
         if account.username == username {
             return Ok(account);
         }
-        if is_reserved(&self.signup, &username) {
+        if is_reserved(&self.signup, &username) || self.usernames_of_routes.contains(&username) {
             return Err(AccountSettingsError::Username(FieldError::UsernameTaken));
         }
         self.changes.admit(account.id)?;

@@ -391,6 +391,7 @@ impl Services {
                 random,
                 metrics: metrics.clone(),
                 config: config.signup.clone(),
+                usernames_of_routes: config.usernames_of_routes(),
                 makers,
             }),
             mailer,

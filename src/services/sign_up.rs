@@ -136,6 +136,8 @@ pub struct SignUp {
     pub(super) mailer: Arc<Mailer>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) config: SignupConfig,
+    /// Those that routes name: whoever takes one gets what it opens.
+    pub(super) usernames_of_routes: BTreeSet<Username>,
     pub(super) makers: MakerRights,
 }
 
@@ -343,6 +345,7 @@ impl SignUp {
         }
         if let Some(username) = &username
             && (is_reserved(&self.config, username)
+                || self.usernames_of_routes.contains(username)
                 || self.store.account_by_username(username).await?.is_some())
         {
             errors.push((SignUpField::Username, FieldError::UsernameTaken));

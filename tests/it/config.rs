@@ -1,6 +1,7 @@
 //! The configuration: what parses, what is refused and how, and what is generated from its documentation.
 
 mod compat;
+mod conditions;
 mod database;
 mod documented;
 mod generated;

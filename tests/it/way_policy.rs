@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vestibule::config::{Allow, Conditions, RouteConfig};
 use vestibule::control::Command;
 
-use crate::harness::{Application, Running, route};
+use crate::harness::{Application, PASSWORD, Running, route};
 
 fn conditions(value: Value) -> Conditions {
     serde_json::from_value(value).unwrap()
@@ -88,7 +88,7 @@ async fn all_conditions_of_a_route_must_hold() {
         (
             "/no-group",
             None,
-            "the route is for the group ops and the users ann, and nobody is signed in; `groups` does not hold",
+            "the route is for the group ops and the users ann, and nobody is signed in",
         ),
     ] {
         let explain = Command::Explain {
@@ -114,7 +114,7 @@ async fn whom_a_route_denies_is_turned_away_whatever_it_allows() {
         let net = "192.0.2.0/24";
         config.route = vec![
             denying("/public", "public", json!({"networks": [net]})),
-            denying("/optional", "optional", json!({"users": ["ann"]})),
+            denying("/optional", "optional", json!({"networks": [net]})),
             denying("/users", "authenticated", json!({"users": ["ann"]})),
             denying(
                 "/both",
@@ -125,12 +125,13 @@ async fn whom_a_route_denies_is_turned_away_whatever_it_allows() {
         ];
     })
     .await;
-    let cookie = gateway.signed_in("ann").await;
+    let cookie = gateway.appointed("ann").await.cookie;
     let (near, far) = ("192.0.2.9", "198.51.100.9");
     for (path, client, signed_in, anonymous) in [
         ("/public", near, 403, 403),
         ("/public", far, 200, 200),
-        ("/optional", far, 403, 200),
+        ("/optional", near, 403, 403),
+        ("/optional", far, 200, 200),
         ("/users", far, 403, 401),
         ("/both", near, 403, 401),
         ("/both", far, 200, 401),
@@ -142,6 +143,60 @@ async fn whom_a_route_denies_is_turned_away_whatever_it_allows() {
         );
         assert_eq!(seen, (signed_in, anonymous), "{path} from {client}");
     }
+}
+
+/// A proxy that names no client leaves nothing but its own address, which says nothing of the client's.
+#[tokio::test]
+async fn a_client_whom_no_proxy_names_is_in_no_network_that_is_allowed() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.listen.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let everywhere = json!({"networks": ["0.0.0.0/0", "::/0"]});
+        config.route = vec![
+            for_whom("/allowed", everywhere.clone(), &app),
+            RouteConfig {
+                deny: Some(conditions(json!({"networks": ["192.0.2.0/24"]}))),
+                ..route("/denied", "public", &app.url())
+            },
+        ];
+    })
+    .await;
+    let cookie = gateway.signed_in("ann").await;
+    for (client, statuses) in [
+        ("198.51.100.9", (200, 200)),
+        ("", (403, 403)),
+        ("unknown", (403, 403)),
+        ("127.0.0.9", (403, 403)),
+    ] {
+        let seen = (
+            status(&gateway, "/allowed", client, Some(&cookie)).await,
+            status(&gateway, "/denied", client, Some(&cookie)).await,
+        );
+        assert_eq!(seen, statuses, "{client:?}");
+    }
+}
+
+/// What a route names is given by administrators alone.
+#[tokio::test]
+async fn a_username_that_a_route_names_cannot_be_chosen() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.login.change_username = true;
+        config.route = vec![for_whom("/", json!({"users": ["mina"]}), &app)];
+    })
+    .await;
+    let form = json!({
+        "email": "eve@example.com", "username": "mina", "password": PASSWORD, "password_confirm": PASSWORD,
+    });
+    let refused = gateway.visitor().post_json("/.auth/signup", form).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.document["errors"]["username"].is_string(), "{refused:?}");
+    let eve = gateway.person("eve").await;
+    let form = json!({"username": "mina", "password": PASSWORD});
+    let renamed = eve.post_json("/.auth/account/username", form).await;
+    assert_eq!(renamed.status, 422, "{renamed:?}");
+    let mina = gateway.appointed("mina").await;
+    assert_eq!(status(&gateway, "/", "", Some(&mina.cookie)).await, 200);
 }
 
 /// A client's own word about where it comes from counts for nothing.

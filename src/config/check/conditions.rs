@@ -3,14 +3,32 @@
 use super::Findings;
 use super::access::require_group;
 use crate::config::toml_document::KeyPath;
-use crate::config::{Allow, Conditions, Config, Network, RouteConfig};
+use crate::config::{Allow, Conditions, Config, NamedUser, Network, RouteConfig};
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     for (index, route) in config.route.iter().enumerate() {
         let path = KeyPath::from("route").index(index);
+        for (key, conditions) in route.conditions() {
+            let trusted = &config.listen.trusted_proxies;
+            let is_proxy = |network: &Network| trusted.iter().any(|proxies| network.overlaps(proxies));
+            for (index, _) in conditions
+                .networks
+                .iter()
+                .flatten()
+                .enumerate()
+                .filter(|(_, network)| is_proxy(network))
+            {
+                findings.warn(
+                    &path.key(key).key("networks").index(index),
+                    "overlaps `listen.trusted_proxies`, which may name any address: a client there is in no network of `allow`",
+                    "listen.trusted_proxies",
+                    "trust the addresses of the proxies alone",
+                );
+            }
+        }
         if let Allow::Conditions(conditions) = &route.allow {
             let path = path.key("allow");
-            if conditions.is_empty() {
+            if conditions.count() == 0 {
                 findings.error_suggesting(
                     &path,
                     "no condition",
@@ -21,12 +39,12 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
         }
         if let Some(deny) = &route.deny {
             let path = path.key("deny");
-            if deny.is_empty() {
+            if deny.count() == 0 {
                 findings.error(&path, "no condition: nobody could use this route");
-            } else if deny.ask_who() && route.allow == Allow::Public {
+            } else if deny.ask_who() && matches!(route.allow, Allow::Public | Allow::Optional) {
                 findings.error(
                     &path,
-                    "on a public route nobody is asked who they are: only `networks` can hold",
+                    "whoever is turned away comes back signed out: on a public or an optional route only `networks` can stand here",
                 );
             } else if let Some(why) = nobody_is_left(route, deny) {
                 findings.warn(
@@ -37,6 +55,14 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
                 );
             }
             check_lists(&path, deny, "nobody is turned away by it", findings);
+            for (index, user) in deny.users.iter().flatten().enumerate() {
+                if let NamedUser::Email(_) = user {
+                    findings.error(
+                        &path.key("users").index(index),
+                        "an address can be changed by its owner: name the username",
+                    );
+                }
+            }
         }
     }
 }

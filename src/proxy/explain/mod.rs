@@ -62,6 +62,7 @@ impl Gateway {
         let client = ClientAddress {
             address: question.client.unwrap_or(SOMEWHERE),
             through_trusted_proxy: false,
+            is_known: question.client.is_some(),
         };
         let id = RequestId::parse(b"explain").unwrap_or_else(|| self.ids.next());
         let (browser, program) = (
@@ -197,9 +198,10 @@ impl Gateway {
         let credentials = principal.clone().map(|principal| Credentials {
             principal,
             proof: None,
+            policies: Vec::new(),
         });
         let permit = self.permit(head, to, credentials);
-        report.reason = self.why(to, permit.is_ok(), principal.as_deref(), head.client.address);
+        report.reason = self.why(to, permit.is_ok(), principal.as_deref(), head.client);
         let permit = permit?;
         let second = self.admit_second(head, to, &permit).inspect_err(|stopped| {
             if let Some(cause) = stopped.cause() {

@@ -1,14 +1,11 @@
 //! The reasons of an explanation, as English sentences.
 
-use std::net::IpAddr;
-
 use super::report::ShadowedRouteView;
 use super::request::ExplainRequest;
-use crate::authorize::unmet;
-use crate::config::{Allow, Conditions, HostPattern};
+use crate::config::{Allow, Conditions, HostPattern, PolicyRefusal};
 use crate::model::Principal;
 use crate::proxy::Gateway;
-use crate::request::RequestHead;
+use crate::request::{ClientAddress, RequestHead};
 use crate::route::{Audience, Page, Route, RouteMatch, ShadowReason, Unroutable};
 
 impl ExplainRequest {
@@ -31,7 +28,7 @@ impl Gateway {
         to: RouteMatch<'_>,
         admits: bool,
         who: Option<&Principal>,
-        client: IpAddr,
+        client: &ClientAddress,
     ) -> String {
         match to {
             RouteMatch::Page(page) => self.why_page(page, admits, who),
@@ -100,11 +97,10 @@ impl Gateway {
     }
 }
 
-fn why_route(route: &Route, admits: bool, who: Option<&Principal>, client: IpAddr) -> String {
-    if let Some(deny) = route.deny()
-        && unmet(deny, who, client).is_none()
-    {
-        return format!("the route turns away {}", judged(deny, who, client));
+fn why_route(route: &Route, admits: bool, who: Option<&Principal>, client: &ClientAddress) -> String {
+    let refusal = route.policy().refusal(who, client.known());
+    if let (Some(deny), Some(PolicyRefusal::Denied)) = (&route.policy().deny, refusal) {
+        return format!("the route turns away {}", described(deny, who, client));
     }
     match (route.allow(), admits, who) {
         (Allow::Public, ..) => {
@@ -128,13 +124,19 @@ fn why_route(route: &Route, admits: bool, who: Option<&Principal>, client: IpAdd
         }
         (Allow::Authenticated, false, _) => "the route is for whoever is signed in, and nobody is".to_owned(),
         (Allow::Conditions(conditions), _, who) => {
-            format!("the route is for {}", judged(conditions, who, client))
+            let failing = match refusal {
+                Some(PolicyRefusal::Unmet(condition)) if conditions.count() > 1 => {
+                    format!("; `{}` does not hold", condition.key())
+                }
+                _ => String::new(),
+            };
+            format!("the route is for {}{failing}", described(conditions, who, client))
         }
     }
 }
 
-/// What conditions ask for, what the request has of it, and which of several does not hold.
-fn judged(conditions: &Conditions, who: Option<&Principal>, client: IpAddr) -> String {
+/// What conditions ask for, and what the request has of it.
+fn described(conditions: &Conditions, who: Option<&Principal>, client: &ClientAddress) -> String {
     let Conditions {
         groups,
         users,
@@ -162,17 +164,12 @@ fn judged(conditions: &Conditions, who: Option<&Principal>, client: IpAddr) -> S
     }
     if let Some(networks) = networks {
         asked.push(format!("clients in {}", listed(networks)));
-        found.push(if client.is_unspecified() {
-            "the client's address is not given".to_owned()
-        } else {
-            format!("the client is at {client}")
+        found.push(match client.known() {
+            Some(address) => format!("the client is at {address}"),
+            None => "the client's address is not known".to_owned(),
         });
     }
-    let failing = match unmet(conditions, who, client) {
-        Some(condition) if asked.len() > 1 => format!("; `{}` does not hold", condition.key()),
-        _ => String::new(),
-    };
-    format!("{}, and {}{failing}", asked.join(" and "), found.join(", "))
+    format!("{}, and {}", asked.join(" and "), found.join(", "))
 }
 
 fn listed(entries: &[impl ToString]) -> String {

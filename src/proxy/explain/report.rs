@@ -154,7 +154,7 @@ impl RouteView {
             label: route.label().to_string(),
             methods: route.methods().names().into_iter().map(str::to_owned).collect(),
             allow: route.allow().clone(),
-            deny: route.deny().cloned(),
+            deny: route.policy().deny.clone(),
             upstream,
             servers,
             replay: route.replay(),

@@ -57,6 +57,7 @@ fn find(routes: &Routes, method: &str, host: &str, target: &str) -> Result<Strin
         client: &ClientAddress {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             through_trusted_proxy: false,
+            is_known: true,
         },
         id: RequestIds::new(&Random::seeded(1)).next(),
     };

@@ -31,11 +31,20 @@ async fn hold_back(front: &Front, headers: &Headers) -> Raw {
     raw
 }
 
-/// Holds back one request by each kind of proof, revokes the right by `lose`, and completes them: each gets
-/// this status, and the upstream sees no complete body.
+/// As [`assert_nothing_arrives_at`], at a route for a group.
 async fn assert_nothing_arrives(status: u16, lose: impl AsyncFnOnce(&Front)) {
     let to_ops = |route: &mut RouteConfig| route.allow = Conditions::of_groups(["ops"]).into();
-    let front = Front::before(reader().await.app, to_ops).await;
+    assert_nothing_arrives_at(to_ops, status, lose).await;
+}
+
+/// Holds back one request by each kind of proof, revokes the right by `lose`, and completes them: each gets
+/// this status, and the upstream sees no complete body.
+async fn assert_nothing_arrives_at(
+    configure: impl FnOnce(&mut RouteConfig),
+    status: u16,
+    lose: impl AsyncFnOnce(&Front),
+) {
+    let front = Front::before(reader().await.app, configure).await;
     let ops = AccountChange::SetGroups(BTreeSet::from(["ops".to_owned()]));
     front.gateway.change_user(ANN, ops).await;
     let cookie = front.gateway.sign_in(ANN).await;
@@ -109,6 +118,19 @@ async fn s76_nothing_arrives_with_a_group_that_was_left() {
     assert_nothing_arrives(403, async |front| {
         let none = AccountChange::SetGroups(BTreeSet::new());
         front.gateway.change_user(ANN, none).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn s76_nothing_arrives_of_somebody_whom_the_route_denies_by_now() {
+    let denying = |route: &mut RouteConfig| route.deny = Some(Conditions::of_groups(["suspended"]));
+    assert_nothing_arrives_at(denying, 403, async |front| {
+        let joined = AccountChange::EditGroups {
+            add: BTreeSet::from(["suspended".to_owned()]),
+            remove: BTreeSet::new(),
+        };
+        front.gateway.change_user(ANN, joined).await;
     })
     .await;
 }

@@ -29,6 +29,7 @@ fn find(routes: &Routes, method: &str, path: &str) -> Result<(String, String), U
         client: &ClientAddress {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             through_trusted_proxy: false,
+            is_known: true,
         },
         id: RequestIds::new(&Random::seeded(1)).next(),
     };
