@@ -197,17 +197,19 @@ impl Gateway {
         Ok(sorted)
     }
 
-    /// Returns the host and port for `X-Forwarded-Host` and `Host`. Upstreams build links from these and
-    /// clients may send any port, so only a port at which the gateway can be reached passes; otherwise the
-    /// public one is used.
+    /// Returns the host and port for `X-Forwarded-Host` and `Host`: the host in the form in which it was judged, since
+    /// upstreams choose sites by it and tell `A.`, `A:443` and `a` apart, and no port that is the scheme's default. Upstreams
+    /// build links from these and clients may send any port, so only a port at which the gateway can be reached passes;
+    /// otherwise the public one is used.
     fn upstream_authority<'h>(&self, head: &RequestHead<'h>, port: u16) -> Cow<'h, str> {
-        let own = port_of(head.authority).unwrap_or_else(|| forwarded::default_port(head.scheme));
-        if head.client.through_trusted_proxy || own == port || own == self.public_port {
-            return head.authority.into();
-        }
-        match self.public_port {
-            443 => head.host.to_string().into(),
-            public => format!("{}:{public}", head.host).into(),
+        let default = forwarded::default_port(head.scheme);
+        let own = port_of(head.authority).unwrap_or(default);
+        let is_ours = head.client.through_trusted_proxy || own == port || own == self.public_port;
+        let shown = if is_ours { own } else { self.public_port };
+        if shown == default {
+            head.host.as_str().into()
+        } else {
+            format!("{}:{shown}", head.host).into()
         }
     }
 

@@ -413,6 +413,29 @@ async fn s42_the_host_that_a_trusted_proxy_was_asked_for_is_the_one_that_is_chec
     }
 }
 
+/// Applications tell sites apart by the bytes of the host.
+#[tokio::test]
+async fn s43_an_application_gets_the_host_that_was_judged() {
+    let app = Application::start().await;
+    let gateway = Running::before("public", &app.url()).await;
+    let authority = gateway.authority();
+    let port = authority.rsplit(':').next().unwrap();
+    for host in [
+        authority.clone(),
+        format!("GW.Example.Com:{port}"),
+        format!("gw.example.com.:{port}"),
+        format!("GW.example.com.:{port}"),
+    ] {
+        let mut raw = gateway.raw().await;
+        raw.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(raw.answer().await.0, 200, "{host}");
+        let received = app.received().pop().unwrap();
+        for name in ["host", "x-forwarded-host"] {
+            assert_eq!(received.header(name), Some(authority.as_str()), "{host}: {name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn s40_applications_are_told_no_port_that_a_client_made_up() {
     let app = Application::start().await;
@@ -456,7 +479,7 @@ async fn s40_a_port_that_is_forwarded_to_the_listener_is_public_urls() {
     let authority = format!("gw.example.com:{}", gateway.address.port());
     for (host, told) in [
         ("gw.example.com", "gw.example.com"),
-        ("gw.example.com:443", "gw.example.com:443"),
+        ("gw.example.com:443", "gw.example.com"),
         (authority.as_str(), authority.as_str()),
         ("gw.example.com:1", "gw.example.com"),
     ] {
