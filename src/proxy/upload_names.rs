@@ -2,7 +2,6 @@
 //! be, in `Upload-Metadata`, and the member of a collection that `Slug` asks for (RFC 5023, section 9.7).
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::iter;
 
 use base64::Engine as _;
@@ -37,11 +36,23 @@ const NAMES: [&str; 9] = [
 const KEY: &str = "key";
 
 /// How they end if their values name a folder in which the file lies.
-const FOLDERS: [&str; 6] = ["dir", "directory", "folder", "parent", "path", "prefix"];
+const FOLDERS: [&str; 8] = [
+    "bucket",
+    "bucketname",
+    "dir",
+    "directory",
+    "folder",
+    "parent",
+    "path",
+    "prefix",
+];
 
 /// Most names of either kind in the metadata of an upload. Each is judged in all that it can mean, and in every one or two
 /// folders.
 const MOST_NAMES: usize = 6;
+
+/// Most places that one name can mean: the request's collection, and those above it.
+const MOST_PLACES: usize = 16;
 
 /// Accepts missing padding, as most servers do.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -84,7 +95,11 @@ impl SecondResourcePolicy<'_> {
     }
 
     /// The value of a header that is there at most once, in its one spelling.
-    fn named_by(&self, known: &HeaderName, shown: &'static str) -> Result<Option<&str>, SecondResourceError> {
+    pub(super) fn named_by(
+        &self,
+        known: &HeaderName,
+        shown: &'static str,
+    ) -> Result<Option<&str>, SecondResourceError> {
         let headers = self.head.headers;
         let mut names = headers.keys().filter(|name| reads_as(name, known.as_str()));
         if names.any(|name| !is_plain(name)) {
@@ -116,7 +131,11 @@ impl SecondResourcePolicy<'_> {
 
     /// Judges a part as it is read; where no route takes GET, by the method of the request, as what may be sent may be
     /// joined.
-    fn require_part(&self, reading: &SourceReading, header: &'static str) -> Result<(), SecondResourceError> {
+    pub(super) fn require_part(
+        &self,
+        reading: &SourceReading,
+        header: &'static str,
+    ) -> Result<(), SecondResourceError> {
         let Some((_, path)) = self.meant(reading, &Method::GET, header)? else {
             return Ok(());
         };
@@ -177,27 +196,32 @@ impl SecondResourcePolicy<'_> {
         if slug.is_empty() {
             return Ok(());
         }
-        let mut text = self.target.trim_end_matches('/').to_owned();
-        let separator = if slug.starts_with('/') { "" } else { "/" };
-        let _ = write!(text, "{separator}{}", utf8_percent_encode(slug, NOT_IN_PATH));
-        let in_collection = SourceReading {
+        let name = utf8_percent_encode(slug.trim_start_matches('/'), NOT_IN_PATH).to_string();
+        let as_sent = utf8_percent_encode(slug, NOT_IN_PATH).to_string();
+        let collection = self.target.trim_end_matches('/');
+        // Where uploads are served is often above where they are sent to.
+        let above = collection.match_indices('/').map(|(end, _)| &collection[..end]);
+        let places = above.chain([collection]).map(|folder| format!("{folder}/{name}"));
+        let places: BTreeSet<String> = places
+            .chain(as_sent.starts_with('/').then_some(as_sent))
+            .collect();
+        if places.len() > MOST_PLACES {
+            return Err(SecondResourceError::TooAmbiguous(header));
+        }
+        let readings = places.into_iter().map(|text| SourceReading {
             text,
             is_lenient: true,
-        };
-        let from_root = slug.starts_with('/').then(|| SourceReading {
-            text: utf8_percent_encode(slug, NOT_IN_PATH).to_string(),
-            is_lenient: true,
         });
-        for reading in [in_collection].into_iter().chain(from_root) {
+        for reading in readings {
             for method in [self.head.method, &Method::PUT] {
                 let Some((_, path)) = self.meant(&reading, method, header)? else {
                     continue;
                 };
                 match self.find(&path, method) {
-                    // What the request's own route takes was judged with the request, and what no route takes by this
-                    // method is written by POST to the collection alone.
+                    // What the request's own route takes was judged with the request, what no route takes by this
+                    // method is written by POST to the collection alone, and where there is no route nobody gets.
                     Ok(RouteMatch::Route(route)) if std::ptr::eq(route, self.own) => {}
-                    Err(Unroutable::MethodNotAllowed(_)) => {}
+                    Err(Unroutable::MethodNotAllowed(_) | Unroutable::NotFound) => {}
                     _ => self.require_second(&path, method, header).map(drop)?,
                 }
             }
