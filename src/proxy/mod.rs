@@ -27,6 +27,7 @@ mod library_errors;
 mod limited_io;
 mod memory_budget;
 mod method_override;
+mod next_js;
 mod pace;
 mod past_requests;
 mod portal_call;

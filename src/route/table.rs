@@ -165,6 +165,12 @@ impl Routes {
         &self.public.base
     }
 
+    /// Returns all routes.
+    pub fn all(&self) -> impl Iterator<Item = &Route> {
+        let hosts = self.exact.values().chain(self.below.values());
+        hosts.flat_map(|host| &host.paths).flat_map(|path| &path.routes)
+    }
+
     /// Returns the routes of a host: its own before those of the nearest wildcard.
     pub(super) fn of_host(&self, host: &Host) -> Option<&HostRoutes> {
         self.each_of_host(host).next()

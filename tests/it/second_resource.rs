@@ -1,6 +1,7 @@
 //! S75: policy for resources beside the target, and the form in which they reach the upstream.
 
 mod collections;
+mod next_js;
 mod presigned;
 mod stores;
 mod swift;

@@ -1,0 +1,71 @@
+//! What headers of Next.js name beside the target.
+
+use vestibule::config::RouteConfig;
+
+use super::{ask, ops, routes};
+use crate::harness::{Application, Running, route};
+
+/// An action is known by its id alone, whatever page it is asked of.
+#[tokio::test]
+async fn s75_a_server_action_is_for_whoever_may_post_everywhere_in_the_application() {
+    let (app, other) = (Application::start().await, Application::start().await);
+    let closed = |path: &str, app: &Application| RouteConfig {
+        allow: ops(),
+        ..route(path, "public", &app.url())
+    };
+    let open = || route("/", "public", &app.url());
+    for (others, status) in [
+        (vec![], 200),
+        (vec![closed("/admin", &app)], 403),
+        (vec![closed("/admin", &other)], 200),
+        (
+            vec![RouteConfig {
+                methods: vec!["GET".to_owned()],
+                ..closed("/admin", &app)
+            }],
+            200,
+        ),
+        (
+            vec![RouteConfig {
+                host: Some("admin.example.com".to_owned()),
+                ..closed("/", &app)
+            }],
+            403,
+        ),
+    ] {
+        let gateway = Running::start(|config| {
+            config.route = vec![open()];
+            config.route.extend(others.clone());
+        })
+        .await;
+        let cookie = gateway.signed_in("ann").await;
+        let action = [("next-action", "40f1")];
+        let asked = ask(&gateway, &app, &cookie, ("POST", "/"), &action).await;
+        assert_eq!(asked.status, status, "{others:?}: {}", asked.problem);
+        let plain = ask(&gateway, &app, &cookie, ("POST", "/"), &[]).await;
+        assert_eq!(plain.status, 200);
+        let odd = [("next_action", "40f1")];
+        let odd = ask(&gateway, &app, &cookie, ("POST", "/"), &odd).await;
+        assert_eq!(odd.status, 400);
+    }
+}
+
+/// An intercepting route shows what lies below the page from which a client navigates.
+#[tokio::test]
+async fn s75_the_page_of_next_url_is_read_by_whoever_may() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| config.route = routes(&app.url())).await;
+    let cookie = gateway.signed_in("ann").await;
+    for (url, status) in [
+        ("/", 200),
+        ("/pub/1", 200),
+        ("/cad", 403),
+        ("/cad/x", 403),
+        ("/%63ad", 400),
+        ("/x/../cad", 400),
+    ] {
+        let headers = [("next-url", url)];
+        let asked = ask(&gateway, &app, &cookie, ("GET", "/pub"), &headers).await;
+        assert_eq!(asked.status, status, "{url}: {}", asked.problem);
+    }
+}
