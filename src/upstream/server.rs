@@ -311,7 +311,16 @@ impl Server {
                         request = copied.request();
                         *request.version_mut() = Version::HTTP_2;
                     }
-                    (None, _) => return broken(error.into_error(), progress.as_deref()),
+                    (None, _) => {
+                        let error = error.into_error();
+                        let source = error
+                            .source()
+                            .and_then(|source| source.downcast_ref::<h2::Error>());
+                        if source.is_some_and(is_overloaded) {
+                            self.http2.remove(&pooled);
+                        }
+                        return broken(error, progress.as_deref());
+                    }
                 },
             }
             self.http2.remove(&pooled);
@@ -468,9 +477,16 @@ fn was_closed_http2(error: &hyper::Error) -> bool {
             error.is_io()
                 || error.is_go_away() && error.is_remote()
                 || error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || is_overloaded(error)
         }
         None => was_closed(error),
     }
+}
+
+/// Whether a server answers no more on this connection, whose other streams fill the memory that it has for one: Node resets
+/// each new stream until they are read.
+fn is_overloaded(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
 }
 
 fn broken(error: hyper::Error, progress: Option<&BodyProgress>) -> SendOutcome {

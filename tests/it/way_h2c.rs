@@ -28,6 +28,8 @@ enum Second {
     Refused,
     /// It was processed, and failed.
     Failed,
+    /// `ENHANCE_YOUR_CALM`, as all further ones on the connection.
+    Overloaded,
 }
 
 /// An upstream, and a counter of its requests.
@@ -56,11 +58,12 @@ async fn serve(mut stream: TcpStream, second: Second, requests: Arc<AtomicUsize>
                 requests.fetch_add(1, Ordering::Relaxed);
                 count += 1;
                 match second {
+                    Second::Overloaded if count > 1 => frame(RST_STREAM, 0, of, &[0, 0, 0, 11]),
                     _ if count != 2 => frame(HEADERS, END_STREAM | END_HEADERS, of, &[0x88]),
                     Second::Cut => return,
                     Second::Announced => frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]),
                     Second::Refused => frame(RST_STREAM, 0, of, &[0, 0, 0, 7]),
-                    Second::Failed => frame(RST_STREAM, 0, of, &[0, 0, 0, 2]),
+                    Second::Failed | Second::Overloaded => frame(RST_STREAM, 0, of, &[0, 0, 0, 2]),
                 }
             }
             _ => continue,
@@ -77,6 +80,7 @@ async fn a_safe_request_on_a_connection_that_ends_is_sent_again_once() {
         (Second::Cut, 200),
         (Second::Announced, 200),
         (Second::Refused, 200),
+        (Second::Overloaded, 200),
         (Second::Failed, 502),
     ] {
         let (url, requests) = application(second).await;
@@ -109,6 +113,22 @@ async fn a_request_that_may_have_been_done_is_not_sent_again_over_http2() {
         assert_eq!(again.status(), 200);
     }
     assert_eq!(requests.load(Ordering::Relaxed), 5);
+}
+
+/// Node resets each new stream of a connection of which it holds too much that is not read, for as long as that is.
+#[tokio::test]
+async fn s48_a_connection_on_which_an_application_is_overloaded_gets_no_further_requests() {
+    let (url, requests) = application(Second::Overloaded).await;
+    let gateway = Running::before("public", &url).await;
+    let client = gateway.client();
+    let first = soon(client.get(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(first.status(), 200);
+    // What is not safe is not sent twice, but the connection is left.
+    let unsafe_one = soon(client.delete(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(unsafe_one.status(), 502);
+    let next = soon(client.delete(gateway.url("/")).send()).await.unwrap();
+    assert_eq!(next.status(), 200);
+    assert_eq!(requests.load(Ordering::Relaxed), 3);
 }
 
 /// An application that allows no streams, and how many connections to it are open.
