@@ -55,8 +55,10 @@ pub enum MailKind {
     Declined,
     /// The link of an invitation.
     Invitation(InvitationId),
-    /// The link that sets the password of an account which an administrator added.
+    /// The link that sets the password of an account which the operator added.
     AccountAdded,
+    /// The same of an account which this administrator added: the link rests on their right.
+    AccountAddedBy(AccountId),
 }
 
 impl MailKind {
@@ -80,7 +82,10 @@ impl MailKind {
 
     /// Returns whether the mail may carry a link that sets the password of the account with its address.
     pub fn may_carry_reset(&self) -> bool {
-        matches!(self, Self::Reset | Self::AlreadyRegistered | Self::AccountAdded)
+        matches!(
+            self,
+            Self::Reset | Self::AlreadyRegistered | Self::AccountAdded | Self::AccountAddedBy(_)
+        )
     }
 
     /// Returns the name that administrators see.
@@ -99,7 +104,7 @@ impl MailKind {
             Self::Approved => "approved",
             Self::Declined => "declined",
             Self::Invitation(_) => "invitation",
-            Self::AccountAdded => "account-added",
+            Self::AccountAdded | Self::AccountAddedBy(_) => "account-added",
         }
     }
 }

@@ -109,10 +109,10 @@ impl Accounts {
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let is_mailed = matches!(new.password, InitialPassword::ByLink(PasswordLink::Mailed));
         let account = self.prepare(new).await?;
-        let mail = is_mailed.then(|| {
-            self.mailer
-                .mail_by_administrator(&account.email, MailKind::AccountAdded, origin)
-        });
+        let topic = by
+            .administrator_account()
+            .map_or(MailKind::AccountAdded, MailKind::AccountAddedBy);
+        let mail = is_mailed.then(|| self.mailer.mail_by_administrator(&account.email, topic, origin));
         let created = by
             .act_on(&self.store)
             .create_account_and_mail(

@@ -20,6 +20,12 @@ use crate::store::{Precondition, Store, StoreError};
 pub(super) struct MakerRights {
     store: Arc<dyn Store>,
     revocations: Arc<DeferredRevocations>,
+    rule: MakerRule,
+}
+
+/// What the right of a maker to a link is.
+#[derive(Clone, Debug)]
+pub(super) struct MakerRule {
     /// `admin.group`
     administrators: String,
     /// `signup.verify_email`
@@ -31,44 +37,18 @@ impl MakerRights {
         Self {
             store: shared.store.clone(),
             revocations: shared.revocations.clone(),
-            administrators: config.admin.group.clone(),
-            verified_only: config.signup.verify_email,
+            rule: MakerRule::new(config),
         }
     }
 
-    /// Returns the right on which a handed-over link rests. Another password of the maker ends it: who knew the one before
-    /// may have made the link.
+    /// As [`MakerRule::of_token`].
     pub(super) fn of_token(&self, token: &EmailToken) -> Option<Precondition> {
-        let made_at = token
-            .expires_at
-            .checked_sub(Purpose::ResetByAdministrator.lifetime())
-            .unwrap_or(Timestamp::MIN);
-        Some(Precondition {
-            password_since: Some(made_at),
-            ..self.right(token.maker?, made_at)
-        })
+        self.rule.of_token(token)
     }
 
-    /// Returns the right on which an invitation rests. Another password of the maker ends it where the invitation makes
-    /// administrators, and not where many people wait with theirs.
+    /// As [`MakerRule::of_invitation`].
     pub(super) fn of_invitation(&self, invitation: &Invitation) -> Option<Precondition> {
-        let gives_administration = invitation.groups.contains(&self.administrators);
-        Some(Precondition {
-            password_since: gives_administration.then_some(invitation.created_at),
-            ..self.right(invitation.maker?, invitation.created_at)
-        })
-    }
-
-    fn right(&self, maker: AccountId, made_at: Timestamp) -> Precondition {
-        Precondition {
-            account: maker,
-            session: None,
-            password_changed_at: None,
-            group: Some(self.administrators.clone()),
-            verified: self.verified_only,
-            status_since: Some(made_at),
-            password_since: None,
-        }
+        self.rule.of_invitation(invitation)
     }
 
     /// Returns a handle on the store whose changes require the right. What shuts the maker out and is in memory alone is
@@ -111,6 +91,55 @@ impl MakerRights {
         match self.store.account(account).await {
             Err(StoreError::Corrupt(_)) => Ok(None),
             loaded => loaded,
+        }
+    }
+}
+
+impl MakerRule {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            administrators: config.admin.group.clone(),
+            verified_only: config.signup.verify_email,
+        }
+    }
+
+    /// Returns the right on which a handed-over link rests. Another password of the maker ends it: who knew the one before
+    /// may have made the link.
+    pub(super) fn of_token(&self, token: &EmailToken) -> Option<Precondition> {
+        let made_at = token
+            .expires_at
+            .checked_sub(Purpose::ResetByAdministrator.lifetime())
+            .unwrap_or(Timestamp::MIN);
+        Some(self.of_added_account(token.maker?, made_at))
+    }
+
+    /// Returns the right on which the link for the first password of an account rests that `maker` added at `made_at`.
+    pub(super) fn of_added_account(&self, maker: AccountId, made_at: Timestamp) -> Precondition {
+        Precondition {
+            password_since: Some(made_at),
+            ..self.right(maker, made_at)
+        }
+    }
+
+    /// Returns the right on which an invitation rests. Another password of the maker ends it where the invitation makes
+    /// administrators, and not where many people wait with theirs.
+    pub(super) fn of_invitation(&self, invitation: &Invitation) -> Option<Precondition> {
+        let gives_administration = invitation.groups.contains(&self.administrators);
+        Some(Precondition {
+            password_since: gives_administration.then_some(invitation.created_at),
+            ..self.right(invitation.maker?, invitation.created_at)
+        })
+    }
+
+    fn right(&self, maker: AccountId, made_at: Timestamp) -> Precondition {
+        Precondition {
+            account: maker,
+            session: None,
+            password_changed_at: None,
+            group: Some(self.administrators.clone()),
+            verified: self.verified_only,
+            status_since: Some(made_at),
+            password_since: None,
         }
     }
 }

@@ -159,7 +159,7 @@ impl ContentTexts {
                 "mail.invitation.otherwise",
                 Some((SIGN_UP, "mail.invitation.action")),
             ),
-            MailKind::AccountAdded => words(
+            MailKind::AccountAdded | MailKind::AccountAddedBy(_) => words(
                 "mail.added.subject",
                 "mail.added.lead",
                 "mail.added.otherwise",
@@ -240,14 +240,16 @@ impl MailContent {
         }
         match mail.topic {
             // Its link is the first, and works for an hour.
-            MailKind::AccountAdded if templates.reset => {
+            MailKind::AccountAdded | MailKind::AccountAddedBy(_) if templates.reset => {
                 notes.push(say("mail.added.later"));
                 links.push(MailLink {
                     label: say("mail.forgot"),
                     url: templates.url(Page::Forgot.path()),
                 });
             }
-            MailKind::AccountAdded => notes.push(ask_administrator(templates, lang)),
+            MailKind::AccountAdded | MailKind::AccountAddedBy(_) => {
+                notes.push(ask_administrator(templates, lang));
+            }
             _ if context.token.is_some() => {}
             MailKind::AlreadyRegistered
             | MailKind::UsernameChanged(_)

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,7 +11,10 @@ use super::*;
 use crate::config::Config;
 use crate::ids::{AccountId, InvitationId};
 use crate::model::{Account, PlainToken};
-use crate::services::test_support::{EMAIL, TestEnv, client};
+use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, tester};
+use crate::services::{
+    AccountChange, Actor, InitialPassword, Invitee, Invitees, NewAccount, NewInvitations, PasswordLink,
+};
 use crate::store::TokenEffect;
 
 impl TestEnv {
@@ -196,6 +200,67 @@ async fn s19_a_reset_works_for_an_hour_from_when_it_was_sent() {
         .consume_token(token.digest(), effect, Vec::new(), now)
         .await;
     assert_eq!(void.unwrap(), crate::store::ConsumeToken::Void);
+}
+
+/// A mail may wait for days; who made its link may be in no position to make one any more.
+#[tokio::test]
+async fn s77_a_mailed_link_rests_on_the_right_of_the_administrator_who_made_it() {
+    for (disabled_before, disabled_after) in [(false, false), (true, false), (false, true)] {
+        let world = TestEnv::with_ann(|_| {}).await;
+        let maker = "mallory@example.com";
+        for administrator in ["boss@example.com", maker] {
+            world.add(administrator, &["gateway-admin"]).await;
+        }
+        let session = world.sign_in(maker, PASSWORD).await.unwrap().session;
+        let by = Actor::administrator(&session, "gateway-admin");
+        let new = NewAccount {
+            email: "mole@example.com".parse().unwrap(),
+            username: None,
+            name: None,
+            groups: BTreeSet::new(),
+            password: InitialPassword::ByLink(PasswordLink::Mailed),
+        };
+        let services = &world.services;
+        services.accounts.add(new, &by, &client()).await.unwrap();
+        let to: Email = "guest@example.com".parse().unwrap();
+        let invitation = NewInvitations {
+            invitees: Invitees::Mailed(vec![Invitee::from(to)]),
+            ..NewInvitations::default()
+        };
+        services
+            .invitations
+            .invite(invitation, &by, &client())
+            .await
+            .unwrap();
+        let disable = async || {
+            world.hand.advance(Duration::from_secs(1));
+            let (operator, origin) = (tester(), client());
+            let disabled = services
+                .accounts
+                .change(maker, AccountChange::Disable, &operator, &origin);
+            disabled.await.unwrap();
+        };
+        if disabled_before {
+            disable().await;
+        }
+        world.deliver().await;
+        let mails = world.outbox();
+        assert_eq!(mails.len(), if disabled_before { 0 } else { 2 });
+        let mut links = mails.iter().map(|path| std::fs::read_to_string(path).unwrap());
+        let Some(token) =
+            links.find_map(|mail| Some(mail.split("/.auth/reset?token=").nth(1)?[..43].to_owned()))
+        else {
+            assert!(disabled_before);
+            continue;
+        };
+        if disabled_after {
+            disable().await;
+        }
+        assert_eq!(
+            services.email_tokens.resets(&token).await.is_ok(),
+            !disabled_after
+        );
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::ids::{AccountId, MailId};
 use crate::model::{
     AccessKey, Account, AccountStatus, Email, EmailToken, Mail, MailKind, PlainToken, Purpose, QueuedMail,
 };
-use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, StoreError};
+use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, Precondition, StoreError};
 
 /// The lease of a mail that is being sent; must be longer than [`SEND_TIME`].
 const LEASE: Duration = Duration::from_mins(2);
@@ -341,18 +341,21 @@ impl Mailer {
                     Draft::new(templates, mail, &context, mail.to.clone())
                 })
             }
-            MailKind::AccountAdded => {
-                // Once a password is set, the link would only change it.
-                let is_unset = |account: &Account| account.password_changed_at <= mail.cause.at;
-                let purpose = Purpose::ResetByAdministrator;
-                receiver.filter(is_unset).map(|account| {
-                    let mut draft = self.with_token(templates, mail, account, purpose);
-                    draft.claim.allowance = None;
-                    draft
-                })
+            MailKind::AccountAdded => self.added(templates, mail, receiver, None),
+            MailKind::AccountAddedBy(maker) => {
+                let right = templates.makers.of_added_account(maker, mail.cause.at);
+                let holds = self.holds(&right).await?;
+                self.added(templates, mail, receiver.filter(|_| holds), Some(maker))
             }
             MailKind::Invitation(id) => {
-                let invitation = self.invitation(id).await?;
+                let mut invitation = self.invitation(id).await?;
+                if let Some(right) = invitation
+                    .as_ref()
+                    .and_then(|one| templates.makers.of_invitation(one))
+                    && !self.holds(&right).await?
+                {
+                    invitation = None;
+                }
                 invitation
                     .and_then(|invitation| Some((self.now_for(&invitation)?, invitation)))
                     .map(|(now, invitation)| {
@@ -369,6 +372,34 @@ impl Mailer {
                         draft
                     })
             }
+        })
+    }
+
+    /// Whether the right of a maker holds. One who is shut out in memory alone has it here; the link asks again.
+    async fn holds(&self, right: &Precondition) -> Result<bool, StoreError> {
+        match self.store.account(right.account).await {
+            Err(StoreError::Corrupt(_)) => Ok(false),
+            maker => Ok(right.permits(maker?.as_ref())),
+        }
+    }
+
+    /// The link for the first password of an added account.
+    fn added(
+        &self,
+        templates: &MailTemplates,
+        mail: &Mail,
+        receiver: Option<Account>,
+        maker: Option<AccountId>,
+    ) -> Option<Draft> {
+        // Once a password is set, the link would only change it.
+        let receiver = receiver.filter(|account| account.password_changed_at <= mail.cause.at);
+        receiver.map(|account| {
+            let mut draft = self.with_token(templates, mail, account, Purpose::ResetByAdministrator);
+            draft.claim.allowance = None;
+            if let Some(ClaimToken::Account(token)) = &mut draft.claim.token {
+                token.maker = maker;
+            }
+            draft
         })
     }
 

@@ -174,6 +174,7 @@ enum ExportedMailKind {
     Declined,
     Invitation(InvitationId),
     AccountAdded,
+    AccountAddedBy(AccountId),
 }
 
 #[derive(Serialize, Deserialize)]

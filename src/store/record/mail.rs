@@ -116,6 +116,7 @@ enum TopicV1 {
     Declined,
     Invitation(InvitationId),
     AccountAdded,
+    AccountAddedBy(AccountId),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,6 +197,7 @@ impl From<&MailKind> for TopicV1 {
             MailKind::Declined => Self::Declined,
             MailKind::Invitation(id) => Self::Invitation(*id),
             MailKind::AccountAdded => Self::AccountAdded,
+            MailKind::AccountAddedBy(id) => Self::AccountAddedBy(*id),
         }
     }
 }
@@ -221,6 +223,7 @@ impl TryFrom<TopicV1> for MailKind {
             TopicV1::Declined => Self::Declined,
             TopicV1::Invitation(id) => Self::Invitation(id),
             TopicV1::AccountAdded => Self::AccountAdded,
+            TopicV1::AccountAddedBy(id) => Self::AccountAddedBy(id),
         })
     }
 }

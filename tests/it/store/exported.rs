@@ -67,7 +67,7 @@ async fn the_first_line_says_what_it_is_and_the_last_what_it_had() {
     let end = &lines.last().unwrap()["end"];
     assert_eq!(end["records"], lines.len() - 2);
     assert_eq!(end["counts"]["account"], 2);
-    assert_eq!(end["counts"]["mail"], 14);
+    assert_eq!(end["counts"]["mail"], 15);
     assert_eq!(end["sha256"].as_str().unwrap().len(), 64);
 }
 

@@ -153,6 +153,7 @@ async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, r
         MailKind::Declined,
         MailKind::Invitation(invitation),
         MailKind::AccountAdded,
+        MailKind::AccountAddedBy(ann.id),
     ];
     let mails = topics.map(|topic| Mail {
         topic,
