@@ -291,8 +291,13 @@ impl Administration {
             (Err(_), Err(_)) => 0,
         };
         if again_count == 0 {
+            let none = if name.parse::<Email>().is_ok() {
+                format!("no mail to {name} failed for good; one that waits is sent by its id")
+            } else {
+                format!("no mail {name} waits or failed for good")
+            };
             return Err(CommandError::not_found(format!(
-                "no mail {name} waits or failed for good: `vestibule mail list` shows those that do, by id and address"
+                "{none}: `vestibule mail list` shows those that do, by id and address"
             )));
         }
         Ok(ResentMails { again_count })

@@ -65,13 +65,15 @@ impl Invitation {
         }
     }
 
-    /// Whether both are for one address and make equal accounts; their links, times and languages may differ.
+    /// Whether both are for one address and make equal accounts, and this one rests on no other right than `other`, which
+    /// somebody else may lose. Their links, times and languages may differ.
     pub fn offers_the_same(&self, other: &Self) -> bool {
         self.kind == other.kind
             && self.email == other.email
             && self.groups == other.groups
             && self.name == other.name
             && self.approves == other.approves
+            && (self.maker.is_none() || self.maker == other.maker)
     }
 }
 

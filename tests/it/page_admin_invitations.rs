@@ -246,6 +246,23 @@ async fn a_page_that_is_loaded_again_makes_no_more_and_shows_no_link_again() {
     assert_eq!(listed.as_array().unwrap().len(), 2);
 }
 
+/// Else it would end with a right that is somebody else's.
+#[tokio::test]
+async fn an_invitation_of_somebody_else_is_no_equal_one() {
+    let gateway = Running::start(|_| {}).await;
+    let (first, second) = (
+        gateway.administrator("root1").await,
+        gateway.administrator("root2").await,
+    );
+    let wanted = json!({ "email": "guest@example.com", "groups": "ops", "send": true });
+    for (admin, unchanged) in [(&first, 0), (&first, 1), (&second, 0), (&second, 1)] {
+        let told = admin.post_json(INVITATIONS, wanted.clone()).await.document;
+        assert_eq!(told["unchanged"].as_array().unwrap().len(), unchanged, "{told}");
+    }
+    let live = first.get_json(INVITATIONS).await.document["invitations"].take();
+    assert_eq!(live.as_array().unwrap().len(), 1, "{live}");
+}
+
 #[tokio::test]
 async fn one_that_is_there_already_is_mailed_again_by_its_row_alone() {
     let gateway = Running::start(|_| {}).await;
