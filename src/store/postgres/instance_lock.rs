@@ -13,9 +13,10 @@
 //! own role that wait are terminated at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{FromSqlOwned, ToSql};
@@ -46,6 +47,12 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long a probe, a dial or a statement about the lock may take before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(5);
 
+/// For how long the lock counts as held after it was seen to be: a probe and its interval, and a second for a busy machine.
+/// A process that was stopped for longer may have lost it, and must not serve before the next probe.
+const TRUSTED: Duration = HEARTBEAT
+    .saturating_add(SILENCE)
+    .saturating_add(Duration::from_secs(1));
+
 /// The interval of attempts to take the lock again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -57,8 +64,59 @@ pub(super) struct InstanceLock(Arc<HeldLock>);
 struct HeldLock {
     /// The store's count of lock holders when this process took the lock.
     tenure: i64,
-    state: Arc<AtomicU8>,
+    state: Arc<LockState>,
     keeper: AbortHandle,
+}
+
+/// What is known of the lock.
+#[derive(Debug)]
+struct LockState {
+    holder: AtomicU8,
+    /// When it was last known to be held, in milliseconds of [`since_boot`].
+    seen: AtomicU64,
+}
+
+impl LockState {
+    /// The lock was held at `seen`.
+    fn held_at(seen: Duration) -> Self {
+        let state = Self {
+            holder: AtomicU8::new(UNKNOWN),
+            seen: AtomicU64::new(0),
+        };
+        state.confirm(seen);
+        state
+    }
+
+    /// The lock was held at `seen`, and nothing else is known since.
+    fn confirm(&self, seen: Duration) {
+        let seen = u64::try_from(seen.as_millis()).unwrap_or(u64::MAX);
+        self.seen.store(seen, Ordering::Release);
+        self.holder.store(OURS, Ordering::Release);
+    }
+
+    fn lose(&self, to: u8) {
+        self.holder.store(to, Ordering::Release);
+    }
+
+    /// Fails unless the lock is held, as far as it is known at `now`.
+    fn require(&self, now: Duration) -> Result<(), StoreError> {
+        let age = now.saturating_sub(Duration::from_millis(self.seen.load(Ordering::Acquire)));
+        Err(match self.holder.load(Ordering::Acquire) {
+            OURS if age <= TRUSTED => return Ok(()),
+            OURS => StoreError::Unavailable("whether it still holds its lock is not known yet".to_owned()),
+            UNKNOWN => StoreError::Unavailable("the connection that holds its lock is broken".to_owned()),
+            _ => superseded(),
+        })
+    }
+}
+
+/// The time since the machine was started, suspended or not (`CLOCK_BOOTTIME`).
+fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(
+        u64::try_from(now.tv_sec).unwrap_or(0),
+        u32::try_from(now.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// The lock is held.
@@ -96,10 +154,11 @@ impl InstanceLock {
                 line.end_former_sessions().await?;
                 // Before the count is raised: a start that fails here must find the same tenure when it is repeated.
                 line.end_former_tenure(former).await?;
+                let seen = since_boot();
                 let tenure = line
                     .value("UPDATE store SET tenure = tenure + 1 RETURNING tenure", &[])
                     .await?;
-                let state = Arc::new(AtomicU8::new(OURS));
+                let state = Arc::new(LockState::held_at(seen));
                 let keeper = LockKeeper {
                     connector,
                     tenure,
@@ -123,11 +182,7 @@ impl InstanceLock {
 
     /// Fails unless this process holds the lock.
     pub(super) fn require(&self) -> Result<(), StoreError> {
-        Err(match self.0.state.load(Ordering::Acquire) {
-            OURS => return Ok(()),
-            UNKNOWN => StoreError::Unavailable("the connection that holds its lock is broken".to_owned()),
-            _ => superseded(),
-        })
+        self.0.state.require(since_boot())
     }
 
     /// The store's count of lock holders when this process took the lock.
@@ -157,19 +212,19 @@ struct LockKeeper {
     /// The store's count of lock holders when this process took the lock; a different count means that
     /// another one had it since.
     tenure: i64,
-    state: Arc<AtomicU8>,
+    state: Arc<LockState>,
 }
 
 impl LockKeeper {
     async fn run(self, mut line: LockConnection) {
         loop {
             let broken = self.watch(&mut line).await;
-            self.state.store(UNKNOWN, Ordering::Release);
+            self.state.lose(UNKNOWN);
             tracing::error!(%broken, "the store's database is out of reach: requests that need it are refused");
             let former = line.session.clone();
             drop(line);
-            let Some(again) = self.begin_again(&former).await else {
-                self.state.store(OVER, Ordering::Release);
+            let Some((again, seen)) = self.begin_again(&former).await else {
+                self.state.lose(OVER);
                 tracing::error!(
                     "another gateway or command has used the store meanwhile: this one answers nothing more and keeps nothing that \
                      is done here; start it anew"
@@ -177,7 +232,7 @@ impl LockKeeper {
                 return;
             };
             line = again;
-            self.state.store(OURS, Ordering::Release);
+            self.state.confirm(seen);
             tracing::info!("the store's database is there again");
         }
     }
@@ -189,17 +244,18 @@ impl LockKeeper {
                 _ = &mut line.ended => return "the connection ended".to_owned(),
                 () = sleep(HEARTBEAT) => {}
             }
+            let asked = since_boot();
             match line.value::<i64>(TENURE, &[]).await {
-                Ok(tenure) if tenure == self.tenure => {}
+                Ok(tenure) if tenure == self.tenure => self.state.confirm(asked),
                 Ok(_) => return "another gateway or command has used it meanwhile".to_owned(),
                 Err(error) => return error.reason(),
             }
         }
     }
 
-    /// Takes the lock again, from the server's session of the former connection if that still has it. `None` if
-    /// another process had it meanwhile.
-    async fn begin_again(&self, former: &DatabaseSession) -> Option<LockConnection> {
+    /// Takes the lock again, from the server's session of the former connection if that still has it. Returns the connection, and
+    /// a moment after which the lock was held. `None` if another process had it meanwhile.
+    async fn begin_again(&self, former: &DatabaseSession) -> Option<(LockConnection, Duration)> {
         let mut is_told = false;
         loop {
             sleep(RETRY).await;
@@ -214,12 +270,13 @@ impl LockKeeper {
                 tracing::warn!(%reason, "the store's database answers, and the session that holds its lock is not ended");
                 is_told = true;
             }
+            let asked = since_boot();
             if let Ok(is_held) = line.try_lock().await
                 && let Ok(tenure) = line.value::<i64>(TENURE, &[]).await
             {
                 let is_ours = tenure == self.tenure;
                 if !is_ours || is_held {
-                    return is_ours.then_some(line);
+                    return is_ours.then_some((line, asked));
                 }
                 if !is_told && let Ok(holder) = line.holder().await {
                     tracing::warn!(%holder, "the store's database answers, and another connection holds its lock");
@@ -379,5 +436,24 @@ impl LockConnection {
         let found = in_time(self.client.query_opt(sql, &arguments)).await?;
         let holder = found.and_then(|row| row.try_get(0).ok());
         Ok(holder.unwrap_or_else(|| "which has just ended".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s28_a_process_that_was_stopped_serves_nobody_before_the_lock_was_seen_again() {
+        let at = Duration::from_secs;
+        let state = LockState::held_at(at(100));
+        state.require(at(100) + TRUSTED).unwrap();
+        let error = state.require(at(101) + TRUSTED).unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        state.confirm(at(120));
+        state.require(at(121)).unwrap();
+        state.lose(OVER);
+        assert!(matches!(state.require(at(121)), Err(StoreError::Superseded(_))));
+        assert!(since_boot() > Duration::ZERO);
     }
 }
