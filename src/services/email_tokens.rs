@@ -180,7 +180,7 @@ impl EmailTokens {
         let consumed = self
             .store
             .consume_token(digest, effect, mails, self.now_for(&good));
-        let (after, change) = self.consume(account.clone(), consumed).await?;
+        let (after, change) = self.consume(kind, account.clone(), consumed, origin).await?;
         self.sessions.refresh(&after).await;
         self.access_keys.refresh(after.id).await;
         change.finish();
@@ -195,12 +195,16 @@ impl EmailTokens {
         Ok((good.into(), next))
     }
 
-    /// Uses a link. The returned change is to be finished once memory follows; `wanted` is the account as it will be.
+    /// Uses a link. The returned change is to be finished once memory follows; `wanted` is the account as it will be. Where
+    /// the outcome is not known, an event of this kind says so.
     async fn consume(
         &self,
+        kind: Kind,
         wanted: Account,
         consumed: impl Future<Output = Result<ConsumeToken, StoreError>>,
+        origin: &Origin,
     ) -> Result<(Account, UnsettledChange<'_>), LinkError> {
+        let event = Event::about(kind, &wanted);
         let change = UnsettledChange::begin(&self.sessions, &self.access_keys, wanted);
         match consumed.await.map(consumed_by) {
             Ok(Ok(after)) => Ok((after, change)),
@@ -215,6 +219,9 @@ impl EmailTokens {
             }
             Err(error) => {
                 change.fail(&error);
+                if error.is_outcome_unknown() {
+                    self.audit.note(origin, &event.failed_because("unavailable"));
+                }
                 Err(error.into())
             }
         }

@@ -35,10 +35,15 @@ pub(super) async fn get(cx: &SignedInContext<'_>) -> PageResult {
     Ok(page(cx, &find_account(cx).await?))
 }
 
+/// Whether a form cancels the pending change.
+pub(super) fn cancels(fields: &Fields) -> bool {
+    fields.text("change") == "cancel"
+}
+
 /// Fields: `email`, `current_password`; or `change` "cancel", which cancels the pending change.
 pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageResult {
     let (settings, session, origin) = (&cx.services.account_settings, cx.user.session, cx.origin());
-    if fields.text("change") == "cancel" {
+    if cancels(&fields) {
         let account = settings.cancel_email_change(session, &origin).await?;
         let to = done(AccountPage::Email, "cancelled");
         return Ok(cx.json_or_see_other(StatusCode::OK, &AccountView::for_owner(&account), &to));

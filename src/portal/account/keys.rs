@@ -21,7 +21,7 @@ use crate::request::parse_decimal;
 use crate::route::AccountPage;
 use crate::secret::Secret;
 use crate::services::{
-    AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, Event, LoadedRows, NewAccessKey, ShownOn,
+    AccessKeyChange, AccessKeyError, AccessKeyInfo, Actor, Event, Kind, LoadedRows, NewAccessKey, ShownOn,
 };
 
 /// The lifetimes of a new key that are offered, in days; 0: until it is revoked.
@@ -94,6 +94,15 @@ pub(super) async fn post(cx: &SignedInContext<'_>, mut fields: Fields) -> PageRe
             let view = AccessKeyView::from(keys.info(key).await);
             Ok(cx.json_or_see_other(StatusCode::OK, &view, &to))
         }
+    }
+}
+
+/// The kind of the event of a form; that of a new key if it is malformed.
+pub(super) fn audit_kind(fields: &Fields) -> Kind {
+    match KeyAction::of(fields) {
+        Some(KeyAction::Change(_, change)) => change.kind(),
+        Some(KeyAction::RevokeOlder) => Kind::AccessKeyRevoke,
+        Some(KeyAction::Create) | None => Kind::AccessKeyCreate,
     }
 }
 

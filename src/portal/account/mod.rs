@@ -23,7 +23,7 @@ use crate::refusal::{Hint, Problem, Refusal};
 use crate::route::{AccountPage, Page};
 use crate::secret::Secret;
 use crate::services::{
-    AccountSettingsError, LONGEST_NAME, MOST_FORMER_USERNAMES, SignUpField, TooManyChanges,
+    AccountSettingsError, Event, Kind, LONGEST_NAME, MOST_FORMER_USERNAMES, SignUpField, TooManyChanges,
 };
 use crate::text::fill;
 
@@ -42,12 +42,42 @@ static NAV: NavSection = NavSection {
     ],
 };
 
-/// Calls the page's `get`, or its `post` with the form's fields.
+/// Calls the page's `get`, or its `post` with the form's fields. An act of which it is not known whether it was done leaves an
+/// event that says so.
 pub(super) async fn dispatch(
     page: AccountPage,
     cx: &SignedInContext<'_>,
     fields: Option<Fields>,
 ) -> PageResult {
+    let kind = fields.as_ref().and_then(|fields| audit_kind(page, fields));
+    let response = respond(page, cx, fields)
+        .await
+        .unwrap_or_else(|error| error.into_response(cx));
+    if let (Some(kind), Some(Problem::Unavailable)) = (kind, response.extensions().get::<Problem>()) {
+        let who = &cx.user.principal;
+        let event = Event::failure(kind, who.email.as_str(), Problem::Unavailable.slug());
+        cx.services.audit.note(&cx.origin(), &event.account(who.account));
+    }
+    Ok(response)
+}
+
+/// The kind of the event of a form; `None` if it changes nothing of the account.
+fn audit_kind(page: AccountPage, fields: &Fields) -> Option<Kind> {
+    Some(match page {
+        AccountPage::Profile => Kind::NameChange,
+        AccountPage::Email if email::cancels(fields) => Kind::EmailChangeCancel,
+        AccountPage::Email => Kind::EmailChangeRequest,
+        AccountPage::Username => Kind::UsernameChange,
+        AccountPage::Password => Kind::PasswordChange,
+        AccountPage::Sessions => Kind::SessionEnd,
+        AccountPage::Keys => keys::audit_kind(fields),
+        AccountPage::Language => Kind::LanguageChange,
+        AccountPage::Delete => Kind::AccountDelete,
+        AccountPage::Activity => return None,
+    })
+}
+
+async fn respond(page: AccountPage, cx: &SignedInContext<'_>, fields: Option<Fields>) -> PageResult {
     match (page, fields) {
         (AccountPage::Profile, None) => profile::get(cx).await,
         (AccountPage::Profile, Some(fields)) => profile::post(cx, &fields).await,

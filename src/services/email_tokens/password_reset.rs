@@ -85,7 +85,8 @@ impl EmailTokens {
             password_changed_at: now,
             ..account
         };
-        let (after, change) = self.consume(wanted, consumed).await?;
+        let kind = Kind::PasswordReset;
+        let (after, change) = self.consume(kind, wanted, consumed, origin).await?;
         let ended = self.sessions.end(SessionsToEnd::Account(after.id, None)).await;
         self.access_keys.refresh(after.id).await;
         change.finish();
