@@ -2,8 +2,10 @@
 
 use std::error::Error as _;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -25,6 +27,9 @@ use crate::config;
 /// Longest idle time of a connection that a non-repeatable request may reuse: the server may close an idle
 /// connection at the moment of use, and servers keep them for 5 s and more.
 const SAFE_IDLE: Duration = Duration::from_secs(4);
+
+/// How long a response may come after its connection has ended: what tells of both is one after the other.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 pub(super) struct Server {
     address: config::UpstreamUrl,
@@ -252,17 +257,29 @@ impl Server {
         progress: Option<&BodyProgress>,
     ) -> SendOutcome {
         let response = sender.try_send_request(request);
-        match responded_within(&self.limits, response, progress).await {
+        let mut response = std::pin::pin!(responded_within(&self.limits, response, progress));
+        let responded = tokio::select! {
+            biased;
+            responded = &mut response => Some(responded),
+            () = ended(&mut sender) => timeout(LAST_WORD, &mut response).await.ok(),
+        };
+        let Some(responded) = responded else {
+            // The request was queued in the moment in which the connection ended, and its queue is emptied when the last
+            // sender is gone: then it comes back.
+            drop(sender);
+            return match response.await {
+                Some(Err(error)) => failed(error, progress),
+                Some(Ok(_)) | None => SendOutcome::TimedOut,
+            };
+        };
+        match responded {
             None => SendOutcome::TimedOut,
             Some(Ok(response)) => {
                 let lease = ConnectionLease::new(&self.http1, sender, body.is_read(response.status()));
                 let response = response.map(|body| ResponseBody::http1(body, lease));
                 SendOutcome::Responded(response)
             }
-            Some(Err(mut error)) => match error.take_message() {
-                Some(unsent) => SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), unsent),
-                None => broken(error.into_error(), progress),
-            },
+            Some(Err(error)) => failed(error, progress),
         }
     }
 
@@ -456,6 +473,16 @@ async fn responded_within(
     }
 }
 
+/// Completes when the connection has ended.
+async fn ended(sender: &mut http1::SendRequest<RequestBody>) {
+    // That it is ready for a request says nothing of its end.
+    poll_fn(|context| match sender.poll_ready(context) {
+        Poll::Ready(Err(_)) => Poll::Ready(()),
+        Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+    })
+    .await;
+}
+
 /// Whether a method is safe (RFC 9110, section 9.2.1).
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
@@ -487,6 +514,14 @@ fn was_closed_http2(error: &hyper::Error) -> bool {
 /// each new stream until they are read.
 fn is_overloaded(error: &h2::Error) -> bool {
     error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+}
+
+/// The outcome of an exchange that failed; the request comes back if none of it was sent.
+fn failed(mut error: TrySendError<Request<RequestBody>>, progress: Option<&BodyProgress>) -> SendOutcome {
+    match error.take_message() {
+        Some(unsent) => SendOutcome::Unreachable(io::ErrorKind::ConnectionAborted.into(), unsent),
+        None => broken(error.into_error(), progress),
+    }
 }
 
 fn broken(error: hyper::Error, progress: Option<&BodyProgress>) -> SendOutcome {
