@@ -179,10 +179,11 @@ async fn s49_what_is_shut_out_after_an_enabling_whose_commit_hangs_stays_it() {
 async fn s28_a_new_password_whose_response_is_lost_ends_the_sessions() {
     let (cluster, app) = (Cluster::shared(), Application::start().await);
     let (database, proxy) = (cluster.database(), DatabaseProxy::start(&cluster));
-    let (site, program) = gateway_by(&proxy, &database, &app, &["ann", "bob"]);
-    let [ann, bob] = [
+    let (site, program) = gateway_by(&proxy, &database, &app, &["ann", "bob", "carol"]);
+    let [ann, bob, carol] = [
         sign_in(&program, &site, "ann").await,
         sign_in(&program, &site, "bob").await,
+        sign_in(&program, &site, "carol").await,
     ];
     let link = site.ask(&["user", "reset-link", "bob"])["link"]
         .as_str()
@@ -204,6 +205,8 @@ async fn s28_a_new_password_whose_response_is_lost_ends_the_sessions() {
     let path = format!("/.auth/reset?token={token}");
     assert_eq!(post(&program, &site, &path, "", &form).await, 503);
     assert_eq!(status(&program, &site, "/", &bob).await, 401, "S21");
+    let form = json!({ "name": "Carol" });
+    assert_eq!(post(&program, &site, "/.auth/account", &carol, &form).await, 503);
     assert!(proxy.lost() >= 2);
     proxy.lose_responses(false);
     for name in ["ann", "bob"] {
@@ -217,6 +220,21 @@ async fn s28_a_new_password_whose_response_is_lost_ends_the_sessions() {
             sign_in_with(&program, &site, &email, NEW_PASSWORD).await,
             200,
             "{name}"
+        );
+    }
+    // Nobody was told what became of it, and the audit log says so.
+    let events = site.ask(&["audit", "--failures"])["events"].take();
+    for (event, user) in [
+        ("password-reset", "bob@example.com"),
+        ("name-change", "carol@example.com"),
+    ] {
+        let is_told = |told: &Value| {
+            (&told["event"], &told["user"], &told["reason"])
+                == (&json!(event), &json!(user), &json!("unavailable"))
+        };
+        assert!(
+            events.as_array().unwrap().iter().any(is_told),
+            "{event}: {events}"
         );
     }
     // Read again since, by the sign-ins above.
