@@ -18,7 +18,7 @@ pub(super) const MAX_REQUEST: usize = 4 << 20;
 pub(super) const MAX_ANSWER: usize = 64 << 20;
 
 /// Raised by every change that the other side would misread.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// What a gateway sends every second while it executes a command.
 pub(super) const BEAT: &[u8] = b" ";
