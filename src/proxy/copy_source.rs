@@ -4,8 +4,8 @@
 //! The application reads a source with the rights of the request, and deletes it if it moves. Stores differ
 //! in what the name is relative to, so every path that it can mean is evaluated.
 
+use std::collections::BTreeMap;
 use std::iter;
-use std::rc::Rc;
 
 use http::Method;
 
@@ -29,15 +29,6 @@ const DISPOSITION: &str = "x-amz-copy-disposition";
 
 /// Most headers of a request that name sources. Each is looked up at every base and host anew.
 const MOST_SOURCES: usize = 2;
-
-/// Another host and path at which a store may serve a source.
-struct PlaceBeside {
-    host: Host,
-    path: Rc<ReadPath>,
-    /// Whether routes for all of that host apply to the source: the host is the bucket's own, or the parent
-    /// of bucket hosts.
-    is_own: bool,
-}
 
 impl SecondResourcePolicy<'_> {
     /// Evaluates every source that the request's headers name.
@@ -142,76 +133,83 @@ impl SecondResourcePolicy<'_> {
             .bases()
             .ok_or(SecondResourceError::TooAmbiguous(source.name))?;
         let own = self.head.host;
-        let mut places: Vec<PlaceBeside> = Vec::new();
-        let mut look_at = |host: &Host, name: &str, is_own: bool| {
-            for base in &bases {
-                let url = self.parse(&format!("{base}/{name}"), source.name)?;
-                let path = self.read(url.path(), source.name)?;
-                let mut known = places.iter_mut();
-                if let Some(place) =
-                    known.find(|place| place.host == *host && place.path.as_str() == path.as_str())
-                {
-                    place.is_own |= is_own;
-                    continue;
-                }
-                let host = host.clone();
-                places.push(PlaceBeside { host, path, is_own });
-            }
-            Ok::<_, SecondResourceError>(())
-        };
+        let sent = self.read(&format!("/{object}"), source.name)?;
+        let readings: Vec<String> = iter::once(sent.as_str().to_owned())
+            .chain(sent.others())
+            .collect();
+        // A name on a host, and whether routes for all of that host apply to the source: the host is the bucket's own, or
+        // the parent of bucket hosts.
+        let mut objects: BTreeMap<(Host, &str), bool> = BTreeMap::new();
+        let mut add = |host: Host, name, is_own: bool| *objects.entry((host, name)).or_default() |= is_own;
         let patterns = self.gateway.routes.host_patterns();
         for host in patterns
             .iter()
             .filter_map(HostPattern::exact)
             .filter(|&host| host != own)
         {
-            look_at(host, object, own.is_below(host))?;
+            add(host.clone(), object, own.is_below(host));
         }
         // Other readings of the bucket's name may match another host.
-        let sent = self.read(&format!("/{object}"), source.name)?;
-        for reading in iter::once(sent.as_str().to_owned()).chain(sent.others()) {
+        for reading in &readings {
             let name = reading.trim_start_matches('/');
             let (bucket, key) = bucket_and_key(name).unwrap_or_else(|| (name.to_owned(), ""));
             let named = bucket.parse().ok().filter(|_| source.form == SourceForm::Any);
             for pattern in patterns {
                 match pattern {
                     HostPattern::Exact(host) if host != own && is_bucket_of(host, &bucket) => {
-                        look_at(host, key, true)?;
+                        add(host.clone(), key, true);
                     }
                     HostPattern::Exact(_) => {}
                     HostPattern::Below(domain) => {
                         let host = format!("{bucket}.{domain}").parse::<Host>();
                         if let Some(host) = host.ok().filter(|host| host != own) {
-                            look_at(&host, key, true)?;
-                            look_at(&host, object, false)?;
+                            add(host.clone(), key, true);
+                            add(host, object, false);
                         }
                     }
                 }
             }
             if let Some(host) = named.filter(|host| host != own) {
-                look_at(&host, key, true)?;
+                add(host, key, true);
             }
         }
-        for PlaceBeside { host, path, is_own } in &places {
-            for method in methods {
-                let routes = &self.gateway.routes;
-                let mut there = routes.at_any_reading(host, path, method);
-                there.retain(|routes| *is_own || !routes.is_root);
-                there.extend(match source.extent {
-                    Extent::Object => Vec::new(),
-                    Extent::Below => routes.below(host, path, method),
-                    Extent::Prefix => routes.beginning_with(host, path, method),
-                });
-                if let Some(route) = self.closed(there, method).next() {
-                    return Err(SecondResourceError::Forbidden {
-                        header: source.name,
-                        path: format!("{host}{}", path.as_str()),
-                        reason: format!("{method} on the route {} is for others", route.label()),
-                    });
+        for ((host, name), is_own) in objects {
+            for base in &bases {
+                let url = self.parse(&format!("{base}/{name}"), source.name)?;
+                let path = self.read(url.path(), source.name)?;
+                for method in methods {
+                    self.require_beside(source, method, &host, &path, is_own)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Judges a source at a path of another host.
+    fn require_beside(
+        &self,
+        source: &CopySource,
+        method: &Method,
+        host: &Host,
+        path: &ReadPath,
+        is_own: bool,
+    ) -> Result<(), SecondResourceError> {
+        let routes = &self.gateway.routes;
+        let mut there = routes.at_any_reading(host, path, method);
+        there.retain(|routes| is_own || !routes.is_root);
+        there.extend(match source.extent {
+            Extent::Object => Vec::new(),
+            Extent::Below => routes.below(host, path, method),
+            Extent::Prefix => routes.beginning_with(host, path, method),
+        });
+        match self.closed(there, method).next() {
+            None => Ok(()),
+            Some(route) => Err(SecondResourceError::Forbidden {
+                header: source.name,
+                path: format!("{host}{}", path.as_str()),
+                reason: format!("{method} on the route {} is for others", route.label()),
+            }),
+        }
     }
 
     /// Refuses a header that names an account other than the target's: the source's path would not be known.

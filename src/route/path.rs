@@ -67,18 +67,25 @@ pub(super) fn require_harmless(path: &[u8]) -> Result<(), BadPath> {
 /// Refuses a path as it was sent if a `%` in it begins no escape (RFC 3986, section 2.1): decoders drop it, read
 /// it as another character or end the path there.
 pub(super) fn require_escapes(path: &[u8]) -> Result<(), BadPath> {
-    let begins_escape = |at: usize| matches!(path.get(at + 1..at + 3), Some(digits) if digits.iter().all(u8::is_ascii_hexdigit));
-    if memchr::memchr_iter(b'%', path).all(begins_escape) {
+    if strays(path).next().is_none() {
         Ok(())
     } else {
         Err(BadPath::Escape)
     }
 }
 
+/// Returns where each `%` is that begins no escape.
+pub(super) fn strays(path: &[u8]) -> impl Iterator<Item = usize> {
+    let begins_escape = |at: usize| {
+        at + 2 < path.len() && path[at + 1].is_ascii_hexdigit() && path[at + 2].is_ascii_hexdigit()
+    };
+    memchr::memchr_iter(b'%', path).filter(move |&at| !begins_escape(at))
+}
+
 /// Whether a path has a control character of ASCII or Unicode (C0, DEL, C1).
 fn has_control(path: &[u8]) -> bool {
     // C1 is `c2 80` to `c2 9f` in UTF-8.
-    path.iter().any(u8::is_ascii_control)
+    path.iter().any(|&byte| byte < b' ' || byte == 0x7f)
         || memchr::memchr_iter(0xc2, path).any(|at| matches!(path.get(at + 1), Some(0x80..=0x9f)))
 }
 
@@ -88,11 +95,8 @@ const ESCAPED: usize = 24;
 /// Whether a `%` is followed by what only lenient decoders read as hexadecimal digits, or by `u` and four digits,
 /// as JavaScript's `escape` writes them and IIS reads them.
 fn has_lenient_escape(path: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', path).any(|at| {
+    strays(path).any(|at| {
         let after = &path[at + 1..];
-        if matches!(after, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()) {
-            return false;
-        }
         if after.first().is_none_or(|&first| begins_no_escape(first)) {
             return false;
         }

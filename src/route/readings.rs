@@ -16,7 +16,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use super::path::{BadPath, require_escapes, require_harmless};
+use super::path::{BadPath, require_escapes, require_harmless, strays};
 use virtual_host::{drop_virtual_host, drop_virtual_host_base, drop_virtual_host_names, names_virtual_host};
 
 /// Most layers of percent-encoding. Servers decode once, those behind a proxy of their own twice.
@@ -40,13 +40,9 @@ const MOST_OTHERWISE: usize = 8 << 10;
 /// Something that servers do to a path. `None` if it changes nothing.
 type Rewrite = fn(&[u8]) -> Option<Vec<u8>>;
 
-const STEPS: [Rewrite; 23] = [
+const STEPS: [Rewrite; 16] = [
     decode,
     decode_plus,
-    decode_latin_1,
-    decode_twice,
-    drop_invalid,
-    drop_ignorable,
     drop_parameters,
     merge_slashes,
     drop_authority,
@@ -60,10 +56,18 @@ const STEPS: [Rewrite; 23] = [
     drop_virtual_host_base,
     drop_virtual_host,
     drop_virtual_host_names,
+    drop_unprintable,
+];
+
+/// Steps that only change paths with bytes beyond ASCII.
+const BEYOND_ASCII: [Rewrite; 7] = [
+    decode_latin_1,
+    decode_twice,
+    drop_invalid,
+    drop_ignorable,
     replace_compatible,
     drop_marks,
     transliterate,
-    drop_unprintable,
 ];
 
 /// Steps that only change paths with dots, spaces or non-ASCII characters.
@@ -193,10 +197,14 @@ fn fold_letter(letter: char, folded: &mut String) {
         return;
     }
     // To upper case and back: some letters map in one direction only, such as the capital of `ß`.
-    let large = letter.to_lowercase().flat_map(char::to_uppercase);
-    let small = large.flat_map(char::to_lowercase);
-    // The combining dot that lower-casing a dotted capital I leaves.
-    folded.extend(small.filter(|&letter| letter != '\u{307}'));
+    for large in letter.to_lowercase().flat_map(char::to_uppercase) {
+        for small in large.to_lowercase() {
+            // The combining dot that lower-casing a dotted capital I leaves.
+            if small != '\u{307}' {
+                folded.push(small);
+            }
+        }
+    }
 }
 
 /// Whether no step changes the path, nor does folding; true for nearly all paths.
@@ -231,13 +239,7 @@ fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
     let mut readings = vec![path];
     let mut next = 0;
     while let Some(reading) = readings.get(next).cloned() {
-        let trims = if may_be_trimmed(&reading) { &TRIMS[..] } else { &[] };
-        let strays = if first_stray(&reading).is_some() {
-            &STRAYS[..]
-        } else {
-            &[]
-        };
-        for step in STEPS.iter().chain(strays).chain(trims) {
+        for step in steps_for(&reading) {
             let Some(found) = step(&reading).filter(|found| !readings.contains(found)) else {
                 continue;
             };
@@ -253,6 +255,20 @@ fn close(path: Vec<u8>, most_bytes: usize) -> Result<Vec<Vec<u8>>, BadPath> {
         next += 1;
     }
     Ok(readings)
+}
+
+/// Returns the steps that may change a path.
+fn steps_for(path: &[u8]) -> impl Iterator<Item = &'static Rewrite> {
+    let beyond_ascii = Some(&BEYOND_ASCII).filter(|_| !path.is_ascii());
+    let trims =
+        Some(&TRIMS).filter(|_| beyond_ascii.is_some() || memchr::memchr2(b'.', b' ', path).is_some());
+    let strays = Some(&STRAYS).filter(|_| first_stray(path).is_some());
+    let others = [
+        beyond_ascii.map(|steps| &steps[..]),
+        strays.map(|steps| &steps[..]),
+        trims.map(|steps| &steps[..]),
+    ];
+    STEPS.iter().chain(others.into_iter().flatten().flatten())
 }
 
 fn require_shallow(path: &[u8]) -> Result<(), BadPath> {
@@ -295,9 +311,6 @@ fn decode_latin_1(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Reads a path as UTF-8 whose letters, as Latin-1, are UTF-8 again.
 fn decode_twice(path: &[u8]) -> Option<Vec<u8>> {
-    if path.is_ascii() {
-        return None;
-    }
     let letters = std::str::from_utf8(path).ok()?.chars();
     let bytes: Vec<u8> = letters
         .map(|letter| u8::try_from(letter).ok())
@@ -315,9 +328,6 @@ fn drop_invalid(path: &[u8]) -> Option<Vec<u8>> {
 /// Drops invisible characters, as identifier comparison does (assigned characters with Unicode's
 /// `Default_Ignorable_Code_Point`).
 fn drop_ignorable(path: &[u8]) -> Option<Vec<u8>> {
-    if path.is_ascii() {
-        return None;
-    }
     let text = std::str::from_utf8(path).ok()?;
     text.chars().find(|&letter| is_ignorable(letter))?;
     let seen: String = text.chars().filter(|&letter| !is_ignorable(letter)).collect();
@@ -347,11 +357,7 @@ fn end_at_percent(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Returns where the first `%` is that begins no escape.
 fn first_stray(path: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'%', path).find(|&at| !is_escape(&path[at..]))
-}
-
-fn is_escape(escape: &[u8]) -> bool {
-    matches!(escape, [_, high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    strays(path).next()
 }
 
 /// Drops a `%` that begins no escape, as lenient decoders do.
@@ -369,19 +375,17 @@ fn drop_escape(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Drops stray `%`; `taken` returns how many bytes go with one.
 fn without_strays(path: &[u8], taken: impl Fn(&[u8]) -> usize) -> Option<Vec<u8>> {
-    let mut kept = Vec::new();
-    let mut rest = path;
-    while let Some(at) = memchr::memchr(b'%', rest) {
-        let (before, escape) = rest.split_at(at);
-        kept.extend_from_slice(before);
-        let is_escape = is_escape(escape);
-        let taken = if is_escape { 0 } else { taken(escape) };
-        if is_escape {
-            kept.push(b'%');
+    let mut kept = Vec::with_capacity(path.len());
+    let mut end = 0;
+    for at in strays(path) {
+        // Another one took it along.
+        if at < end {
+            continue;
         }
-        rest = &escape[taken.max(1)..];
+        kept.extend_from_slice(&path[end..at]);
+        end = at + taken(&path[at..]);
     }
-    kept.extend_from_slice(rest);
+    kept.extend_from_slice(&path[end..]);
     (kept.len() < path.len()).then_some(kept)
 }
 
@@ -431,10 +435,6 @@ fn cut_argument(path: &[u8]) -> Option<Vec<u8>> {
 /// Drops a decoded query or fragment.
 fn cut(path: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr2(b'?', b'#', path).map(|end| path[..end].to_vec())
-}
-
-fn may_be_trimmed(path: &[u8]) -> bool {
-    memchr::memchr2(b'.', b' ', path).is_some() || !path.is_ascii()
 }
 
 /// Drops dots and blanks at the end of each segment, as Windows does with names.
@@ -516,12 +516,10 @@ fn ends_old_session(before: &[u8]) -> bool {
 
 /// Applies compatibility composition (NFKC): full-width letters, ligatures and the like (Unicode, annex 15).
 fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
-    if path.is_ascii() {
-        return None;
-    }
     let mut replaced = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
-        if chunk.valid().is_ascii() || is_nfkc_quick(chunk.valid().chars()) == IsNormalized::Yes {
+        let others = chunk.valid().chars().filter(|&letter| !is_never_composed(letter));
+        if is_nfkc_quick(others) == IsNormalized::Yes {
             replaced.extend_from_slice(chunk.valid().as_bytes());
         } else {
             replaced.extend(chunk.valid().nfkc().collect::<String>().into_bytes());
@@ -531,11 +529,13 @@ fn replace_compatible(path: &[u8]) -> Option<Vec<u8>> {
     (replaced != path).then_some(replaced)
 }
 
+/// Whether a character is its own compatibility composition, and no mark: ASCII, and most of Latin-1.
+fn is_never_composed(letter: char) -> bool {
+    matches!(letter, '\0'..='\u{9f}' | '\u{c0}'..='\u{ff}')
+}
+
 /// Drops accents and other marks, as converters to ASCII do. Hangul has none.
 fn drop_marks(path: &[u8]) -> Option<Vec<u8>> {
-    if path.is_ascii() {
-        return None;
-    }
     let text = std::str::from_utf8(path).ok()?;
     let mut bare = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -578,9 +578,6 @@ fn without_stroke(letter: char) -> Option<&'static str> {
 /// fraction slash a slash. Their tables differ little from this one. Other signs stay, of which many would be a backslash
 /// or a dot.
 fn transliterate(path: &[u8]) -> Option<Vec<u8>> {
-    if path.is_ascii() {
-        return None;
-    }
     let mut written = Vec::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
         for letter in chunk.valid().chars() {

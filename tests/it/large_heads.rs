@@ -47,6 +47,9 @@ const READ: usize = 8_000;
 /// Requests of each kind; a plain one takes a few milliseconds in a development build.
 const REQUESTS: usize = 60;
 
+/// How often a plain head is measured.
+const ROUNDS: u64 = 4;
+
 /// How many times the cost of a plain head is allowed.
 const TIMES: u64 = 5;
 
@@ -449,16 +452,21 @@ fn signed_now(key: &str) -> String {
 async fn s48_no_head_costs_much_more_than_a_plain_one_of_its_size() {
     let site = Site::new(CONFIG);
     let (program, _) = Program::start(&site);
-    let plain = cost(&program, &site, "/", &filled("X-Fill: ", "a", "\r\n")).await;
-    // Ticks are coarse.
-    let most = (plain + 2) * TIMES;
+    let fill = filled("X-Fill: ", "a", "\r\n");
+    let mut plain = 0;
+    // Ticks are coarse, and all that follows is compared with these.
+    for _ in 0..ROUNDS {
+        plain += cost(&program, &site, "/", &fill).await;
+    }
+    let most = (plain + 2 * ROUNDS) * TIMES / ROUNDS;
+    println!("a plain head: {plain} ticks in {ROUNDS} rounds, so at most {most} for any other");
     let mut faults = Vec::new();
     for (name, target, fields) in heads() {
         let ticks = cost(&program, &site, &target, &fields).await;
-        println!("{name}: {ticks} ticks, a plain head {plain}");
+        println!("{name}: {ticks} ticks");
         if ticks > most {
             faults.push(format!("{name}: {ticks} ticks"));
         }
     }
-    assert!(faults.is_empty(), "a plain head {plain}: {faults:?}");
+    assert!(faults.is_empty(), "more than {most} ticks: {faults:?}");
 }

@@ -43,6 +43,8 @@ pub(super) fn drop_virtual_host(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Drops the other segments by which Zope is told of virtual hosts.
 pub(super) fn drop_virtual_host_names(path: &[u8]) -> Option<Vec<u8>> {
+    let mut names = [ROOT, HOSTING, PREFIX].into_iter();
+    names.find(|name| memchr::memmem::find(path, name).is_some())?;
     let mut segments: Vec<&[u8]> = path.split(|&byte| byte == b'/').collect();
     let count = segments.len();
     segments.retain(|&segment| segment != ROOT && segment != HOSTING && !segment.starts_with(PREFIX));
