@@ -23,7 +23,11 @@ use crate::model::Email;
 use crate::services::{HtpasswdDefaults, HtpasswdLine, NewAccount};
 
 /// Lines in one request: enough that the store is written rarely, few enough not to delay sign-ins meanwhile.
-const TOGETHER: usize = 500;
+const MAX_LINES_PER_REQUEST: usize = 1000;
+
+/// Bytes of lines, and of their accounts' groups, after which a request gets no more: as JSON, it stays below what the gateway
+/// reads, and its answer below what is read here.
+const REQUEST_BYTES: usize = 512 << 10;
 
 /// Concurrent requests: some are read and sent while others are written, the accounts of one together with the audit events
 /// of another.
@@ -139,8 +143,10 @@ impl UserImport {
                 path.display()
             ))
         })?;
+        // The gateway keeps the groups for each account, and answers with them.
+        let of_groups = defaults.groups.iter().map(|group| group.len() + 8).sum();
         let batches = stream::try_unfold(LineReader::of(file), async |mut lines| {
-            let (first, text) = lines.batch().map_err(|wrong| wrong.failure(path))?;
+            let (first, text) = lines.batch(of_groups).map_err(|wrong| wrong.failure(path))?;
             let read = lines.read;
             Ok((!text.is_empty()).then_some(((self.lines(defaults, step, first, text), read), lines)))
         });
@@ -311,12 +317,16 @@ impl<'f> LineReader<'f> {
     }
 
     /// The next lines, with the number of the first; without text at the end.
-    fn batch(&mut self) -> Result<(usize, String), LineError> {
+    /// Each line counts `more` bytes beside its own.
+    fn batch(&mut self, more: usize) -> Result<(usize, String), LineError> {
         let first = self.number + 1;
         let mut text = String::new();
-        for _ in 0..TOGETHER {
+        for count in 1..=MAX_LINES_PER_REQUEST {
             let Some(line) = self.next()? else { break };
             text.push_str(&line);
+            if text.len() + count * more >= REQUEST_BYTES {
+                break;
+            }
         }
         Ok((first, text))
     }

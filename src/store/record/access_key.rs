@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_version_1_stays::<AccessKey>(FROZEN);
-        assert_version_1_stays::<WrappedDataKey>(FROZEN_DATA_KEY);
+        assert_version_1_stays::<AccessKey>(FROZEN, &[]);
+        assert_version_1_stays::<WrappedDataKey>(FROZEN_DATA_KEY, &[]);
     }
 
     #[test]

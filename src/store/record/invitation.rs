@@ -120,6 +120,6 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_version_1_stays::<Invitation>(FROZEN);
+        assert_version_1_stays::<Invitation>(FROZEN, &[]);
     }
 }

@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_version_1_stays::<QueuedMail>(FROZEN);
-        assert_version_1_stays::<MailQuota>(FROZEN_POSTAGE);
+        assert_version_1_stays::<QueuedMail>(FROZEN, &[]);
+        assert_version_1_stays::<MailQuota>(FROZEN_POSTAGE, &[]);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Each version of a row has a struct of its own that never changes, so that the model may. A row is read in
 //! the version in which it was written, and written in the newest. JSON, because a positional format would
-//! silently confuse fields when a struct is reordered.
+//! silently confuse fields when a struct is reordered. The many rows, those of accounts and of audit events, leave out what
+//! is absent.
 
 mod access_key;
 mod account;
@@ -69,13 +70,17 @@ pub(in crate::store) fn only_version_1<T: DeserializeOwned>(
     })
 }
 
-/// Asserts that a row of version 1 decodes and encodes to its frozen JSON.
+/// Asserts that a row of version 1 decodes and encodes to its frozen JSON without what is `left_out`: it is absent.
 #[cfg(test)]
-fn assert_version_1_stays<T: StoredRecord>(frozen: &str) {
+fn assert_version_1_stays<T: StoredRecord>(frozen: &str, left_out: &[&str]) {
     let written = T::decode(1, frozen.as_bytes()).unwrap().encode().unwrap();
     let (version, json) = written.split_first().unwrap();
     assert_eq!(*version, 1);
+    assert_eq!(T::decode(1, json).unwrap().encode().unwrap(), written);
     let written: serde_json::Value = serde_json::from_slice(json).unwrap();
-    let frozen: serde_json::Value = serde_json::from_str(frozen).unwrap();
+    let mut frozen: serde_json::Value = serde_json::from_str(frozen).unwrap();
+    for field in left_out {
+        frozen.as_object_mut().unwrap().remove(*field).unwrap();
+    }
     assert_eq!(written, frozen);
 }

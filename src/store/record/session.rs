@@ -111,6 +111,6 @@ mod tests {
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {
-        assert_version_1_stays::<Session>(FROZEN);
+        assert_version_1_stays::<Session>(FROZEN, &[]);
     }
 }

@@ -10,10 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::engine::{Engine, ScanDirection};
+use super::merged_index::{self, NAMES, TERMS};
 use super::record::{self, RowCount};
 use super::rows::{Row, Rows};
 use super::schema::{self, RowKind};
-use super::term_rows;
 use crate::ids::AccountId;
 use crate::model::{Account, AccountStatus};
 use crate::store::admin_queries::FEW;
@@ -82,7 +82,8 @@ impl AccountIndex {
         visit: impl FnMut(&Tree, &[Row]) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
         match self {
-            Self::Term(text) => term_rows::pieces(engine, direction, text, from, visit),
+            Self::Term(text) => TERMS.pieces(engine, direction, text, from, visit),
+            Self::Name => NAMES.pieces(engine, direction, "", from, visit),
             _ => engine.pieces_toward(direction, &self.prefix(), from, visit),
         }
     }
@@ -251,18 +252,23 @@ fn scan(
             last = Some(row.0.clone());
             let account = match account_at(tree, row) {
                 Err(StoreError::Corrupt(why)) => {
-                    page.unreadable.push(why);
+                    if !page.unreadable.contains(&why) {
+                        page.unreadable.push(why);
+                    }
                     continue;
                 }
                 found => found?,
             };
             let Some(account) = account else { continue };
-            let is_meant = match ordering {
-                // Listed once, under its first term.
-                AccountIndex::Term(_) => ordering.key_of(&account).is_some_and(|key| row.0 == key),
-                _ => text.as_deref().is_none_or(|text| is_called(&account, text)),
+            // Listed once, under its first term, or by its name.
+            let is_listed_here = match ordering {
+                AccountIndex::Term(_) | AccountIndex::Name => {
+                    ordering.key_of(&account).is_some_and(|key| row.0 == key)
+                }
+                _ => true,
             };
-            if is_meant && query.filter.passes(&account) {
+            let is_meant = text.as_deref().is_none_or(|text| is_called(&account, text));
+            if is_listed_here && is_meant && query.filter.passes(&account) {
                 page.accounts.push(account);
             }
         }
@@ -366,13 +372,13 @@ fn account_at(tree: &Tree, (key, value): &Row) -> Result<Option<Account>, StoreE
     let id = match RowKind::of(key) {
         Some(RowKind::Account) => return record::decode(key, value).map(Some),
         Some(RowKind::Email) => Some(record::decode::<AccountId>(key, value)?),
-        Some(RowKind::Term) if value.is_empty() => return Ok(None),
+        Some(RowKind::Term | RowKind::NameOrder) if value.is_empty() => return Ok(None),
         _ => schema::trailing_account(key),
     };
     match id {
-        Some(id) if id == term_rows::NO_ACCOUNT => Err(StoreError::Corrupt(format!(
+        Some(id) if id == merged_index::NO_ACCOUNT => Err(StoreError::Corrupt(format!(
             "the account called {} cannot be told: its index row cannot be read",
-            String::from_utf8_lossy(schema::text_of_term(key)).escape_debug()
+            String::from_utf8_lossy(schema::text_before_account(key)).escape_debug()
         ))),
         Some(id) => tree.indexed(key, &schema::account(id)).map(Some),
         None => Err(StoreError::Corrupt(format!(

@@ -19,7 +19,7 @@ use crate::model::{Account, LockoutPolicy, QueuedMail};
 use crate::store::{AccountFilter, AccountPage, AccountQuery, AdminQueryStore, Locks, StoreError};
 
 /// The version of these index rows. A change rebuilds all of them at the next start.
-const FORM: IndexForm = IndexForm(3);
+const FORM: IndexForm = IndexForm(4);
 
 /// Updates an account's index rows from `before` to `after`, and the counts that it is in.
 pub(super) fn index(
@@ -90,7 +90,9 @@ fn rows_of(account: &Account) -> Vec<Vec<u8>> {
     let words = AccountFilter::words(account);
     let mut keys: Vec<_> = words.iter().map(|word| schema::term(word, account.id)).collect();
     keys.push(schema::status(account.status, account.id));
-    keys.push(schema::name_order(&AccountFilter::sort_name(account), account.id));
+    if account.name.is_some() {
+        keys.push(schema::name_order(&AccountFilter::sort_name(account), account.id));
+    }
     keys.push(schema::sign_in_order(account.last_sign_in_at, account.id));
     keys
 }

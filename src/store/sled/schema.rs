@@ -72,7 +72,8 @@ pub(super) enum RowKind {
     Term = b'x' as isize,
     /// Index: accounts by status, by status and account.
     Status = b'y' as isize,
-    /// Index: accounts in the order of their names, by name and account.
+    /// Index: accounts in the order of their names, by name and account. With [`Username`](Self::Username), for those without
+    /// one, the index by name.
     NameOrder = b'N' as isize,
     /// Index: accounts by their last sign-in, by its time and account.
     SignInOrder = b'S' as isize,
@@ -341,13 +342,17 @@ pub(super) fn terms(prefix: &str) -> Vec<u8> {
     RowKind::Term.key(&[prefix.as_bytes()])
 }
 
-/// The NUL ends the term, since no term contains one.
-pub(super) fn term(term: impl AsRef<[u8]>, id: AccountId) -> Vec<u8> {
-    RowKind::Term.key(&[term.as_ref(), b"\0", id.as_bytes()])
+pub(super) fn term(term: &str, id: AccountId) -> Vec<u8> {
+    text_and_account(RowKind::Term, term.as_bytes(), id)
 }
 
-/// The term in a key of [`term`], or what may be the beginning of one.
-pub(super) fn text_of_term(key: &[u8]) -> &[u8] {
+/// The key in an index by text and account. A NUL ends the text, since no name or address contains one.
+pub(super) fn text_and_account(kind: RowKind, text: &[u8], id: AccountId) -> Vec<u8> {
+    kind.key(&[text, b"\0", id.as_bytes()])
+}
+
+/// The text in a key of [`text_and_account`], or what may be the beginning of one.
+pub(super) fn text_before_account(key: &[u8]) -> &[u8] {
     let text = key.get(1..).unwrap_or_default();
     match text.split_last_chunk::<17>() {
         Some((term, [0, ..])) => term,
@@ -372,9 +377,8 @@ pub(super) fn status(status: AccountStatus, id: AccountId) -> Vec<u8> {
     key
 }
 
-/// The NUL ends the name, since no name contains one.
 pub(super) fn name_order(name: &str, id: AccountId) -> Vec<u8> {
-    RowKind::NameOrder.key(&[name.as_bytes(), b"\0", id.as_bytes()])
+    text_and_account(RowKind::NameOrder, name.as_bytes(), id)
 }
 
 /// Sorts by time: 0 for an account whose owner never signed in, else microseconds since 1970 with the sign bit

@@ -485,6 +485,32 @@ pub(crate) async fn a_search_of_many_is_read_by_its_terms_page_by_page<H: Harnes
         let (there, back) = there_and_back(&store, &query).await;
         assert_eq!((&there, &back), (&expected, &expected), "{limit} on a page");
     }
+    // Sorted by names and, without one, by usernames, which accounts with a name have as well.
+    let live = accounts.iter().enumerate().filter(|(n, _)| n % 4 > 0);
+    let mut by_name: Vec<_> = live
+        .map(|(_, account)| {
+            let username = account.username.to_string();
+            let name = account.name.as_ref().unwrap_or(&username).to_lowercase();
+            (name, account.id, username)
+        })
+        .collect();
+    by_name.sort();
+    let mut by_name: Vec<String> = by_name.into_iter().map(|(_, _, username)| username).collect();
+    for descending in [false, true] {
+        for limit in [37, 450, 500] {
+            let query = AccountQuery {
+                order: Some(AccountOrder {
+                    by: AccountSort::Name,
+                    descending,
+                }),
+                limit,
+                ..AccountQuery::default()
+            };
+            let (there, back) = there_and_back(&store, &query).await;
+            assert_eq!((&there, &back), (&by_name, &by_name), "{query:?}");
+        }
+        by_name.reverse();
+    }
     assert_sound(&store).await;
 }
 
