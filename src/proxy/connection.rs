@@ -165,6 +165,7 @@ impl GatewayHandle {
         } else {
             RESET_STREAMS
         };
+        let memory = self.memory.connect(&arrival.peer);
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -179,7 +180,7 @@ impl GatewayHandle {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let share = self.memory.take(&arrival.state, is_of_proxy, &request);
+            let share = memory.take(&request);
             let (guard, _) = arrival.state.begin(false);
             let guard = guard.limited_to(share);
             let response = self.load().handle(arrival.clone(), request, guard, None);

@@ -42,8 +42,6 @@ pub(super) struct ConnectionState {
     under_way: AtomicUsize,
     /// Requests since the connection was opened.
     begun: AtomicUsize,
-    /// Bytes that its requests take: see [`MemoryShare`].
-    pub(super) memory: AtomicUsize,
     /// Responses of the gateway's own that have not been sent, and how many have.
     own_pending: AtomicUsize,
     own_sent: AtomicUsize,
