@@ -318,3 +318,4 @@ fn path_hint_text(reason: &BadPath) -> &'static str {
         BadPath::Ambiguous(_) => "hint.path-ambiguous",
     }
 }
+        BadPath::VirtualHost => "hint.path-virtual-host",

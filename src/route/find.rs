@@ -100,6 +100,10 @@ impl Routes {
                 None => Unroutable::UnknownHost,
             });
         };
+        // A trusted proxy may tell the application of the virtual host in this way.
+        if readings.name_other_host(Some(head.host).filter(|_| head.client.through_trusted_proxy)) {
+            return Err(BadPath::VirtualHost.into());
+        }
         let place = host.resolve(head.path, readings, head.method)?;
         if let PathMatch::BackendAi(routes) = place
             && let Some(bare) = routes.bare_path(head.path)

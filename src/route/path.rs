@@ -31,6 +31,9 @@ pub enum BadPath {
     /// section 10).
     #[error("the path has an overlong encoding")]
     Overlong,
+    /// Segments that tell an application of a virtual host (Zope's `VirtualHostMonster`), as only proxies do.
+    #[error("the path names a virtual host")]
+    VirtualHost,
     /// Percent-encoded more than three times.
     #[error("the path is percent-encoded more than three times over")]
     TooDeep,

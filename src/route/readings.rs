@@ -17,7 +17,10 @@ use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use super::path::{BadPath, require_escapes, require_harmless, strays};
-use virtual_host::{drop_virtual_host, drop_virtual_host_base, drop_virtual_host_names, names_virtual_host};
+use crate::request::Host;
+use virtual_host::{
+    drop_virtual_host, drop_virtual_host_base, drop_virtual_host_names, names_other_host, names_virtual_host,
+};
 
 /// Most layers of percent-encoding. Servers decode once, those behind a proxy of their own twice.
 const DEPTH: usize = 3;
@@ -131,6 +134,16 @@ impl Readings {
             Self::Several(readings) => (None, readings.as_slice()),
         };
         own.into_iter().chain(several.iter().map(Reading::forms))
+    }
+
+    /// Whether one of them names a virtual host other than `own`, or any if that is `None`.
+    pub(super) fn name_other_host(&self, own: Option<&Host>) -> bool {
+        match self {
+            Self::Ordinary => false,
+            Self::Several(readings) => readings
+                .iter()
+                .any(|reading| names_other_host(&reading.text, own)),
+        }
     }
 
     /// Returns the readings besides the path itself.

@@ -54,6 +54,7 @@ async fn s43_paths_that_mean_different_things_are_refused_and_others_are_forward
         "//.auth/login",
         "/VirtualHostRoot/admin",
         "/VirtualHostBase/https/h:443/VirtualHostRoot/admin",
+        "/VirtualHostBase/https/h:443/VirtualHostRoot/x",
         "/VirtualHostBase/https/h:443/VirtualHostRoot/_vh_x/admin",
         "/VirtualHostBase/https/h:443/admin/VirtualHostRoot/x",
         "/VirtualHostBase/https/admin.h/*/VirtualHostRoot/x",

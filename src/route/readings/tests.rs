@@ -384,3 +384,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn s43_a_virtual_host_in_a_path_is_told_by_proxies_alone_and_is_the_requests_own() {
+    let own = "a.example".parse().unwrap();
+    let names_other = |path: &str, own| Readings::of(path).unwrap().name_other_host(own);
+    for path in [
+        "/VirtualHostBase/https/b.example/VirtualHostRoot/x",
+        "/VirtualHostBase/https/b.example:443/VirtualHostRoot/x",
+        "/x/VirtualHostBase/https/b.example",
+        "/VirtualHostBas%65/https/b.example/x",
+        "/VirtualHostBase/https/a.example/VirtualHostBase/https/b.example/x",
+        "/VirtualHostBase/VirtualHostBase/https/a.example/x",
+        "/VirtualHostBase/https/-%20-/x",
+    ] {
+        assert!(names_other(path, Some(&own)), "{path}");
+        assert!(names_other(path, None), "{path}");
+    }
+    for path in [
+        "/VirtualHostBase/https/a.example/VirtualHostRoot/x",
+        "/VirtualHostBase/https/A.Example:8443/VirtualHostRoot/x",
+    ] {
+        assert!(!names_other(path, Some(&own)), "{path}");
+        assert!(names_other(path, None), "{path}");
+    }
+    for path in [
+        "/VirtualHostBase/https",
+        "/VirtualHostBases/https/b.example/x",
+        "/x",
+    ] {
+        assert!(
+            !names_other(path, Some(&own)) && !names_other(path, None),
+            "{path}"
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! Drops the segments by which proxies tell Zope and Plone of virtual hosts (`VirtualHostMonster`). Clients can send them as
 //! well. Each has one spelling.
 
+use crate::request::Host;
+
 /// A scheme and a host follow.
 const BASE: &[u8] = b"VirtualHostBase";
 
@@ -12,6 +14,17 @@ const PREFIX: &[u8] = b"_vh_";
 
 /// The object that reads these segments.
 const HOSTING: &[u8] = b"virtual_hosting";
+
+/// Whether a reading of a path names a virtual host other than `own`, or any if `own` is `None`: another application would
+/// answer, or the same one with links to that host.
+pub(super) fn names_other_host(reading: &str, own: Option<&Host>) -> bool {
+    if memchr::memmem::find(reading.as_bytes(), BASE).is_none() {
+        return false;
+    }
+    let segments: Vec<&str> = reading.split('/').collect();
+    let mut bases = segments.windows(3).filter(|base| base[0].as_bytes() == BASE);
+    bases.any(|base| base[2].parse::<Host>().ok().as_ref() != own || own.is_none())
+}
 
 /// Drops `VirtualHostBase` with the scheme and the host after it, as Zope does. The host's first label takes the place of
 /// `*`.
