@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
-use crate::request::{begins_as, fold, is_plain, names_second_resource, overrides_method, reads_as};
+use crate::request::{
+    after_letters, begins_as, fold, is_plain, names_second_resource, overrides_method, reads_as,
+};
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
 /// not change them (RFC 9110, section 6.5.1).
@@ -64,24 +66,35 @@ const FAMILIES: [&str; 20] = [
 /// application is given itself.
 const CREDENTIALS: [&str; 4] = ["x-auth-email", "x-auth-key", "x-auth-token", "x-auth-user"];
 
-/// Headers that have a request of one account act for another one, where the first may do so.
-const ACTS_FOR_OTHERS: [&str; 11] = [
-    "api-username",
-    "cb-on-behalf-of",
-    "es-security-runas-user",
-    "from",
-    "opendistro-security-impersonate-as",
+/// Words of the names of headers that have a request of one account act for another one, where the first may do so, written
+/// without the signs between words: `X-On-Behalf-Of`, `es-security-runas-user`.
+const ACTS_FOR_OTHERS_WORDS: [&str; 9] = [
+    "actas",
+    "actingas",
+    "assumeuser",
+    "doas",
+    "impersonat",
+    "onbehalf",
+    "runas",
     "sudo",
-    "x-gerrit-runas",
-    "x-on-behalf-of",
-    "x-presto-user",
-    "x-redmine-switch-user",
-    "x-trino-user",
+    "switchuser",
 ];
+
+/// Such headers whose names do not say so.
+const ACTS_FOR_OTHERS: [&str; 4] = ["api-username", "from", "x-presto-user", "x-trino-user"];
 
 /// Whether an application may take the user from this header if the request's credential is one that may act for others.
 pub(super) fn acts_for_others(name: &HeaderName) -> bool {
-    begins_as(name, "impersonate-") || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
+    let letters = name.as_str().as_bytes();
+    let is_letter = |at: usize| letters[at].is_ascii_alphanumeric();
+    let begins_word = |at: usize| is_letter(at) && (at == 0 || !is_letter(at - 1));
+    let mut words = (0..letters.len()).filter(|&at| begins_word(at));
+    let says_so = |words: &[u8]| {
+        ACTS_FOR_OTHERS_WORDS
+            .iter()
+            .any(|known| after_letters(words, known).is_some())
+    };
+    words.any(|at| says_so(&letters[at..])) || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
 }
 
 /// Returns the family of a name with `-` for every sign.

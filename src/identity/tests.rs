@@ -215,6 +215,11 @@ fn s40_nobody_acts_for_others_by_a_credential_of_the_applications_own() {
         ("Sudo", "root"),
         ("X-Gerrit-RunAs", "1"),
         ("X-Redmine-Switch-User", "admin"),
+        ("On-Behalf-Of", "root"),
+        ("X_On_BehalfOf", "root"),
+        ("X-Run-As", "root"),
+        ("X-Acting-As-User", "root"),
+        ("Opendistro-Security-Impersonate-As", "admin"),
         ("X-Other", "kept"),
     ];
     assert_eq!(seen(&config, &ann(), &sent).len(), sent.len());
