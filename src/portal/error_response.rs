@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde::Serialize;
 
 use super::form_errors::{ErrorSummary, Errors, FormRefusal};
+use super::grpc;
 use super::login;
 use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, ResponseFormat, navigates};
@@ -61,6 +62,9 @@ impl PageRenderer {
         signed_in: Option<&Principal>,
     ) -> Response<Bytes> {
         let mut request = self.request(head);
+        if grpc::is_call(head) {
+            return request.refuse_call(refusal);
+        }
         request.wants = if navigates(head) {
             ResponseFormat::Html
         } else {

@@ -14,6 +14,7 @@ mod flash;
 mod forgot;
 mod form_errors;
 mod forms;
+mod grpc;
 mod login;
 mod login_access_key;
 mod logout;

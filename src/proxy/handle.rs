@@ -329,7 +329,11 @@ impl Gateway {
         if let BodySource::Own(Some(page)) = response.response.body() {
             guard.send_own(page.len());
         }
-        let status = response.response.status();
+        // A call of gRPC is refused with 200, and the status that this stands for is counted and logged.
+        let status = match &response.refused {
+            Some(reason) if response.response.status() == StatusCode::OK => reason.problem.status(),
+            _ => response.response.status(),
+        };
         self.metrics.responded(status.as_u16());
         if let Some(&problem) = response.response.extensions().get::<Problem>() {
             self.metrics.refusals.of(problem).increment();

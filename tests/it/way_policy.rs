@@ -211,3 +211,54 @@ async fn a_network_is_that_of_the_connection_unless_a_trusted_proxy_says_otherwi
     assert_eq!(status(&gateway, "/", "192.0.2.9", Some(&cookie)).await, 403);
     assert_eq!(app.received().len(), 0);
 }
+
+/// A client of gRPC reads statuses of calls, and no pages (gRPC over HTTP/2, "Trailers-Only").
+#[tokio::test]
+async fn a_grpc_call_is_refused_with_a_status_of_a_call() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/shut", "authenticated", &app.url()),
+            for_whom("/ops", json!({"groups": ["ops"]}), &app),
+            route("/gone", "public", "h2c://127.0.0.1:9"),
+        ];
+    })
+    .await;
+    let ann = gateway.signed_in("ann").await;
+    for (path, kind, status) in [
+        ("/shut", "application/grpc", "16"),
+        ("/shut", "application/gRPC+proto", "16"),
+        ("/shut", "application/grpc-web+proto", "16"),
+        ("/ops", "application/grpc", "7"),
+        ("/gone", "application/grpc", "14"),
+        ("/nothing", "application/grpc", "12"),
+    ] {
+        let call = gateway.client().post(gateway.url(path));
+        let call = call.header("content-type", kind).header("te", "trailers");
+        let call = if path == "/ops" {
+            call.header("cookie", &ann)
+        } else {
+            call
+        };
+        let answer = call.body("x").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.headers()["grpc-status"], status, "{path}");
+        assert_eq!(answer.headers()["content-type"], kind);
+        let message = answer.headers()["grpc-message"].to_str().unwrap();
+        assert!(!message.is_empty() && !message.contains('%'), "{message}");
+        assert!(answer.bytes().await.unwrap().is_empty());
+    }
+    // What is no call gets what it understands.
+    for (method, kind) in [
+        ("GET", "application/grpc"),
+        ("POST", "application/json"),
+        ("POST", "application/grpcs"),
+    ] {
+        let request = gateway
+            .client()
+            .request(method.parse().unwrap(), gateway.url("/shut"));
+        let answer = request.header("content-type", kind).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{method} {kind}");
+    }
+    assert!(app.received().is_empty());
+}
