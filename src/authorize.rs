@@ -1,6 +1,7 @@
 //! The authorization stage: decides by policy whether a request may be made, and issues the [`Permit`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method};
@@ -8,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method};
 use crate::authenticate::{Credentials, JudgedPolicy, Lapse, Proof};
 use crate::config::{Allow, Condition, PolicyRefusal};
 use crate::model::Principal;
-use crate::refusal::{Problem, Refusal};
+use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{ClientAddress, RequestHead, is_origin, is_plain, reads_as};
 use crate::route::{Audience, Page, Route};
 use crate::services::ActiveSession;
@@ -20,6 +21,8 @@ use crate::services::ActiveSession;
 #[derive(Debug)]
 pub struct Permit {
     credentials: Option<Credentials>,
+    /// Whether it extends to routes in maintenance. On public routes it has no credentials that would tell.
+    is_administrators: bool,
 }
 
 impl Permit {
@@ -42,7 +45,8 @@ impl Permit {
         method: &Method,
         client: &ClientAddress,
     ) -> Result<(), AccessDenied> {
-        evaluate(route, method, client, false, self.credentials.clone()).map(drop)
+        let credentials = self.credentials.clone();
+        evaluate(route, method, client, false, self.is_administrators, credentials).map(drop)
     }
 
     /// Makes it depend on further policies, which [`Self::extends_to`] evaluated.
@@ -88,13 +92,28 @@ impl AccessDenied {
     }
 }
 
-/// Admits a request to a route, or refuses it.
+/// `Retry-After` of a route in maintenance.
+const MAINTENANCE_RETRY_AFTER: Duration = Duration::from_mins(1);
+
+/// Admits a request to a route, or refuses it. `administrators` is the administrators' group, for routes in maintenance.
 pub fn permit(
     route: &Route,
     head: &RequestHead<'_>,
+    administrators: &str,
     credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
-    evaluate(route, head.method, head.client, is_preflight(head), credentials)
+    let is_administrators = credentials
+        .as_ref()
+        .is_some_and(|who| who.principal.groups.contains(administrators));
+    let is_preflight = is_preflight(head);
+    evaluate(
+        route,
+        head.method,
+        head.client,
+        is_preflight,
+        is_administrators,
+        credentials,
+    )
 }
 
 /// Whether a request is a CORS preflight, which has no body (Fetch, section 4.8). An application takes one for none
@@ -129,8 +148,16 @@ fn evaluate(
     method: &Method,
     client: &ClientAddress,
     is_preflight: bool,
+    is_administrators: bool,
     mut credentials: Option<Credentials>,
 ) -> Result<Permit, AccessDenied> {
+    if route.is_in_maintenance() && !is_administrators {
+        let refusal = Refusal::new(Problem::Unavailable).hinting(Hint::Maintenance);
+        return Err(AccessDenied::to(
+            credentials,
+            refusal.retry_after(MAINTENANCE_RETRY_AFTER),
+        ));
+    }
     // Public routes forward no identity.
     credentials.take_if(|_| *route.allow() == Allow::Public);
     let known = credentials.as_ref().map(|credentials| &*credentials.principal);
@@ -174,7 +201,10 @@ fn evaluate(
             ));
         }
     }
-    Ok(Permit { credentials })
+    Ok(Permit {
+        credentials,
+        is_administrators,
+    })
 }
 
 /// Admits a request to one of the gateway's pages, or refuses it. `administrators` is the administrators'
@@ -192,7 +222,10 @@ pub fn permit_page(
         _ => None,
     };
     match problem {
-        None => Ok(Permit { credentials }),
+        None => Ok(Permit {
+            credentials,
+            is_administrators: false,
+        }),
         Some(problem) => Err(AccessDenied::to(credentials, Refusal::new(problem))),
     }
 }
@@ -278,7 +311,7 @@ mod tests {
         let RouteMatch::Route(route) = routes.find(&head).unwrap() else {
             panic!("not a page")
         };
-        permit(route, &head, who)
+        permit(route, &head, "admins", who)
             .map(|permit| permit.principal().is_some())
             .map_err(|denied| denied.refusal.problem)
     }

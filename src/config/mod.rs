@@ -76,7 +76,7 @@ pub use postgres_url::{PostgresTls, PostgresUrl, PostgresUrlError};
 pub use private_file::{LooseMode, require_private, require_private_mode};
 pub use reference::{reference, schema};
 pub use reserved::Reserved;
-pub use route::{Allow, Compat, ConfigLine, Replay, RouteConfig};
+pub use route::{Allow, Compat, ConfigLine, Replay, Respond, RouteConfig};
 pub use secret_source::{SecretError, SecretSource, adopt_variables};
 pub use session::SessionConfig;
 pub use signup::{SignupConfig, SignupMode};

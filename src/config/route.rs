@@ -1,6 +1,7 @@
 //! The `[[route]]` sections: which requests go to which upstream, and who may make them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -30,9 +31,16 @@ pub struct RouteConfig {
     /// named by usernames.
     #[schemars(extend("examples" = [{"groups": ["guests"]}]))]
     pub deny: Option<Conditions>,
-    /// Where to: the name of an upstream, a URL, or "demo:". Required.
-    #[schemars(required, extend("examples" = ["console"], "default" = null))]
+    /// Where to: the name of an upstream, a URL, or "demo:". Required, unless `redirect` or `respond` is given.
+    #[schemars(extend("examples" = ["console"], "default" = null))]
     pub upstream: String,
+    /// Instead of an upstream: the URL, or the path on the same host, that a redirect leads to (302; 307 for methods other than
+    /// GET and HEAD).
+    #[schemars(extend("examples" = ["https://docs.example.com/"]))]
+    pub redirect: Option<String>,
+    /// Instead of an upstream: a text that the gateway answers with.
+    #[schemars(extend("examples" = [{"text": "User-agent: *\nDisallow: /\n"}]))]
+    pub respond: Option<Respond>,
     /// `%2f` in a path is passed on instead of refused.
     pub encoded_slash: bool,
     /// The application tells paths apart by case: `/ADMIN` may pass here where `/admin` is another route's. Otherwise a
@@ -47,6 +55,11 @@ pub struct RouteConfig {
     pub unsigned_payload: bool,
     /// A request may be signed in its query: whoever has the URL makes it on behalf of who signed it.
     pub presigned: bool,
+    /// The application is under maintenance: only administrators reach it, and others get 503 with a page that says so.
+    pub maintenance: bool,
+    /// Headers of the application's responses: each is set to a value, instead of the application's, or removed by an empty one.
+    #[schemars(extend("examples" = [{"X-Frame-Options": "DENY", "Server": ""}]))]
+    pub response_headers: BTreeMap<String, String>,
     /// Serves the clients of another gateway too. "backend.ai": those of Backend.AI in session mode, which sign in at
     /// `server/login` under the route's path, and send everything else under its `func`.
     #[schemars(extend("examples" = ["backend.ai"]))]
@@ -78,12 +91,16 @@ impl Default for RouteConfig {
             allow: Allow::default(),
             deny: None,
             upstream: String::new(),
+            redirect: None,
+            respond: None,
             encoded_slash: false,
             case_sensitive: false,
             preflight: false,
             replay: Replay::Off,
             unsigned_payload: false,
             presigned: true,
+            maintenance: false,
+            response_headers: BTreeMap::new(),
             compat: None,
             assertion: None,
             line: ConfigLine::default(),
@@ -136,6 +153,25 @@ impl RouteConfig {
     /// named upstream exists.
     pub fn target(&self) -> Result<UpstreamTarget<'_>, UpstreamUrlError> {
         UpstreamTarget::parse(&self.upstream)
+    }
+}
+
+/// A text that the gateway answers with, as `text/plain`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Respond {
+    /// The status: 2xx, 4xx or 5xx.
+    pub status: u16,
+    /// The text.
+    pub text: String,
+}
+
+impl Default for Respond {
+    fn default() -> Self {
+        Self {
+            status: 200,
+            text: String::new(),
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl Identity {
     pub fn apply(&self, headers: &mut HeaderMap, target: RouteTarget, permit: &Permit, host: &HeaderValue) {
         self.strip.headers(headers);
         let given = match target {
-            RouteTarget::Demo => &self.demo,
+            RouteTarget::Demo | RouteTarget::Answer => &self.demo,
             RouteTarget::Upstream(id) => self.upstreams.get(id.index()).unwrap_or(&self.demo),
         };
         let context = HeaderContext {

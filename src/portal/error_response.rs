@@ -302,6 +302,7 @@ fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::PasswordFirst => ("hint.password-first", None),
         Hint::ChangedOften => ("hint.changed-often", None),
         Hint::KeyLimited => ("hint.key-limited", None),
+        Hint::Maintenance => ("hint.maintenance", None),
     }
 }
 
@@ -317,9 +318,9 @@ fn path_hint_text(reason: &BadPath) -> &'static str {
         BadPath::Fragment => "hint.path-fragment",
         BadPath::EncodedSlash => "hint.path-encoded-slash",
         BadPath::Overlong => "hint.path-overlong",
+        BadPath::VirtualHost => "hint.path-virtual-host",
         BadPath::TooDeep => "hint.path-too-deep",
         BadPath::TooAmbiguous => "hint.path-too-ambiguous",
         BadPath::Ambiguous(_) => "hint.path-ambiguous",
     }
 }
-        BadPath::VirtualHost => "hint.path-virtual-host",

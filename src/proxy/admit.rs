@@ -107,7 +107,7 @@ impl Gateway {
     ) -> Result<Permit, Rejection> {
         let permit = match to {
             RouteMatch::Page(page) => authorize::permit_page(page, &self.administrators, credentials),
-            RouteMatch::Route(route) => authorize::permit(route, head, credentials),
+            RouteMatch::Route(route) => authorize::permit(route, head, &self.administrators, credentials),
         };
         permit.map_err(|AccessDenied { refusal, principal }| Rejection {
             user: principal,
@@ -164,7 +164,13 @@ pub(super) fn auth_requirements(to: RouteMatch<'_>, has_body: bool) -> Option<Au
         by_memory: false,
     };
     match to {
-        RouteMatch::Route(route) if *route.allow() == Allow::Public => None,
+        // What applications take for credentials is nothing to the gateway; a session tells administrators in maintenance.
+        RouteMatch::Route(route) if *route.allow() == Allow::Public => {
+            route.is_in_maintenance().then_some(AuthRequirements {
+                takes_keys: false,
+                ..terms
+            })
+        }
         RouteMatch::Route(route) => Some(AuthRequirements {
             presigned: route.presigned(),
             unsigned_payload: route.unsigned_payload(),

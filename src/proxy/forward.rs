@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, LOCATION};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, COOKIE, HOST, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use hyper::upgrade::OnUpgrade;
@@ -71,6 +71,14 @@ impl Gateway {
         route: &Route,
         admission: &mut Admitted<'_>,
     ) -> Result<PendingResponse, Refusal> {
+        if let Some(mut answer) = answer_of(route, head) {
+            answer.leaves_unread = !http_body::Body::is_end_stream(&inbound.upload);
+            if *route.allow() != Allow::Public {
+                let headers = answer.response.headers_mut();
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
+            return Ok(answer);
+        }
         let is_websocket = websocket::is_asked_for(head.method, inbound.version, head.headers);
         if is_websocket && *route.allow() != Allow::Public {
             require_same_origin(head)
@@ -98,6 +106,9 @@ impl Gateway {
         let id = match route.target() {
             RouteTarget::Demo => return Ok(self.demo(head, &headers, route, permit, &inbound)),
             RouteTarget::Upstream(id) => id,
+            RouteTarget::Answer => {
+                return Err(Refusal::because(Problem::Unavailable, "the route has no answer"));
+            }
         };
         let body = if let Some(read) = &read {
             // A chunked body is read only where its decoded length is 0: its content is empty.
@@ -325,6 +336,12 @@ impl Gateway {
         pending.leaves_unread = !http_body::Body::is_end_stream(&inbound.upload);
         pending
     }
+}
+
+/// Returns the answer of a route that has no upstream.
+pub(super) fn answer_of(route: &Route, head: &RequestHead<'_>) -> Option<PendingResponse> {
+    let answer = route.answer()?;
+    Some(answer.response(head.method).map(BodySource::own).into())
 }
 
 /// Returns the target for the upstream, without the `func` segment of Backend.AI's session form.

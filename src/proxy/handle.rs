@@ -197,8 +197,11 @@ impl Gateway {
                 Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await
             }
             RouteMatch::Route(route) => {
-                self.forward(head, inbound, connection, route, &mut admission)
-                    .await
+                let forwarded = self.forward(head, inbound, connection, route, &mut admission);
+                forwarded.await.map(|mut pending| {
+                    route.change_response_headers(pending.response.headers_mut());
+                    pending
+                })
             }
         };
         let user = admission.permit.principal().cloned();

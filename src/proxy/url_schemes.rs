@@ -20,7 +20,7 @@ impl UrlSchemes {
     /// Returns the scheme for a route's target.
     pub(super) fn of(&self, target: RouteTarget) -> &'static str {
         match target {
-            RouteTarget::Demo => "https",
+            RouteTarget::Demo | RouteTarget::Answer => "https",
             RouteTarget::Upstream(id) => self.0.get(id.index()).copied().unwrap_or("http"),
         }
     }

@@ -49,4 +49,6 @@ pub enum Hint {
     ChangedOften,
     /// The access key may sign requests, but not sign in.
     KeyLimited,
+    /// The route is in maintenance.
+    Maintenance,
 }

@@ -13,13 +13,15 @@ mod path;
 mod prefixes;
 mod read_path;
 mod readings;
+mod response_headers;
 mod shadowed;
+mod static_answer;
 mod table;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::config::{Allow, Policy, Replay};
 
@@ -31,7 +33,9 @@ pub use page::{AccountPage, AdminPage, Audience, BackendAiPage, Page};
 pub use path::BadPath;
 pub use read_path::ReadPath;
 pub use readings::MOST as MOST_READINGS;
+use response_headers::ResponseHeaders;
 pub use shadowed::{ShadowReason, ShadowedRoute};
+pub use static_answer::StaticAnswer;
 pub use table::{RouteError, Routes, UpstreamName};
 
 /// One configured route.
@@ -46,12 +50,16 @@ pub struct Route {
     pub(super) methods: Methods,
     pub(super) policy: Arc<Policy>,
     pub(super) target: RouteTarget,
+    /// What it is answered with if it has no upstream.
+    pub(super) answer: Option<StaticAnswer>,
     pub(super) encoded_slash: bool,
     pub(super) case_sensitive: bool,
     pub(super) preflight: bool,
     pub(super) replay: Replay,
     pub(super) unsigned_payload: bool,
     pub(super) presigned: bool,
+    pub(super) maintenance: bool,
+    pub(super) response_headers: ResponseHeaders,
     pub(super) session_form: Option<BackendAiSession>,
 }
 
@@ -71,6 +79,8 @@ pub enum RouteTarget {
     Demo,
     /// An upstream.
     Upstream(UpstreamId),
+    /// None: the gateway answers itself.
+    Answer,
 }
 
 /// An index into [`Routes::upstreams`].
@@ -162,6 +172,21 @@ impl Route {
     /// Whether presigned URLs are accepted.
     pub fn presigned(&self) -> bool {
         self.presigned
+    }
+
+    /// Returns what it is answered with without an upstream.
+    pub fn answer(&self) -> Option<&StaticAnswer> {
+        self.answer.as_ref()
+    }
+
+    /// Whether it serves administrators alone for the time being.
+    pub fn is_in_maintenance(&self) -> bool {
+        self.maintenance
+    }
+
+    /// Sets and removes headers of a response of its upstream as the configuration says.
+    pub fn change_response_headers(&self, headers: &mut HeaderMap) {
+        self.response_headers.apply(headers);
     }
 
     /// Returns the path for the upstream if it differs from the one sent: without `func` of Backend.AI's

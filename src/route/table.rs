@@ -9,7 +9,8 @@ use url::Url;
 
 use super::backendai_session::{BackendAiPath, BackendAiSession};
 use super::prefixes::Prefixes;
-use super::{Methods, Route, RouteSlot, RouteTarget, UpstreamId, prefixes};
+use super::response_headers::ResponseHeaders;
+use super::{Methods, Route, RouteSlot, RouteTarget, StaticAnswer, UpstreamId, prefixes};
 use crate::config::{self, Compat, Config, HostPattern, RouteConfig, UpstreamUrl, UpstreamUrlError};
 use crate::request::{Host, HostError};
 
@@ -66,6 +67,17 @@ pub enum RouteError {
     /// No upstream has this name.
     #[error("route {path}: there is no upstream {name:?}")]
     NoUpstream {
+        /// The route's path.
+        path: String,
+        /// The name.
+        name: String,
+    },
+    /// An invalid redirect or text.
+    #[error("route {0}: it can be answered with neither its `redirect` nor its `respond`")]
+    Answer(String),
+    /// What cannot be a response header.
+    #[error("route {path}: {name:?} of `response_headers` is no header")]
+    ResponseHeader {
         /// The route's path.
         path: String,
         /// The name.
@@ -205,6 +217,7 @@ impl Routes {
                 path: route.path.clone(),
                 source,
             })?;
+        let response_headers = ResponseHeaders::parse(&route.response_headers);
         let made = Route {
             place: RouteSlot {
                 index,
@@ -214,12 +227,18 @@ impl Routes {
             methods: methods(route)?,
             policy: route.policy().into(),
             target: self.target(config, route)?,
+            answer: StaticAnswer::of(route)?,
             encoded_slash: route.encoded_slash,
             case_sensitive: route.case_sensitive,
             preflight: route.preflight,
             replay: route.replay,
             unsigned_payload: route.unsigned_payload,
             presigned: route.presigned,
+            maintenance: route.maintenance,
+            response_headers: response_headers.map_err(|name| RouteError::ResponseHeader {
+                path: route.path.clone(),
+                name: name.to_owned(),
+            })?,
             session_form: route.compat.map(|Compat::BackendAi| BackendAiSession::new(path)),
         };
         if made.methods != Methods::ALL && !self.by_method.contains(&made.target) {
@@ -234,6 +253,9 @@ impl Routes {
 
     fn target(&mut self, config: &Config, route: &RouteConfig) -> Result<RouteTarget, RouteError> {
         let path = || route.path.clone();
+        if route.redirect.is_some() || route.respond.is_some() {
+            return Ok(RouteTarget::Answer);
+        }
         let name = match route.target() {
             Ok(config::UpstreamTarget::Demo) => return Ok(RouteTarget::Demo),
             Ok(config::UpstreamTarget::Server(server)) => UpstreamName::Server(server),

@@ -217,7 +217,7 @@ impl Upstreams {
     /// Whether two targets share a server, and so are one application under several names.
     pub fn is_one_application(&self, one: RouteTarget, other: RouteTarget) -> bool {
         let servers = |target| match target {
-            RouteTarget::Demo => &[],
+            RouteTarget::Demo | RouteTarget::Answer => &[],
             RouteTarget::Upstream(id) => self.of(id).map(|of| of.balancer.servers()).unwrap_or_default(),
         };
         let shares = |server: &Server| {

@@ -1,5 +1,6 @@
 //! The configuration: what parses, what is refused and how, and what is generated from its documentation.
 
+mod answers;
 mod compat;
 mod conditions;
 mod database;

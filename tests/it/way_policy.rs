@@ -262,3 +262,97 @@ async fn a_grpc_call_is_refused_with_a_status_of_a_call() {
     }
     assert!(app.received().is_empty());
 }
+
+#[tokio::test]
+async fn a_route_in_maintenance_is_for_administrators_alone() {
+    let app = Application::start().await;
+    let shut = |path: &str, allow: Value| RouteConfig {
+        maintenance: true,
+        ..for_whom(path, allow, &app)
+    };
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            shut("/public", json!("public")),
+            shut("/own", json!("authenticated")),
+            shut("/ops", json!({"groups": ["ops"]})),
+            route("/", "public", &app.url()),
+            route("/open", "authenticated", &app.url()),
+        ];
+    })
+    .await;
+    let ann = gateway.appointed("ann").await;
+    let bob = gateway.signed_in("bob").await;
+    let ask = async |path: &str, cookie: Option<&str>, accept: &str| {
+        let mut request = gateway.client().get(gateway.url(path)).header("accept", accept);
+        if let Some(cookie) = cookie {
+            request = request.header("cookie", cookie);
+        }
+        request.send().await.unwrap()
+    };
+    for path in ["/public", "/own", "/ops"] {
+        for cookie in [None, Some(bob.as_str())] {
+            let answer = ask(path, cookie, "application/json").await;
+            assert_eq!(answer.status(), 503, "{path}");
+            assert_eq!(answer.headers()["retry-after"], "60");
+            let problem: Value = answer.json().await.unwrap();
+            assert!(
+                problem["type"]
+                    .as_str()
+                    .unwrap()
+                    .ends_with("/.auth/problems/unavailable")
+            );
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(
+                detail.starts_with("This application is under maintenance."),
+                "{detail}"
+            );
+        }
+        let page = ask(path, None, "text/html").await;
+        assert_eq!(page.status(), 503);
+        assert!(page.text().await.unwrap().contains("under maintenance"), "{path}");
+    }
+    // Nor is it reached as the second resource of a request.
+    for to in ["/public/x", "/own/x"] {
+        let copy = gateway
+            .client()
+            .request("COPY".parse().unwrap(), gateway.url("/open/x"));
+        let copy = copy.header("destination", gateway.url(to)).header("cookie", &bob);
+        assert_eq!(copy.send().await.unwrap().status(), 403, "{to}");
+    }
+    assert!(app.received().is_empty());
+    // Administrators pass as far as the policy lets them, and a public route tells of nobody.
+    for (path, status) in [("/public", 200), ("/own", 200), ("/ops", 403)] {
+        let answer = ask(path, Some(&ann.cookie), "application/json").await;
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    let received = app.received();
+    let users: Vec<_> = received
+        .iter()
+        .map(|request| request.header("remote-user"))
+        .collect();
+    assert_eq!(users, [None, Some("ann")]);
+    assert_eq!(ask("/other", None, "text/html").await.status(), 200);
+    for (path, user, reason) in [
+        (
+            "/own",
+            "bob",
+            "the route is in maintenance, and then for the administrators' group gateway-admin alone",
+        ),
+        (
+            "/ops",
+            "ann",
+            "the route is for the group ops, and ann is in gateway-admin",
+        ),
+    ] {
+        let explain = Command::Explain {
+            method: "GET".to_owned(),
+            url: gateway.url(path),
+            user: Some(user.to_owned()),
+            destination: None,
+            client: None,
+        };
+        let explained = gateway.command(explain).await;
+        assert_eq!(explained["reason"], reason);
+        assert_eq!(explained["route"]["maintenance"], true);
+    }
+}

@@ -121,6 +121,9 @@ fn route_lines(route: &RouteView) -> Vec<String> {
             .case_sensitive
             .then_some("case_sensitive: letters of another case are other paths"),
         route.backend_ai.then_some("compat \"backend.ai\""),
+        route
+            .maintenance
+            .then_some("maintenance: for administrators alone"),
     ];
     settings.extend(said.into_iter().flatten().map(str::to_owned));
     let mut to = format!("to {}", route.upstream);

@@ -1,8 +1,9 @@
 //! Checks the header names and templates for upstreams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use http::HeaderName;
+use http::header::SET_COOKIE;
+use http::{HeaderName, HeaderValue};
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;
@@ -25,10 +26,21 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             tells_email |= check_value(&path.key(name), HeaderTemplate::from_source(source), findings);
         }
     }
+    for (index, route) in config.route.iter().enumerate() {
+        let path = KeyPath::from("route").index(index).key("response_headers");
+        let mut seen = BTreeSet::new();
+        for (name, value) in &route.response_headers {
+            if let Err(reason) = check_response_header(name, value) {
+                findings.error(&path.key(name), reason);
+            } else if !seen.insert(name.to_ascii_lowercase()) {
+                findings.error(&path.key(name), "named twice: the names of headers ignore case");
+            }
+        }
+    }
     let serves_people = config
         .route
         .iter()
-        .any(|route| route.allow != Allow::Public && route.upstream != "demo:");
+        .any(|route| route.allow != Allow::Public && !matches!(route.upstream.as_str(), "demo:" | ""));
     if tells_email && serves_people && config.signup.mode != SignupMode::Closed && !config.signup.verify_email
     {
         findings.warn(
@@ -38,6 +50,36 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             "set `signup.verify_email = true`",
         );
     }
+}
+
+/// Checks a header that a route sets in responses, or removes from them.
+fn check_response_header(name: &str, value: &str) -> Result<(), &'static str> {
+    const RESERVED: [&str; 13] = [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-range",
+        "date",
+        "keep-alive",
+        "proxy-connection",
+        "strict-transport-security",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    ];
+    let header: HeaderName = name.parse().map_err(|_| "not a header's name")?;
+    if RESERVED.contains(&header.as_str()) || header.as_str().starts_with("sec-websocket-") {
+        return Err("this header belongs to the gateway or to the connection");
+    }
+    if header == SET_COOKIE && !value.is_empty() {
+        return Err("cookies are set by applications; an empty value removes theirs");
+    }
+    let value: Result<HeaderValue, _> = value.parse();
+    value
+        .map(drop)
+        .map_err(|_| "not a header's value: it is one line")
 }
 
 /// Checks a template; returns whether it contains the e-mail address.

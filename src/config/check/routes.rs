@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use http::Method;
+use url::Url;
 
 use super::Findings;
 use super::upstreams::check_server;
@@ -34,6 +35,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error_suggesting(&path.key("path"), reason, suggestion.ok());
         }
         check_methods(&path.key("methods"), &route.methods, findings);
+        check_answer(&path, route, findings);
         check_target(&path.key("upstream"), route, config, findings);
         check_signatures(&path, route, config, findings);
     }
@@ -172,7 +174,71 @@ fn check_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_,
     }
 }
 
+/// Checks what the gateway answers with itself.
+fn check_answer(path: &KeyPath, route: &RouteConfig, findings: &mut Findings<'_, '_>) {
+    if let Some(url) = &route.redirect {
+        let path = path.key("redirect");
+        if !is_redirect(url) {
+            findings.error(
+                &path,
+                "not a URL with http or https and a host, nor a path that begins with one `/`; letters beyond ASCII are \
+                 percent-encoded",
+            );
+        } else if is_loop(route, url) {
+            findings.error(&path, "leads to this route again");
+        }
+    }
+    let Some(respond) = &route.respond else {
+        return;
+    };
+    let path = path.key("respond");
+    if route.redirect.is_some() {
+        findings.error(&path, "a route has one of `upstream`, `redirect` and `respond`");
+    }
+    let status = respond.status;
+    if !matches!(status, 200..=299 | 400..=599) {
+        findings.error(
+            &path.key("status"),
+            "a status from 200 to 299 or from 400 to 599; a redirect is `redirect`",
+        );
+    } else if matches!(status, 204 | 205) && !respond.text.is_empty() {
+        findings.error(
+            &path.key("text"),
+            format!("an answer with status {status} has no text"),
+        );
+    }
+}
+
+/// Whether a redirect may lead there: a `Location` that every client reads alike.
+fn is_redirect(url: &str) -> bool {
+    if !url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return false;
+    }
+    if let Some(path) = url.strip_prefix('/') {
+        return !path.starts_with('/');
+    }
+    let has_authority = url.starts_with("https://") || url.starts_with("http://");
+    has_authority && Url::parse(url).is_ok_and(|url| url.has_host())
+}
+
+/// Whether a redirect to a path leads to its own route again.
+fn is_loop(route: &RouteConfig, url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let below = |prefix: &str| {
+        let rest = path.strip_prefix(prefix.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    below(&route.path) && !below(OWN_PAGES)
+}
+
 fn check_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
+    let is_answered = route.redirect.is_some() || route.respond.is_some();
+    if route.upstream.is_empty() && is_answered {
+        return;
+    }
+    if is_answered {
+        findings.error(path, "a route has one of `upstream`, `redirect` and `respond`");
+    }
     if route.upstream.is_empty() {
         return findings.error_suggesting(
             path,

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::Gateway;
 use super::admit::{Rejection, auth_requirements};
-use super::forward::{Hop, for_application};
+use super::forward::{Hop, answer_of, for_application};
 use super::second_resource::SecondResources;
 use crate::authenticate::Credentials;
 use crate::authorize::Permit;
@@ -24,7 +24,7 @@ use crate::model::{Principal, SignInMethod};
 use crate::portal::Visitor;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{ClientAddress, RequestHead, RequestId, X_REQUEST_ID, is_plain};
-use crate::route::{Audience, Page, Route, RouteMatch, RouteTarget, Unroutable};
+use crate::route::{Audience, Page, Route, RouteMatch, RouteTarget, StaticAnswer, Unroutable};
 use crate::services::SignInError;
 use request::ClientKind;
 
@@ -99,6 +99,10 @@ impl Gateway {
         let principal = self.caller(question, &mut report).await?;
         let program = head(&program);
         match self.evaluate(&program, principal.as_ref(), &mut report) {
+            Ok((RouteMatch::Route(route), ..)) if route.target() == RouteTarget::Answer => {
+                report.outcome = ExplainedOutcome::Page;
+                report.to_program = answer_of(route, &program).map(|answer| answer.response.into());
+            }
             Ok((RouteMatch::Route(route), permit, second)) => {
                 report.notes.extend(
                     self.listed_below(&program, route, &permit)
@@ -215,6 +219,12 @@ impl Gateway {
     fn view(&self, route: &Route) -> RouteView {
         let (upstream, servers) = match route.target() {
             RouteTarget::Demo => ("demo:".to_owned(), Vec::new()),
+            RouteTarget::Answer => match route.answer() {
+                Some(StaticAnswer::Redirect(url)) => {
+                    (String::from_utf8_lossy(url.as_bytes()).into_owned(), Vec::new())
+                }
+                _ => ("a text".to_owned(), Vec::new()),
+            },
             RouteTarget::Upstream(id) => self
                 .upstreams
                 .of(id)

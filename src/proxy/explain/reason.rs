@@ -32,6 +32,15 @@ impl Gateway {
     ) -> String {
         match to {
             RouteMatch::Page(page) => self.why_page(page, admits, who),
+            RouteMatch::Route(route)
+                if route.is_in_maintenance()
+                    && !who.is_some_and(|who| who.groups.contains(&self.administrators)) =>
+            {
+                format!(
+                    "the route is in maintenance, and then for the administrators' group {} alone",
+                    self.administrators
+                )
+            }
             RouteMatch::Route(route) => why_route(route, admits, who, client),
         }
     }

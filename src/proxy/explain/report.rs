@@ -104,6 +104,9 @@ pub struct RouteView {
     pub case_sensitive: bool,
     /// Whether `compat = "backend.ai"` is set.
     pub backend_ai: bool,
+    /// Whether it serves administrators alone for the time being.
+    #[serde(default)]
+    pub maintenance: bool,
 }
 
 /// A route that matches but does not take the request.
@@ -164,6 +167,7 @@ impl RouteView {
             encoded_slash: route.encoded_slash(),
             case_sensitive: route.case_sensitive(),
             backend_ai: route.serves_backendai_session(),
+            maintenance: route.is_in_maintenance(),
         }
     }
 }

@@ -1,0 +1,108 @@
+//! What a route cannot change in answers, nor answer itself.
+
+use super::errors;
+
+#[test]
+fn what_cannot_be_a_response_header_is_an_error_where_it_stands() {
+    let text = r#"
+        public_url = "https://localhost:8443"
+        [[route]]
+        upstream = "demo:"
+        [route.response_headers]
+        "X Y" = "1"
+        X-A = "a\nb"
+        Content-Length = "5"
+        Set-Cookie = "a=b"
+        Sec-WebSocket-Accept = ""
+        Server = ""
+        server = "x"
+        X-Frame-Options = "DENY"
+    "#;
+    let found = errors(text);
+    let own = "this header belongs to the gateway or to the connection";
+    for (name, reason) in [
+        ("\"X Y\"", "not a header's name"),
+        ("X-A", "not a header's value: it is one line"),
+        ("Content-Length", own),
+        (
+            "Set-Cookie",
+            "cookies are set by applications; an empty value removes theirs",
+        ),
+        ("Sec-WebSocket-Accept", own),
+        ("server", "named twice"),
+    ] {
+        let said = format!("route[0].response_headers.{name}");
+        let is_said = |error: &String| error.contains(&said) && error.contains(reason);
+        assert!(found.iter().any(is_said), "{name}: {found:?}");
+    }
+    assert_eq!(found.len(), 6, "{found:?}");
+}
+
+#[test]
+fn what_a_route_cannot_answer_itself_is_an_error_where_it_stands() {
+    let mut faults = Vec::new();
+    for (route, said) in [
+        (
+            "upstream = \"demo:\"\nredirect = \"https://a.example\"",
+            "route[0].upstream: a route has one of",
+        ),
+        (
+            "respond = {}\nredirect = \"https://a.example\"",
+            "route[0].respond: a route has one of",
+        ),
+        ("redirect = \"docs.example.com\"", "route[0].redirect: not a URL"),
+        (
+            "redirect = \"//docs.example.com\"",
+            "route[0].redirect: not a URL",
+        ),
+        ("redirect = '/\\docs.example.com'", "route[0].redirect: not a URL"),
+        (
+            "redirect = 'https://a.example\\b'",
+            "route[0].redirect: not a URL",
+        ),
+        (
+            "redirect = \"https:docs.example.com\"",
+            "route[0].redirect: not a URL",
+        ),
+        (
+            "redirect = \"javascript:alert(1)\"",
+            "route[0].redirect: not a URL",
+        ),
+        ("redirect = \"https://a b/\"", "route[0].redirect: not a URL"),
+        (
+            "redirect = \"/x?y\"",
+            "route[0].redirect: leads to this route again",
+        ),
+        (
+            "path = \"/x\"\nredirect = \"/x/y\"",
+            "route[0].redirect: leads to this route again",
+        ),
+        ("respond = { status = 302 }", "route[0].respond.status: a status"),
+        ("respond = { status = 99 }", "route[0].respond.status: a status"),
+        (
+            "respond = { status = 204, text = \"x\" }",
+            "route[0].respond.text: an answer",
+        ),
+        ("respond = { txt = \"x\" }", "route[0].respond.txt"),
+    ] {
+        let found = errors(&format!(
+            "public_url = \"https://localhost:8443\"\n[[route]]\n{route}\n"
+        ));
+        if found.len() != 1 || !found[0].contains(said) {
+            faults.push(format!("{route}: {found:?}"));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+    for route in [
+        "path = \"/old\"\nredirect = \"/x?y\"",
+        "path = \"/x\"\nredirect = \"/xy\"",
+        "redirect = \"/.auth/login\"",
+        "respond = {}",
+        "respond = { status = 503, text = \"x\" }",
+    ] {
+        let found = errors(&format!(
+            "public_url = \"https://localhost:8443\"\n[[route]]\n{route}\n"
+        ));
+        assert_eq!(found, Vec::<String>::new(), "{route}");
+    }
+}
