@@ -116,7 +116,7 @@ impl Gateway {
         policy.require_copy_sources()?;
         policy.require_upload_names()?;
         policy.require_archive()?;
-        policy.require_next_js()?;
+        policy.require_server_functions()?;
         policy.require_collection()?;
         let destination = acts_on_destination(head)
             .then(|| policy.destination())

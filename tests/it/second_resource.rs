@@ -1,8 +1,8 @@
 //! S75: policy for resources beside the target, and the form in which they reach the upstream.
 
 mod collections;
-mod next_js;
 mod presigned;
+mod server_functions;
 mod stores;
 mod swift;
 mod targets;

@@ -1,0 +1,140 @@
+//! Headers by which a client chooses a function, or a part of the application, that is known by its name alone, whatever
+//! path is asked for (S75): Server Actions of Next.js and React Router, server functions of `SolidStart`, namespaces of Vault.
+
+use http::{HeaderName, Method};
+
+use super::second_resource::{SecondResourceError, SecondResourcePolicy};
+use super::source_readings::SourceReading;
+use crate::request::after_letters;
+use crate::route::Route;
+
+/// Pages from which a client navigates, and whose parts it is shown.
+const PAGES: [(HeaderName, &str); 2] = [
+    (HeaderName::from_static("next-url"), "Next-Url"),
+    (HeaderName::from_static("x-twofold-path"), "X-Twofold-Path"),
+];
+
+/// Words with which a name, or the rest of one, names a function of the server, written without the signs between words.
+const FUNCTIONS: [&str; 9] = [
+    "nextaction",
+    "rscaction",
+    "serveraction",
+    "serverfn",
+    "serverfunction",
+    "serverid",
+    "serveroutlet",
+    "serverreference",
+    "qrl",
+];
+
+/// What a name ends with that names a part of the application.
+const PARTS: [&str; 3] = ["namespace", "xapp", "sitename"];
+
+/// The first letters of all of them.
+const FIRST_LETTERS: &[u8] = b"nqrsx";
+
+/// What a header chooses beside the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// A function, which may belong to any page.
+    Function,
+    /// A part of the application.
+    Part,
+}
+
+impl SecondResourcePolicy<'_> {
+    /// Requires that the principal may do at every route to the request's application what a function may be, if one is asked
+    /// for, or what the request is, if it names a part of the application; and that they may GET the pages that it names.
+    pub(super) fn require_server_functions(&self) -> Result<(), SecondResourceError> {
+        for name in self.head.headers.keys() {
+            match Choice::of(name) {
+                Some(Choice::Function) => self.require_everywhere(&Method::POST)?,
+                Some(Choice::Part) => self.require_everywhere(self.head.method)?,
+                None => {}
+            }
+        }
+        for (name, shown) in &PAGES {
+            if let Some(url) = self.named_by(name, shown)? {
+                let page = SourceReading {
+                    text: url.to_owned(),
+                    is_lenient: true,
+                };
+                self.require_part(&page, shown)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Requires that every route to the request's own application, on any host, admits `method` or, if it does not take that,
+    /// a method that it takes.
+    fn require_everywhere(&self, method: &Method) -> Result<(), SecondResourceError> {
+        let admits = |route: &Route| {
+            let taken = route.methods().names().first().and_then(|name| name.parse().ok());
+            let taken = taken.filter(|_| !route.methods().contains(method));
+            self.extends_to(route, taken.as_ref().unwrap_or(method)).is_ok()
+        };
+        let mut others = self.gateway.routes.all().filter(|route| self.leads_there(route));
+        match others.find(|route| !admits(route)) {
+            None => Ok(()),
+            Some(route) => Err(SecondResourceError::Below {
+                method: method.clone(),
+                route: route.label().to_string(),
+            }),
+        }
+    }
+}
+
+impl Choice {
+    /// What a header of this name chooses.
+    fn of(name: &HeaderName) -> Option<Self> {
+        let letters = name.as_str().as_bytes();
+        let begins_word = |at: usize| at == 0 || !letters[at - 1].is_ascii_alphanumeric();
+        let known = |at: &usize| FIRST_LETTERS.contains(&letters[*at]) && begins_word(*at);
+        (0..letters.len()).filter(known).find_map(|at| {
+            let rest = |known: &&str| after_letters(&letters[at..], known);
+            if FUNCTIONS.iter().any(|known| rest(known).is_some()) {
+                return Some(Self::Function);
+            }
+            let is_part = PARTS.iter().filter_map(rest).any(<[u8]>::is_empty);
+            is_part.then_some(Self::Part)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s75_names_of_functions_and_parts_are_told_by_their_words() {
+        for (name, choice) in [
+            ("next-action", Some(Choice::Function)),
+            ("next_action", Some(Choice::Function)),
+            ("rsc-action-id", Some(Choice::Function)),
+            ("x-rsc-action", Some(Choice::Function)),
+            ("react-server-action", Some(Choice::Function)),
+            ("react-server-outlet", Some(Choice::Function)),
+            ("x-server-id", Some(Choice::Function)),
+            ("x-twofold-server-reference", Some(Choice::Function)),
+            ("x-qrl", Some(Choice::Function)),
+            ("x-vault-namespace", Some(Choice::Part)),
+            ("x-consul-namespace", Some(Choice::Part)),
+            ("x-frappe-site-name", Some(Choice::Part)),
+            ("x-app", Some(Choice::Part)),
+            ("x-app-version", None),
+            ("x-namespaces", None),
+            ("x-action", None),
+            ("server-timing", None),
+            ("rsc", None),
+        ] {
+            assert_eq!(Choice::of(&name.parse().unwrap()), choice, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_known_name_begins_with_a_known_letter() {
+        for known in FUNCTIONS.iter().chain(&PARTS) {
+            assert!(FIRST_LETTERS.contains(&known.as_bytes()[0]), "{known}");
+        }
+    }
+}
