@@ -9,11 +9,12 @@ use http::HeaderName;
 use crate::request::{after_letters, reads_as};
 
 /// Names that are compared as a whole. `Proxy` sets the proxy of CGI programs (CVE-2016-5385, httpoxy).
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
     "dapr-app-id",
     "https",
     "proxy",
     "x-host",
+    "x-hostname",
     "x-https",
     "x-prefix",
     "x-request-id",
@@ -30,7 +31,7 @@ const LONGEST: usize = 256;
 
 /// Words with which a name matches whatever follows. Envoy removes its own from what comes from outside; Linkerd chooses a
 /// service by those with `dtab`, and Zope's virtual hosts are told with `vhm`.
-const BEGINNINGS: [&str; 8] = [
+const BEGINNINGS: [&str; 9] = [
     "clientcert",
     "dtab",
     "envoy",
@@ -39,6 +40,7 @@ const BEGINNINGS: [&str; 8] = [
     "modcfml",
     "sslclient",
     "vhm",
+    "virtualhost",
 ];
 
 /// How the names of an object's own metadata begin, which stores keep and give back and nobody else reads.

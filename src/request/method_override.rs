@@ -28,12 +28,26 @@ const BEFORE: [&str; 13] = [
 const NAMED: [&str; 2] = ["method", "verb"];
 const AFTER: [&str; 5] = ["override", "overridden", "overriding", "soverride", "tunnel"];
 
+/// What such a name may end with, whatever stands before: `X-Payload-HTTP-Method-Override`.
+const ENDINGS: [&str; 4] = ["httpmethod", "httpverb", "methodoverride", "verboverride"];
+
 /// Whether some application takes the value of this header for the method of its request: its name is made of words for a
 /// method and for taking its place. `Access-Control-Request-Method` and `X-Payment-Method` have others.
 pub fn overrides_method(name: &HeaderName) -> bool {
     let name = name.as_str().as_bytes();
     if name.len() > LONGEST {
         return false;
+    }
+    let ends_so = |at: usize| {
+        let begins_word =
+            name[at].is_ascii_alphanumeric() && (at == 0 || !name[at - 1].is_ascii_alphanumeric());
+        begins_word
+            && ENDINGS
+                .iter()
+                .any(|ending| after_letters(&name[at..], ending).is_some_and(<[u8]>::is_empty))
+    };
+    if (0..name.len()).any(ends_so) {
+        return true;
     }
     let mut words = after_letters(name, "x").unwrap_or(name);
     let mut last = "";
@@ -102,6 +116,9 @@ mod tests {
             "X-Rest-Method",
             "X-Real-Method",
             "X-Original-HTTP-Method",
+            "X-Payload-HTTP-Method-Override",
+            "X-Acme-Method-Override",
+            "Goog_HTTP-Method",
             "_method",
         ] {
             assert!(overrides_method(&name.parse().unwrap()), "{name}");
