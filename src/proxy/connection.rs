@@ -128,7 +128,7 @@ impl GatewayHandle {
             .max_headers(fields);
         let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
             let (turn, seen) = arrival.state.begin(!request.body().is_end_stream());
-            let answer = self.load().handle(arrival.clone(), request, turn, seen);
+            let answer = self.load().respond(arrival.clone(), request, turn, seen);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder
@@ -183,7 +183,7 @@ impl GatewayHandle {
             let share = memory.take(&request);
             let (guard, _) = arrival.state.begin(false);
             let guard = guard.limited_to(share);
-            let response = self.load().handle(arrival.clone(), request, guard, None);
+            let response = self.load().respond(arrival.clone(), request, guard, None);
             async move { Ok::<_, Infallible>(response.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);

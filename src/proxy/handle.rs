@@ -1,10 +1,12 @@
 //! Handles one request, from its head to the response that hyper sends.
 
-use std::panic::AssertUnwindSafe;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use http::header::{ALLOW, CONNECTION, DATE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -26,7 +28,7 @@ use crate::authenticate::Credentials;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
 use crate::request::{RequestHead, X_REQUEST_ID};
-use crate::route::RouteMatch;
+use crate::route::{RouteMatch, may_change};
 use crate::upstream::{BodyProgress, ConnectionPermit, Upload};
 
 /// A response with what the gateway must know to send and log it.
@@ -75,6 +77,30 @@ impl From<Response<BodySource>> for PendingResponse {
 }
 
 impl Gateway {
+    /// Handles one request. One that may change something here is handled to its end, also when its client hangs up: what the
+    /// store has done is in the audit log then. Others end with their connections.
+    pub(super) fn respond(
+        self: Arc<Self>,
+        connection: Arc<ConnectionInfo>,
+        request: Request<Incoming>,
+        guard: RequestGuard,
+        seen: Option<HeadReport>,
+    ) -> impl Future<Output = Response<DownstreamBody>> + Send {
+        if *request.method() != Method::POST || !may_change(request.uri().path()) {
+            return Either::Left(self.handle(connection, request, guard, seen));
+        }
+        let acts = self.tunnels.clone();
+        let handled = acts.spawn(self.handle(connection, request, guard, seen));
+        Either::Right(async move {
+            match handled.await {
+                Ok(response) => response,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                // The runtime is shutting down.
+                Err(_) => pending().await,
+            }
+        })
+    }
+
     /// Handles one request; never fails. `seen` is the report on its head; `None` in HTTP/2, and in HTTP/1 if
     /// the head arrived together with the end of the previous body.
     pub(super) async fn handle(

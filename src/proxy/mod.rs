@@ -128,7 +128,7 @@ pub struct SharedState {
     pub metrics: Arc<Metrics>,
     /// Recent refusals and page responses.
     pub history: Arc<RequestHistory>,
-    /// The open tunnels.
+    /// The open tunnels, and the acts that outlast their connections.
     pub tunnels: TaskTracker,
     /// The limit of upstream connections.
     pub upstream_connections: Arc<ConnectionLimit>,

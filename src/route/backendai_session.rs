@@ -31,6 +31,11 @@ impl BackendAiSession {
         }
     }
 
+    /// Whether a path may be of a page that changes something, under some route.
+    pub(super) fn may_act(path: &str) -> bool {
+        path.ends_with("/server/login") || path.ends_with("/server/logout")
+    }
+
     /// Classifies the rest of a path after the route's own; `None` if it is not in session form.
     pub(super) fn read(rest: &str) -> Option<BackendAiPath> {
         Some(match rest {

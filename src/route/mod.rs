@@ -29,7 +29,7 @@ use backendai_session::BackendAiSession;
 pub use below::PathRoutesFor;
 pub use find::{RouteMatch, Unroutable};
 pub use methods::{Methods, SERVED};
-pub use page::{AccountPage, AdminPage, Audience, BackendAiPage, Page};
+pub use page::{AccountPage, AdminPage, Audience, BackendAiPage, Page, may_change};
 pub use path::BadPath;
 pub use read_path::ReadPath;
 pub use readings::MOST as MOST_READINGS;

@@ -1,5 +1,7 @@
 //! The gateway's own pages, and their paths below `/.auth` on every configured host.
 
+use super::backendai_session::BackendAiSession;
+
 /// One of the gateway's own pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
@@ -33,6 +35,11 @@ pub enum Page {
     Admin(AdminPage),
     /// A page of Backend.AI's session mode, below a route's path.
     SessionForm(BackendAiPage),
+}
+
+/// Whether a POST to this path may change something here. Pages have one spelling each.
+pub fn may_change(path: &str) -> bool {
+    path.starts_with(Page::PREFIX) || BackendAiSession::may_act(path)
 }
 
 /// A page of Backend.AI's session mode; only for programs.

@@ -7,7 +7,7 @@ use vestibule::control::{Command, SessionSelector};
 use vestibule::secret::Secret;
 use vestibule::services::{AccountChange, NewPassword};
 
-use crate::harness::{PASSWORD, Person, Raw, Running};
+use crate::harness::{PASSWORD, Person, Raw, Running, until};
 
 const ADMIN_ACCOUNT: &str = "/.auth/admin/account";
 const INVITATIONS: &str = "/.auth/admin/invitations";
@@ -134,4 +134,27 @@ async fn s76_an_administrator_who_was_stripped_of_the_group_administers_nothing_
         assert_eq!(raw.answer().await.0, 403, "{path}");
     }
     assert!(ann.is_signed_in().await);
+}
+
+/// The store may have a change by the time that its sender is gone; then the audit log has it too.
+#[tokio::test]
+async fn an_act_whose_sender_hangs_up_is_done_to_its_end_and_audited() {
+    let gateway = Running::start(|_| {}).await;
+    let ann = gateway.person("ann").await;
+    let next = "another-Harbour_43";
+    let body = format!("current_password={PASSWORD}&password={next}&password_confirm={next}");
+    let (mut raw, last) = hold_back(&ann, "/.auth/account/password", &body).await;
+    raw.send([last]).await;
+    // While the hashes are computed.
+    drop(raw);
+    let log = gateway.file("audit.jsonl");
+    until(|| {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        text.lines()
+            .any(|line| line.contains("\"event\":\"password-change\"") && line.contains("success"))
+    })
+    .await;
+    let form = json!({"login": ann.email, "password": next});
+    let signed_in = gateway.visitor().post_json("/.auth/login", form).await;
+    assert_eq!(signed_in.status, 200, "{signed_in:?}");
 }
