@@ -264,6 +264,7 @@ impl Application {
             services.sessions.run_maintenance(drained.clone()),
             services.access_keys.run_maintenance(drained.clone()),
             services.revocations.run_maintenance(drained.clone()),
+            services.end_when_superseded(drained.clone()),
             services.mailer.deliver(drained.clone()),
         );
         services.audit.stop().await;

@@ -482,6 +482,11 @@ impl AccessKeys {
         self.suspend_where(|key| key.principal().account == id);
     }
 
+    /// Ends all keys that serve.
+    pub(super) fn suspend_all(&self) {
+        self.suspend_where(|_| true);
+    }
+
     fn suspend_where(&self, is_over: impl Fn(&ActiveKey) -> bool) {
         let live = self.live.pin();
         for key in live.values().filter(|key| is_over(key)) {

@@ -58,13 +58,16 @@ mod unsettled_change;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::model::LockoutPolicy;
 use crate::random::Random;
-use crate::store::Store;
+use crate::store::{SessionsToEnd, Store};
 use approval::Approval;
 use change_rate_limiter::ChangeRateLimiter;
 use ip_rate_limiter::IpRateLimiter;
@@ -186,7 +189,24 @@ struct SharedServices {
 /// The most hashes waiting or running (S6).
 const HASHING_QUEUE: usize = 256;
 
+/// How often it is looked whether another gateway has taken the store.
+const LOCK_LOOKS_EVERY: Duration = Duration::from_secs(1);
+
 impl Services {
+    /// Ends all sessions and access keys in memory once another gateway or command has used the store: they may have been ended
+    /// there, and what goes on by them would never end here. Returns at `stop`.
+    pub async fn end_when_superseded(&self, stop: CancellationToken) {
+        let superseded = async {
+            while !matches!(self.sessions.require_store_lock(), Err(StoreError::Superseded(_))) {
+                tokio::time::sleep(LOCK_LOOKS_EVERY).await;
+            }
+        };
+        if stop.run_until_cancelled(superseded).await.is_some() {
+            self.sessions.forget(SessionsToEnd::All);
+            self.access_keys.suspend_all();
+        }
+    }
+
     /// Builds all services over one store.
     pub async fn new(
         config: &Config,

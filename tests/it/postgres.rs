@@ -228,7 +228,7 @@ async fn one_database_serves_one_gateway() {
 
 #[tokio::test]
 async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
-    let (cluster, app) = (Cluster::shared(), Application::start().await);
+    let (cluster, app) = (Cluster::shared(), Application::quiet().await);
     let ops = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = config(&cluster.url(&cluster.database()), &app.url());
     let site = Site::new(&text.replace("ops = \"\"", &format!("ops = \"{ops}\"")));
@@ -241,6 +241,9 @@ async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
     assert_eq!(ready().await, 200);
     let cookie = cookie(&sign_in(&program, &site).await);
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 200);
+
+    let mut stream = get(&program, &site, "/", &cookie).await;
+    assert_eq!(stream.chunk().await.unwrap().unwrap(), "begun");
 
     // What another gateway would do between the loss of the lock and its return.
     let locks = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'";
@@ -255,6 +258,7 @@ async fn whose_database_another_used_meanwhile_answers_nothing_from_memory() {
     assert_eq!(get(&program, &site, "/", &cookie).await.status(), 503);
     assert_eq!(sign_in(&program, &site).await.status(), 503);
     assert_eq!(ready().await, 503);
+    assert!(soon(stream.chunk()).await.is_err(), "what went on ends");
     program.stop();
     let (program, _) = Program::start(&site);
     assert_eq!(ready().await, 200);

@@ -76,7 +76,7 @@ async fn streams_are_never_held_back() {
 
 #[tokio::test]
 async fn s28_a_stream_ends_with_its_session() {
-    let app = quiet_application().await;
+    let app = Application::quiet().await;
     let gateway = Running::before("authenticated", &app.url()).await;
     let (ann, bob) = (gateway.signed_in("ann").await, gateway.signed_in("bob").await);
     let open = async |cookie: &str| {
@@ -120,7 +120,7 @@ async fn s28_a_stream_that_is_never_quiet_ends_with_its_session() {
 
 #[tokio::test]
 async fn s76_a_stream_ends_when_its_account_leaves_a_group() {
-    let app = quiet_application().await;
+    let app = Application::quiet().await;
     let gateway = Running::before("authenticated", &app.url()).await;
     let ann = gateway.signed_in("ann").await;
     let groups =
@@ -136,16 +136,6 @@ async fn s76_a_stream_ends_when_its_account_leaves_a_group() {
     gateway.change_user("ann", groups(&["dev"])).await;
     let ended = tokio::time::timeout(Duration::from_secs(5), answer.chunk());
     assert!(ended.await.unwrap().is_err());
-}
-
-/// An upstream that sends "begun" and nothing more.
-async fn quiet_application() -> Application {
-    Application::serving(|_, _, _| async {
-        let begun = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("begun")))]);
-        let quiet = begun.chain(futures_util::stream::pending());
-        Response::new(StreamBody::new(Box::pin(quiet)).boxed_unsync())
-    })
-    .await
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -45,6 +46,15 @@ impl Application {
     /// Responds "hello" to everything.
     pub(crate) async fn start() -> Self {
         Self::answering(|_| Response::new(Bytes::from_static(b"hello"))).await
+    }
+
+    /// Responds with "begun", and with nothing more.
+    pub(crate) async fn quiet() -> Self {
+        Self::serving(|_, _, _| async {
+            let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("begun")))]);
+            Response::new(StreamBody::new(Box::pin(begun.chain(stream::pending()))).boxed_unsync())
+        })
+        .await
     }
 
     /// Responds with the result of the function, once the request body is complete.
