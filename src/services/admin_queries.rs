@@ -95,9 +95,19 @@ pub struct MailPage {
 
 impl AdminQueries {
     /// Returns a page of the accounts that match: see
-    /// [`find_accounts`](crate::store::AdminQueryStore::find_accounts).
+    /// [`find_accounts`](crate::store::AdminQueryStore::find_accounts). Where nothing is left before a cursor, the first page:
+    /// what stood at the cursor itself is on it.
     pub async fn find_accounts(&self, query: AccountQuery) -> Result<AccountPage, StoreError> {
-        self.store.find_accounts(query).await
+        let page = self.store.find_accounts(query.clone()).await?;
+        let is_empty = page.accounts.is_empty() && page.unreadable.is_empty() && page.previous.is_none();
+        if query.before.is_none() || query.after.is_some() || !is_empty {
+            return Ok(page);
+        }
+        let first = AccountQuery {
+            before: None,
+            ..query
+        };
+        self.store.find_accounts(first).await
     }
 
     /// The groups that have members, that a route names or that administer, by name.

@@ -1,9 +1,12 @@
 //! The administrators' list of accounts and what is done from it, over the wire.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use vestibule::control::Command;
 use vestibule::model::Email;
-use vestibule::services::{InitialPassword, NewAccount, NewPassword};
+use vestibule::services::{AccountChange, InitialPassword, NewAccount, NewPassword};
+use vestibule::store::{AccountFilter, AccountQuery};
 
 use crate::harness::{PASSWORD, Person, Running, form, soon};
 
@@ -440,4 +443,38 @@ async fn an_account_is_added_and_its_owner_is_mailed_the_link() {
         "once"
     );
     assert_eq!(gateway.try_sign_in("ann@example.com", NEW_PASSWORD).await.0, 200);
+}
+
+/// Whoever was on the page before may be in the list no more.
+#[tokio::test]
+async fn the_page_before_is_the_first_one_once_nobody_is_left_there() {
+    let gateway = Running::start(|_| {}).await;
+    for name in ["ann", "bob", "cat"] {
+        add(&gateway, &format!("{name}@example.com"), None, &["ops"]).await;
+    }
+    let find = async |after: Option<&Value>, before: Option<&Value>| {
+        let cursor = |cursor: Option<&Value>| cursor.map(|cursor| cursor.as_str().unwrap().to_owned());
+        let query = AccountQuery {
+            filter: AccountFilter {
+                group: Some("ops".to_owned()),
+                ..AccountFilter::default()
+            },
+            after: cursor(after),
+            before: cursor(before),
+            limit: 1,
+            ..AccountQuery::default()
+        };
+        gateway.command(Command::FindUsers(query)).await
+    };
+    let first = find(None, None).await;
+    let second = find(Some(&first["next"]), None).await;
+    assert_eq!(emails(&second), ["bob@example.com"]);
+    gateway
+        .change_user("ann", AccountChange::SetGroups(BTreeSet::new()))
+        .await;
+    let before = find(None, Some(&second["previous"])).await;
+    assert_eq!(emails(&before), ["bob@example.com"]);
+    assert_eq!(before["previous"], Value::Null);
+    let next = find(Some(&before["next"]), None).await;
+    assert_eq!(emails(&next), ["cat@example.com"]);
 }
