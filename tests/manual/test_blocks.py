@@ -132,7 +132,7 @@ def test_every_block_is_run_or_says_why_not():
 def test_configurations_pass_check(block, tmp_path):
     document = tomllib.loads(block.text)
     text = block.text
-    named = {route["upstream"] for route in document.get("route", [])}
+    named = {route["upstream"] for route in document.get("route", []) if "upstream" in route}
     named = {name for name in named if "/" not in name and name != "demo:"}
     for name in named - set(document.get("upstream", {})):
         text += f'\n[upstream.{name}]\nservers = ["http://127.0.0.1:3000"]\n'
