@@ -35,7 +35,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error_suggesting(&path.key("path"), reason, suggestion.ok());
         }
         check_methods(&path.key("methods"), &route.methods, findings);
-        check_answer(&path, route, findings);
+        check_answer(&path, route, config, findings);
         check_target(&path.key("upstream"), route, config, findings);
         check_signatures(&path, route, config, findings);
     }
@@ -175,7 +175,7 @@ fn check_methods(path: &KeyPath, methods: &[String], findings: &mut Findings<'_,
 }
 
 /// Checks what the gateway answers with itself.
-fn check_answer(path: &KeyPath, route: &RouteConfig, findings: &mut Findings<'_, '_>) {
+fn check_answer(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {
     if let Some(url) = &route.redirect {
         let path = path.key("redirect");
         if !is_redirect(url) {
@@ -184,7 +184,7 @@ fn check_answer(path: &KeyPath, route: &RouteConfig, findings: &mut Findings<'_,
                 "not a URL with http or https and a host, nor a path that begins with one `/`; letters beyond ASCII are \
                  percent-encoded",
             );
-        } else if is_loop(route, url) {
+        } else if is_loop(route, url, config) {
             findings.error(&path, "leads to this route again");
         }
     }
@@ -221,14 +221,22 @@ fn is_redirect(url: &str) -> bool {
     has_authority && Url::parse(url).is_ok_and(|url| url.has_host())
 }
 
-/// Whether a redirect to a path leads to its own route again.
-fn is_loop(route: &RouteConfig, url: &str) -> bool {
+/// Whether a redirect to a path leads to its own route again: no page, and no route with a longer path, has the target.
+fn is_loop(route: &RouteConfig, url: &str, config: &Config) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let below = |prefix: &str| {
         let rest = path.strip_prefix(prefix.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    below(&route.path) && !below(OWN_PAGES)
+    let goes_before = |other: &RouteConfig| {
+        let is_of_host = config.public_host().is_some_and(|public| {
+            let (own, others) = (route.host_pattern(&public), other.host_pattern(&public));
+            own.is_ok() && own.ok() == others.ok()
+        });
+        let length = |route: &RouteConfig| route.path.trim_end_matches('/').len();
+        is_of_host && length(other) > length(route) && below(&other.path)
+    };
+    below(&route.path) && !below(OWN_PAGES) && !config.route.iter().any(goes_before)
 }
 
 fn check_target(path: &KeyPath, route: &RouteConfig, config: &Config, findings: &mut Findings<'_, '_>) {

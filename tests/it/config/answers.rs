@@ -97,6 +97,7 @@ fn what_a_route_cannot_answer_itself_is_an_error_where_it_stands() {
         "path = \"/old\"\nredirect = \"/x?y\"",
         "path = \"/x\"\nredirect = \"/xy\"",
         "redirect = \"/.auth/login\"",
+        "redirect = \"/app/\"\n[[route]]\npath = \"/app\"\nupstream = \"demo:\"",
         "respond = {}",
         "respond = { status = 503, text = \"x\" }",
     ] {
