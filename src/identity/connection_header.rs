@@ -6,7 +6,7 @@
 
 use http::HeaderName;
 
-use crate::request::{after_letters, reads_as};
+use crate::request::{after_letters, reads_as, words};
 
 /// Names that are compared as a whole. `Proxy` sets the proxy of CGI programs (CVE-2016-5385, httpoxy).
 const WHOLE: [&str; 11] = [
@@ -194,9 +194,6 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
     if bytes.len() > LONGEST {
         return true;
     }
-    // Words begin at a letter or digit; otherwise a run of signs would be scanned once for each of them.
-    let begins_word =
-        |at: usize| bytes[at].is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric());
     if METADATA
         .iter()
         .any(|beginning| bytes.starts_with(beginning.as_bytes()))
@@ -205,9 +202,7 @@ pub fn is_of_the_connection(name: &HeaderName) -> bool {
     }
     bytes.starts_with(WEBSPHERE)
         || WHOLE.iter().any(|known| reads_as(name, known))
-        || (0..bytes.len())
-            .filter(|&at| begins_word(at))
-            .any(|at| says_so(&bytes[at..]))
+        || words(name).any(says_so)
 }
 
 /// Endings that name the client, its address or its certificate.

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
 use crate::request::{
-    after_letters, begins_as, fold, is_plain, names_second_resource, overrides_method, reads_as,
+    after_letters, begins_as, fold, is_plain, names_second_resource, overrides_method, reads_as, words,
 };
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
@@ -85,16 +85,12 @@ const ACTS_FOR_OTHERS: [&str; 4] = ["api-username", "from", "x-presto-user", "x-
 
 /// Whether an application may take the user from this header if the request's credential is one that may act for others.
 pub(super) fn acts_for_others(name: &HeaderName) -> bool {
-    let letters = name.as_str().as_bytes();
-    let is_letter = |at: usize| letters[at].is_ascii_alphanumeric();
-    let begins_word = |at: usize| is_letter(at) && (at == 0 || !is_letter(at - 1));
-    let mut words = (0..letters.len()).filter(|&at| begins_word(at));
     let says_so = |words: &[u8]| {
         ACTS_FOR_OTHERS_WORDS
             .iter()
             .any(|known| after_letters(words, known).is_some())
     };
-    words.any(|at| says_so(&letters[at..])) || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
+    words(name).any(says_so) || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
 }
 
 /// Returns the family of a name with `-` for every sign.

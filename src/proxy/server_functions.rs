@@ -5,7 +5,7 @@ use http::{HeaderName, Method};
 
 use super::second_resource::{SecondResourceError, SecondResourcePolicy};
 use super::source_readings::SourceReading;
-use crate::request::after_letters;
+use crate::request::{after_letters, words};
 use crate::route::Route;
 
 /// Pages from which a client navigates, and whose parts it is shown.
@@ -87,11 +87,9 @@ impl SecondResourcePolicy<'_> {
 impl Choice {
     /// What a header of this name chooses.
     fn of(name: &HeaderName) -> Option<Self> {
-        let letters = name.as_str().as_bytes();
-        let begins_word = |at: usize| at == 0 || !letters[at - 1].is_ascii_alphanumeric();
-        let known = |at: &usize| FIRST_LETTERS.contains(&letters[*at]) && begins_word(*at);
-        (0..letters.len()).filter(known).find_map(|at| {
-            let rest = |known: &&str| after_letters(&letters[at..], known);
+        let mut known = words(name).filter(|words| FIRST_LETTERS.contains(&words[0]));
+        known.find_map(|words| {
+            let rest = |known: &&str| after_letters(words, known);
             if FUNCTIONS.iter().any(|known| rest(known).is_some()) {
                 return Some(Self::Function);
             }

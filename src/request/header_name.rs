@@ -23,6 +23,15 @@ pub fn reads_as(name: &HeaderName, known: &str) -> bool {
     name.as_str().len() == known.len() && begins_as(name, known)
 }
 
+/// Returns what stands in a name from each of its words on. A word begins at a letter or digit, so that a run of signs is not
+/// scanned once for each of them.
+pub fn words(name: &HeaderName) -> impl Iterator<Item = &[u8]> {
+    let letters = name.as_str().as_bytes();
+    let is_letter = |at: usize| letters[at].is_ascii_alphanumeric();
+    let begins_word = move |at: &usize| is_letter(*at) && (*at == 0 || !is_letter(*at - 1));
+    (0..letters.len()).filter(begins_word).map(|at| &letters[at..])
+}
+
 /// Returns what follows `letters` in `words`, skipping the signs before and between them. `letters` must be in lower case.
 pub fn after_letters<'w>(mut words: &'w [u8], letters: &str) -> Option<&'w [u8]> {
     for letter in letters.bytes() {
@@ -76,6 +85,15 @@ mod tests {
         ] {
             assert_eq!(begins_as(&name.parse().unwrap(), "remote-"), begins, "{name}");
         }
+    }
+
+    #[test]
+    fn words_begin_behind_signs() {
+        let name = "--x-b2.C_".parse().unwrap();
+        let found: Vec<&str> = words(&name)
+            .map(|words| std::str::from_utf8(words).unwrap())
+            .collect();
+        assert_eq!(found, ["x-b2.c_", "b2.c_", "c_"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::after_letters;
+use super::{after_letters, words};
 
 /// No such name is longer.
 const LONGEST: usize = 64;
@@ -34,21 +34,17 @@ const ENDINGS: [&str; 4] = ["httpmethod", "httpverb", "methodoverride", "verbove
 /// Whether some application takes the value of this header for the method of its request: its name is made of words for a
 /// method and for taking its place. `Access-Control-Request-Method` and `X-Payment-Method` have others.
 pub fn overrides_method(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    if name.len() > LONGEST {
+    if name.as_str().len() > LONGEST {
         return false;
     }
-    let ends_so = |at: usize| {
-        let begins_word =
-            name[at].is_ascii_alphanumeric() && (at == 0 || !name[at - 1].is_ascii_alphanumeric());
-        begins_word
-            && ENDINGS
-                .iter()
-                .any(|ending| after_letters(&name[at..], ending).is_some_and(<[u8]>::is_empty))
+    let ends_so = |words: &[u8]| {
+        let mut rests = ENDINGS.iter().filter_map(|ending| after_letters(words, ending));
+        rests.any(<[u8]>::is_empty)
     };
-    if (0..name.len()).any(ends_so) {
+    if words(name).any(ends_so) {
         return true;
     }
+    let name = name.as_str().as_bytes();
     let mut words = after_letters(name, "x").unwrap_or(name);
     let mut last = "";
     while let Some((word, rest)) = BEFORE

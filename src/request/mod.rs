@@ -18,7 +18,7 @@ use http::{HeaderMap, Method};
 pub use archive::unpacks_archive;
 pub use copy_source::{CopySource, Extent, SourceForm, names_second_resource};
 pub use decimal::{is_decimal, parse_decimal};
-pub use header_name::{after_letters, begins_as, fold, is_plain, reads_as};
+pub use header_name::{after_letters, begins_as, fold, is_plain, reads_as, words};
 pub use host::{Host, HostError, port_of};
 pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use method_override::overrides_method;
