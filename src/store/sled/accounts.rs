@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::record;
 use super::rows::{Rows, WriteBatch};
 use super::schema::{self, RowKind};
-use super::{access_keys, admin_queries, invitations, mails, sessions, tokens};
+use super::{access_keys, admin_queries, invitations, mails, sessions, tokens, usernames};
 use crate::ids::AccountId;
 use crate::model::{Account, Email, Mail, Purpose, TokenDigest, Username};
 use crate::store::rules::{AccountTransition, GuardedGroup};
@@ -113,7 +113,7 @@ fn create(
     if batch.value(&schema::email(&account.email))?.is_some() {
         return Ok(CreateAccount::EmailTaken);
     }
-    if batch.value(&schema::username(&account.username))?.is_some() {
+    if usernames::is_taken(batch, &account.username)? {
         return Ok(CreateAccount::UsernameTaken);
     }
     if batch.value(&schema::account(account.id))?.is_some() {
@@ -141,7 +141,7 @@ fn preview(rows: &impl Rows, accounts: &[Account]) -> Result<Vec<CreateAccount>,
         if rows.value(&schema::email(&account.email))?.is_some() {
             taken.add_address(&account.email);
         }
-        if rows.value(&schema::username(&account.username))?.is_some() {
+        if usernames::is_taken(rows, &account.username)? {
             taken.add_username(&account.username);
         }
     }
@@ -152,9 +152,7 @@ fn preview(rows: &impl Rows, accounts: &[Account]) -> Result<Vec<CreateAccount>,
 pub(super) fn insert(batch: &mut WriteBatch<'_>, account: &Account) -> Result<(), StoreError> {
     batch.put(schema::account(account.id), account)?;
     batch.put(schema::email(&account.email), &account.id)?;
-    for username in account.former_usernames.iter().chain([&account.username]) {
-        batch.put(schema::username(username), &Some(account.id))?;
-    }
+    usernames::index(batch, None, account)?;
     for name in &account.groups {
         batch.put(schema::member(name, account.id), &())?;
     }
@@ -169,11 +167,13 @@ fn by_email(rows: &impl Rows, email: &Email) -> Result<Option<Account>, StoreErr
 }
 
 fn by_username(rows: &impl Rows, username: &Username) -> Result<Option<Account>, StoreError> {
-    let index = schema::username(username);
-    let Some(id) = rows.read::<Option<AccountId>>(&index)?.flatten() else {
+    let Some(row) = usernames::read(rows, username)? else {
         return Ok(None);
     };
-    let owner: Account = rows.indexed(&index, &schema::account(id))?;
+    let Some(id) = row.account else {
+        return Ok(None);
+    };
+    let owner: Account = rows.indexed(&row.key, &schema::account(id))?;
     Ok(Some(owner).filter(|owner| owner.username == *username))
 }
 
@@ -231,8 +231,8 @@ fn edit(
     };
     let change = AccountTransition::new(current, changed);
     if let Some(username) = change.new_username() {
-        let owner = batch.read::<Option<AccountId>>(&schema::username(username))?;
-        if owner.is_some_and(|owner| owner != Some(id)) {
+        let row = usernames::read(batch, username)?;
+        if row.is_some_and(|row| row.account != Some(id)) {
             return Ok(EditAccount::UsernameTaken(username.clone()));
         }
     }
@@ -263,10 +263,7 @@ pub(super) fn replace(batch: &mut WriteBatch<'_>, change: &AccountTransition) ->
         batch.remove(schema::email(&before.email));
         batch.put(schema::email(&after.email), &after.id)?;
     }
-    if change.new_username().is_some() {
-        // The row of the former username stays, so that no other account can take it (S53).
-        batch.put(schema::username(&after.username), &Some(after.id))?;
-    }
+    usernames::index(batch, Some(before), after)?;
     for name in before.groups.difference(&after.groups) {
         batch.remove(schema::member(name, after.id));
     }
@@ -307,10 +304,7 @@ fn delete(
     }
     admin_queries::index(batch, Some(&account), None)?;
     batch.remove(schema::email(&account.email));
-    // Usernames stay taken (S53).
-    for username in account.former_usernames.iter().chain([&account.username]) {
-        batch.put(schema::username(username), &None)?;
-    }
+    usernames::retire_all(batch, &account)?;
     batch.remove(schema::account(id));
     Ok(DeleteAccount::Deleted)
 }

@@ -13,13 +13,13 @@ use super::engine::Engine;
 use super::record::{self, Failures, IndexForm, RowCount, StoredRecord, UnknownFailures};
 use super::rows::{Changes, Row, Rows, WriteBatch};
 use super::schema::{self, RowKind};
-use super::{SledStore, account_pages, mails};
-use crate::ids::MailId;
+use super::{SledStore, account_pages, mails, usernames};
+use crate::ids::{AccountId, MailId};
 use crate::model::{Account, LockoutPolicy, QueuedMail};
 use crate::store::{AccountFilter, AccountPage, AccountQuery, AdminQueryStore, Locks, StoreError};
 
 /// The version of these index rows. A change rebuilds all of them at the next start.
-const FORM: IndexForm = IndexForm(4);
+const FORM: IndexForm = IndexForm(5);
 
 /// Updates an account's index rows from `before` to `after`, and the counts that it is in.
 pub(super) fn index(
@@ -120,6 +120,7 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
             engine.commit(&rows.iter().map(|(key, _)| (key.to_vec(), None)).collect())
         })?;
     }
+    sort_usernames(engine)?;
     let nothing = IVec::from(().encode()?);
     let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     pieces(engine, RowKind::Account, |rows| {
@@ -150,6 +151,33 @@ pub(super) fn build(engine: &Engine) -> Result<(), StoreError> {
         changes.insert(key, Some(RowCount(count).encode()?.into()));
     }
     engine.commit(&changes)
+}
+
+/// Moves the row of each username to its kind. Rows whose account cannot be read stay where they are.
+fn sort_usernames(engine: &Engine) -> Result<(), StoreError> {
+    for kind in usernames::KINDS {
+        pieces(engine, kind, |rows| {
+            let mut changes = Changes::new();
+            for (key, value) in rows {
+                let wanted = match record::decode::<Option<AccountId>>(key, value) {
+                    Ok(Some(id)) => match engine.with(|tree| tree.read::<Account>(&schema::account(id))) {
+                        Ok(Some(account)) => usernames::keys_of(&account)
+                            .into_iter()
+                            .find(|own| own[1..] == key[1..]),
+                        _ => None,
+                    },
+                    Ok(None) => Some(RowKind::OtherUsername.with(&key[1..])),
+                    Err(_) => None,
+                };
+                if let Some(wanted) = wanted.filter(|wanted| *wanted != **key) {
+                    changes.insert(key.to_vec(), None);
+                    changes.insert(wanted, Some(value.clone()));
+                }
+            }
+            engine.commit(&changes)
+        })?;
+    }
+    Ok(())
 }
 
 /// Visits all rows of a kind, a piece at a time. `visit` may write, as no lock is held during it.

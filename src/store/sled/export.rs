@@ -89,7 +89,7 @@ pub(super) fn record_of(key: &[u8], value: &[u8]) -> Result<Option<Record>, Stor
         }
         RowKind::DataKey => Record::DataKey(record::decode(key, value)?),
         RowKind::Account => Record::Account(record::decode(key, value)?),
-        RowKind::Username => {
+        RowKind::Username | RowKind::OtherUsername => {
             // A username in use is part of its account's record.
             if record::decode::<Option<AccountId>>(key, value)?.is_some() {
                 return Ok(None);

@@ -13,10 +13,10 @@ use super::rows::{Rows, WriteBatch};
 use super::schema::{self, RowKind};
 use super::{
     SledStore, access_keys, accounts, admin_queries, audit, invitations, mails, sessions, signatures, tokens,
+    usernames,
 };
 use super::{attempts::Attempts, verify};
 use crate::clock::Clock;
-use crate::ids::AccountId;
 use crate::model::AuditCursor;
 use crate::store::rules::import::{ImportOrder, given_up, require_sound};
 use crate::store::{ExportedFailures, Import, PutError, Record, StoreError};
@@ -156,7 +156,7 @@ impl OpenImport {
             }
             Record::DataKey(wrapped) => batch.put(schema::data_key(), wrapped)?,
             Record::Account(account) => accounts::insert(batch, account)?,
-            Record::RetiredUsername(username) => batch.put(schema::username(username), &None::<AccountId>)?,
+            Record::RetiredUsername(username) => usernames::retire(batch, username)?,
             Record::AccessKey(key) => access_keys::insert(batch, key)?,
             Record::Failures(failures) => return self.put_failures(batch, failures),
             Record::Session(session) => sessions::insert(batch, session)?,
@@ -224,12 +224,12 @@ fn rows_of(record: &Record) -> Vec<Vec<u8>> {
     match record {
         Record::DataKey(_) => vec![schema::data_key()],
         Record::Account(account) => {
-            let usernames = account.former_usernames.iter().chain([&account.username]);
+            let own = account.former_usernames.iter().chain([&account.username]);
             let mut rows = vec![schema::account(account.id), schema::email(&account.email)];
-            rows.extend(usernames.map(schema::username));
+            rows.extend(own.flat_map(usernames::keys));
             rows
         }
-        Record::RetiredUsername(username) => vec![schema::username(username)],
+        Record::RetiredUsername(username) => usernames::keys(username).into(),
         Record::AccessKey(access_key) => vec![schema::access_key(access_key.id)],
         Record::Session(session) => vec![schema::session(&session.digest), schema::session_id(session.id)],
         Record::Invitation(invitation) => vec![

@@ -22,10 +22,10 @@ pub(super) const NO_ACCOUNT: AccountId = AccountId::from_bytes([0; 16]);
 /// Accounts by search term.
 pub(super) const TERMS: MergedIndex = MergedIndex {
     own: RowKind::Term,
-    others: &[RowKind::Email, RowKind::Username],
+    others: &[RowKind::Email, RowKind::Username, RowKind::OtherUsername],
 };
 
-/// Accounts in the order of their names. Usernames are in it of accounts that have a name, too.
+/// Accounts in the order of their names, or of the usernames of those without one.
 pub(super) const NAMES: MergedIndex = MergedIndex {
     own: RowKind::NameOrder,
     others: &[RowKind::Username],
@@ -140,7 +140,7 @@ impl MergedIndex {
     fn as_own(&self, index: RowKind, (key, value): Row) -> Row {
         let account = match index {
             RowKind::Email => record::decode::<AccountId>(&key, &value).map(Some),
-            RowKind::Username => record::decode::<Option<AccountId>>(&key, &value),
+            RowKind::Username | RowKind::OtherUsername => record::decode::<Option<AccountId>>(&key, &value),
             _ => return (key, value),
         };
         let own_key = |id| schema::text_and_account(self.own, &key[1..], id).into();

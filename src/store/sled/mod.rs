@@ -35,6 +35,7 @@ mod signatures;
 mod snapshot;
 mod tokens;
 mod unreadable_snapshot;
+mod usernames;
 mod verify;
 
 use std::path::Path;

@@ -24,7 +24,7 @@ pub(super) fn name(key: &[u8]) -> String {
         return "the row without a key".to_owned();
     };
     match RowKind::of(key) {
-        Some(kind @ (RowKind::Email | RowKind::Username | RowKind::MailQuota)) => {
+        Some(kind @ (RowKind::Email | RowKind::Username | RowKind::OtherUsername | RowKind::MailQuota)) => {
             format!("{kind:?} {}", String::from_utf8_lossy(rest).escape_debug())
         }
         Some(kind) => format!("{kind:?} {}", hex(rest)),

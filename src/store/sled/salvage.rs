@@ -24,6 +24,7 @@ use super::rows::Row;
 use super::schema::{self, RowKind};
 use super::snapshot::ORDER;
 use super::unreadable_snapshot::{copy_engine, snapshots};
+use super::usernames;
 use crate::store::{DamagedStore, Record, StoreError};
 
 /// Bytes of a key after its kind's byte that are used to search for the next readable row.
@@ -148,7 +149,7 @@ impl SalvageReader {
 
 /// Converts a row to a record, or to the reason why it is unreadable.
 fn record_in(kind: RowKind, (key, value): &Row) -> Option<Result<Record, String>> {
-    if kind == RowKind::Username {
+    if usernames::KINDS.contains(&kind) {
         // Its account may be unreadable; the username still must not go to another account (S53).
         let username = schema::trailing_text(key).and_then(|text| text.parse().ok());
         return Some(match username {

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountId, InvitationId, MailId, SessionId};
-use crate::model::{
-    AccessKeyId, AccountStatus, AuditCursor, Email, Purpose, SignatureDigest, TokenDigest, Username,
-};
+use crate::model::{AccessKeyId, AccountStatus, AuditCursor, Email, Purpose, SignatureDigest, TokenDigest};
 use crate::store::AuditSubject;
 
 /// The kind of a row: its first byte.
@@ -21,8 +19,10 @@ pub(super) enum RowKind {
     Account = b'a' as isize,
     /// Index: the account with an address.
     Email = b'e' as isize,
-    /// Index: the account with a username, or none for a retired one.
+    /// Index: the account with a username, which has no name.
     Username = b'n' as isize,
+    /// Index: the account with a username that has a name, or that had the username before; none for a retired one.
+    OtherUsername = b'v' as isize,
     /// Index: the members of a group, by group and account.
     Member = b'g' as isize,
     /// An account's failure counter.
@@ -67,8 +67,8 @@ pub(super) enum RowKind {
     Audit = b'l' as isize,
     /// Index: events of a subject, by subject and cursor.
     AuditOf = b'L' as isize,
-    /// Index: accounts by a word of their name, by word and account. With [`Email`](Self::Email) and
-    /// [`Username`](Self::Username), the index by search term.
+    /// Index: accounts by a word of their name, by word and account. With [`Email`](Self::Email),
+    /// [`Username`](Self::Username) and [`OtherUsername`](Self::OtherUsername), the index by search term.
     Term = b'x' as isize,
     /// Index: accounts by status, by status and account.
     Status = b'y' as isize,
@@ -84,11 +84,12 @@ pub(super) enum RowKind {
 }
 
 impl RowKind {
-    pub(super) const ALL: [Self; 32] = [
+    pub(super) const ALL: [Self; 33] = [
         Self::Meta,
         Self::Account,
         Self::Email,
         Self::Username,
+        Self::OtherUsername,
         Self::Member,
         Self::Attempts,
         Self::Unknown,
@@ -158,10 +159,6 @@ pub(super) fn account(id: AccountId) -> Vec<u8> {
 
 pub(super) fn email(email: &Email) -> Vec<u8> {
     RowKind::Email.key(&[email.key().as_bytes()])
-}
-
-pub(super) fn username(username: &Username) -> Vec<u8> {
-    RowKind::Username.key(&[username.as_str().as_bytes()])
 }
 
 /// The prefix of the keys of a group's members. The length comes first, so that one group's name may be a

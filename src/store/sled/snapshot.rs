@@ -22,11 +22,12 @@ const MOST_KEPT: usize = 64 << 20;
 const ENTRY: usize = 100;
 
 /// The kinds of rows that are read, in this order. Rows of other kinds are derived from these.
-pub(super) const ORDER: [RowKind; 15] = [
+pub(super) const ORDER: [RowKind; 16] = [
     RowKind::Meta,
     RowKind::DataKey,
     RowKind::Account,
     RowKind::Username,
+    RowKind::OtherUsername,
     RowKind::AccessKey,
     RowKind::Attempts,
     RowKind::KeyAttempts,

@@ -11,7 +11,7 @@ use super::lost_changes::LostChanges;
 use super::record::{self, Failures, IndexForm, MailQuota, Meta, RowCount, SpentUntil, UnknownFailures};
 use super::rows::Rows;
 use super::schema::{self, RowKind};
-use super::{admin_queries, mails};
+use super::{admin_queries, mails, usernames};
 use crate::ids::AccountId;
 use crate::model::{
     AccessKey, Account, AuditCursor, AuditEvent, EmailToken, Invitation, MailState, QueuedMail, Session,
@@ -71,7 +71,7 @@ fn check(rows: &impl Rows, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         Some(RowKind::Meta) => record::decode::<Meta>(key, value).map(drop),
         Some(RowKind::Account) => account(rows, key, &record::decode(key, value)?),
         Some(RowKind::Email) => email(rows, key, record::decode(key, value)?),
-        Some(RowKind::Username) => username(rows, key, record::decode(key, value)?),
+        Some(RowKind::Username | RowKind::OtherUsername) => username(rows, key, record::decode(key, value)?),
         Some(RowKind::Member) => member(rows, key),
         Some(RowKind::Attempts) => attempts(rows, key, value),
         Some(RowKind::Unknown) => record::decode::<UnknownFailures>(key, value).map(drop),
@@ -107,8 +107,8 @@ fn account(rows: &impl Rows, key: &[u8], account: &Account) -> Result<(), StoreE
     let id = account.id;
     require(key, schema::account(id) == key, "it holds another account")?;
     agree(rows, key, &schema::email(&account.email), &id)?;
-    for username in account.former_usernames.iter().chain([&account.username]) {
-        agree(rows, key, &schema::username(username), &Some(id))?;
+    for username in usernames::keys_of(account) {
+        agree(rows, key, &username, &Some(id))?;
     }
     for group in &account.groups {
         agree(rows, key, &schema::member(group, id), &())?;
@@ -190,11 +190,10 @@ fn username(rows: &impl Rows, key: &[u8], id: Option<AccountId>) -> Result<(), S
         return Ok(());
     };
     let account: Account = rows.indexed(key, &schema::account(id))?;
-    let mut own = account.former_usernames.iter().chain([&account.username]);
     require(
         key,
-        own.any(|username| schema::username(username) == key),
-        "its account never had this username",
+        usernames::keys_of(&account).iter().any(|own| own == key),
+        "its account never had this username, or is sorted by another index",
     )
 }
 
