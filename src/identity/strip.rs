@@ -68,20 +68,28 @@ const CREDENTIALS: [&str; 4] = ["x-auth-email", "x-auth-key", "x-auth-token", "x
 
 /// Words of the names of headers that have a request of one account act for another one, where the first may do so, written
 /// without the signs between words: `X-On-Behalf-Of`, `es-security-runas-user`.
-const ACTS_FOR_OTHERS_WORDS: [&str; 9] = [
+const ACTS_FOR_OTHERS_WORDS: [&str; 11] = [
     "actas",
     "actingas",
     "assumeuser",
+    "callerobjectid",
     "doas",
     "impersonat",
     "onbehalf",
+    "proxiedentit",
     "runas",
     "sudo",
     "switchuser",
 ];
 
 /// Such headers whose names do not say so.
-const ACTS_FOR_OTHERS: [&str; 4] = ["api-username", "from", "x-presto-user", "x-trino-user"];
+const ACTS_FOR_OTHERS: [&str; 5] = [
+    "api-username",
+    "from",
+    "mscrmcallerid",
+    "x-presto-user",
+    "x-trino-user",
+];
 
 /// Whether an application may take the user from this header if the request's credential is one that may act for others.
 pub(super) fn acts_for_others(name: &HeaderName) -> bool {
