@@ -30,6 +30,9 @@ const DISPOSITION: &str = "x-amz-copy-disposition";
 /// Most headers of a request that name sources. Each is looked up at every base and host anew.
 const MOST_SOURCES: usize = 2;
 
+/// Most places, on all other hosts together, at which a source may be. Each is compared with the routes of its host.
+const MOST_PLACES: usize = 1000;
+
 impl SecondResourcePolicy<'_> {
     /// Evaluates every source that the request's headers name.
     pub(super) fn require_copy_sources(&self) -> Result<(), SecondResourceError> {
@@ -172,6 +175,11 @@ impl SecondResourcePolicy<'_> {
             if let Some(host) = named.filter(|host| host != own) {
                 add(host, key, true);
             }
+        }
+        let routes = &self.gateway.routes;
+        objects.retain(|(host, _), _| routes.of_host(host).any(|route| self.leads_there(route)));
+        if objects.len() * bases.len() > MOST_PLACES {
+            return Err(SecondResourceError::TooAmbiguous(source.name));
         }
         for ((host, name), is_own) in objects {
             for base in &bases {

@@ -58,7 +58,7 @@ impl Routes {
         method: &Method,
         find: impl Fn(&Prefixes, &str) -> Vec<usize>,
     ) -> Vec<PathRoutesFor<'r>> {
-        let Some(host) = self.of_host(host) else {
+        let Some(host) = self.host_routes(host) else {
             return Vec::new();
         };
         let mut places = Vec::new();

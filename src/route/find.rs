@@ -73,7 +73,7 @@ impl Routes {
         }
         if *head.method == Method::OPTIONS && head.path == "*" && head.query.is_none() {
             let is_served =
-                self.of_host(head.host).is_some() || self.public_base_for_alias(head.host).is_some();
+                self.host_routes(head.host).is_some() || self.public_base_for_alias(head.host).is_some();
             return Err(if is_served {
                 Unroutable::Options(SERVED)
             } else {
@@ -94,7 +94,7 @@ impl Routes {
     }
 
     fn find_among(&self, head: &RequestHead<'_>, readings: &Readings) -> Result<RouteMatch<'_>, Unroutable> {
-        let Some(host) = self.of_host(head.host) else {
+        let Some(host) = self.host_routes(head.host) else {
             return Err(match self.public_base_for_alias(head.host) {
                 Some(base) => Unroutable::Redirect(format!("{base}{}", path_and_query(head))),
                 None => Unroutable::UnknownHost,

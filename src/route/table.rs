@@ -183,14 +183,20 @@ impl Routes {
         hosts.flat_map(|host| &host.paths).flat_map(|path| &path.routes)
     }
 
-    /// Returns the routes of a host: its own before those of the nearest wildcard.
-    pub(super) fn of_host(&self, host: &Host) -> Option<&HostRoutes> {
+    /// Returns all routes that apply to a host.
+    pub fn of_host(&self, host: &Host) -> impl Iterator<Item = &Route> {
+        let paths = self.host_routes(host).into_iter().flat_map(|host| &host.paths);
+        paths.flat_map(|path| &path.routes)
+    }
+
+    /// Returns the routes of a host by path: its own before those of the nearest wildcard.
+    pub(super) fn host_routes(&self, host: &Host) -> Option<&HostRoutes> {
         self.each_of_host(host).next()
     }
 
     /// Whether a route matches this host.
     pub fn has_host(&self, host: &Host) -> bool {
-        self.of_host(host).is_some()
+        self.host_routes(host).is_some()
     }
 
     /// Returns all lists of routes for a host in order of precedence: its own, then those of wildcards,
