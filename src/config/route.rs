@@ -41,6 +41,9 @@ pub struct RouteConfig {
     /// Instead of an upstream: a text that the gateway answers with.
     #[schemars(extend("examples" = [{"text": "User-agent: *\nDisallow: /\n"}]))]
     pub respond: Option<Respond>,
+    /// The application is told the host that the client asked for, in `Host`. Otherwise it is told the host and port of its
+    /// own URL, for applications that answer to no other; the client's host is in `X-Forwarded-Host` either way.
+    pub preserve_host: bool,
     /// `%2f` in a path is passed on instead of refused.
     pub encoded_slash: bool,
     /// The application tells paths apart by case: `/ADMIN` may pass here where `/admin` is another route's. Otherwise a
@@ -93,6 +96,7 @@ impl Default for RouteConfig {
             upstream: String::new(),
             redirect: None,
             respond: None,
+            preserve_host: true,
             encoded_slash: false,
             case_sensitive: false,
             preflight: false,

@@ -96,6 +96,17 @@ impl UpstreamUrl {
         }
     }
 
+    /// Returns the host, and the port unless it is the scheme's default (RFC 9110, section 7.2): what its server is asked
+    /// for. A socket has no name: it is asked for `localhost`.
+    pub fn authority(&self) -> String {
+        let default = if self.is_encrypted() { 443 } else { 80 };
+        match self.endpoint() {
+            Some(Endpoint { host, port }) if *port == default => host.to_string(),
+            Some(Endpoint { host, port }) => format!("{host}:{port}"),
+            None => "localhost".to_owned(),
+        }
+    }
+
     fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Http(endpoint) | Self::Https(endpoint) | Self::H2c(endpoint) => Some(endpoint),

@@ -24,7 +24,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
 use crate::route::{Route, RouteTarget, UpstreamId};
 use crate::services::ReplayError;
-use crate::upstream::{RequestBody, Upload, UpstreamError, UpstreamResponse};
+use crate::upstream::{OwnHost, RequestBody, Upload, UpstreamError, UpstreamResponse};
 
 /// The parts of a request that [`RequestHead`] does not hold.
 pub(super) struct InboundRequest<'a> {
@@ -53,6 +53,10 @@ struct UpstreamRequest {
     is_websocket: bool,
     /// The scheme that the client used.
     scheme: &'static str,
+    /// The host and port that the client asked for.
+    asked_for: Option<HeaderValue>,
+    /// Whether the application is told these.
+    preserves_host: bool,
     /// The single-use signature that was claimed for this request.
     spent: Option<SignatureDigest>,
 }
@@ -92,6 +96,8 @@ impl Gateway {
         };
         let mut headers =
             self.request_headers(head, inbound.version, hop, route, permit, signed.as_deref())?;
+        let asked_for = headers.get(HOST).cloned();
+        self.tell_host(&mut headers, route);
         let scheme = self.url_schemes.of(route.target());
         admission.second.write(&mut headers, scheme);
         if is_websocket {
@@ -138,11 +144,16 @@ impl Gateway {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
         *request.headers_mut() = headers;
+        if !route.preserves_host() {
+            request.extensions_mut().insert(OwnHost);
+        }
         let outbound = UpstreamRequest {
             request,
             upgrade: inbound.upgrade,
             is_websocket,
             scheme: head.scheme,
+            asked_for,
+            preserves_host: route.preserves_host(),
             spent,
         };
         self.send_once(outbound, permit, head.client.address, id).await
@@ -180,6 +191,20 @@ impl Gateway {
         self.identity
             .apply(&mut headers, route.target(), permit, &authority);
         Ok(headers)
+    }
+
+    /// Sets `Host` to what the application is told: its own host and port where the route says so, of several servers those of
+    /// the first.
+    pub(super) fn tell_host(&self, headers: &mut HeaderMap, route: &Route) {
+        if let RouteTarget::Upstream(id) = route.target()
+            && !route.preserves_host()
+            && let Some(own) = self
+                .upstreams
+                .of(id)
+                .and_then(|upstream| upstream.authorities().next())
+        {
+            headers.insert(HOST, own.clone());
+        }
     }
 
     /// Puts the gateway's fields before those that policy depends on, and both before all others.
@@ -250,7 +275,6 @@ impl Gateway {
         id: UpstreamId,
     ) -> Result<PendingResponse, Refusal> {
         let progress = outbound.request.body().progress();
-        let authority = outbound.request.headers().get(HOST).cloned();
         let upstream = self.upstreams.of(id).ok_or_else(|| {
             Refusal::because(Problem::Unavailable, "the route's application was not set up")
         })?;
@@ -299,8 +323,12 @@ impl Gateway {
             return Ok(pending);
         }
         self.clean_response(&mut response);
-        if let (Some(authority), "https") = (authority, outbound.scheme) {
-            keep_to_tls(response.headers_mut(), &authority);
+        if let (Some(asked_for), "https") = (&outbound.asked_for, outbound.scheme) {
+            if outbound.preserves_host {
+                keep_to_tls(response.headers_mut(), asked_for);
+            } else {
+                lead_to_client(response.headers_mut(), upstream.authorities(), asked_for);
+            }
         }
         let mut pending = PendingResponse::from(response.map(BodySource::Upstream));
         pending.credentials = credentials;
@@ -367,27 +395,59 @@ fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
     let (Some(location), Ok(authority)) = (headers.get(LOCATION), authority.to_str()) else {
         return;
     };
-    let bytes = location.as_bytes();
-    let Some((b"http://", rest)) = bytes.split_at_checked(7) else {
+    let Some((named, target)) = absolute(location.as_bytes(), b"http://") else {
         return;
     };
-    let end = rest.iter().position(|byte| b"/?#".contains(byte));
-    let (named, target) = rest.split_at(end.unwrap_or(rest.len()));
-    let bare = |authority: &str, port| {
-        authority
-            .strip_suffix(port)
-            .unwrap_or(authority)
-            .to_ascii_lowercase()
-    };
-    let Ok(named) = std::str::from_utf8(named) else {
-        return;
-    };
-    if named.eq_ignore_ascii_case(authority) || bare(named, ":80") == bare(authority, ":443") {
+    if named.eq_ignore_ascii_case(authority) || without(named, ":80") == without(authority, ":443") {
         let named = named.strip_suffix(":80").unwrap_or(named);
         if let Ok(secure) = HeaderValue::from_bytes(&[b"https://", named.as_bytes(), target].concat()) {
             headers.insert(LOCATION, secure);
         }
     }
+}
+
+/// Rewrites a `Location` with one of the application's own authorities to what the client asked for.
+fn lead_to_client<'o>(
+    headers: &mut HeaderMap,
+    mut own: impl Iterator<Item = &'o HeaderValue>,
+    asked_for: &HeaderValue,
+) {
+    let Some(location) = headers.get(LOCATION) else {
+        return;
+    };
+    let location = location.as_bytes();
+    let (found, port) = match absolute(location, b"http://") {
+        Some(found) => (Some(found), ":80"),
+        None => (absolute(location, b"https://"), ":443"),
+    };
+    let Some((named, target)) = found else {
+        return;
+    };
+    let is_named = |own: &HeaderValue| {
+        own.to_str()
+            .is_ok_and(|own| without(own, port) == without(named, port))
+    };
+    if own.any(is_named)
+        && let Ok(outer) = HeaderValue::from_bytes(&[b"https://", asked_for.as_bytes(), target].concat())
+    {
+        headers.insert(LOCATION, outer);
+    }
+}
+
+/// Splits a URL of this scheme into its authority and what follows that.
+fn absolute<'u>(url: &'u [u8], scheme: &[u8]) -> Option<(&'u str, &'u [u8])> {
+    let rest = url.strip_prefix(scheme)?;
+    let end = rest.iter().position(|byte| b"/?#".contains(byte));
+    let (named, target) = rest.split_at(end.unwrap_or(rest.len()));
+    Some((std::str::from_utf8(named).ok()?, target))
+}
+
+/// The authority in lower case, without this port.
+fn without(authority: &str, port: &str) -> String {
+    authority
+        .strip_suffix(port)
+        .unwrap_or(authority)
+        .to_ascii_lowercase()
 }
 
 /// Joins cookie fields into one: HTTP/2 may split them, HTTP/1.1 servers expect one (RFC 9113, section

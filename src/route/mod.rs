@@ -60,6 +60,7 @@ pub struct Route {
     pub(super) presigned: bool,
     pub(super) maintenance: bool,
     pub(super) response_headers: ResponseHeaders,
+    pub(super) preserve_host: bool,
     pub(super) session_form: Option<BackendAiSession>,
 }
 
@@ -138,6 +139,11 @@ impl Route {
     /// Returns its policy.
     pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// Whether its upstream is told the host that the client asked for, rather than its own.
+    pub fn preserves_host(&self) -> bool {
+        self.preserve_host
     }
 
     /// Returns its target.

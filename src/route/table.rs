@@ -241,6 +241,7 @@ impl Routes {
             unsigned_payload: route.unsigned_payload,
             presigned: route.presigned,
             maintenance: route.maintenance,
+            preserve_host: route.preserve_host,
             response_headers: response_headers.map_err(|name| RouteError::ResponseHeader {
                 path: route.path.clone(),
                 name: name.to_owned(),

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use crate::authenticate::Lapse;
@@ -38,6 +38,7 @@ use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 use balance::Balancer;
 use connect::TrustStore;
+pub use server::OwnHost;
 use server::{SendOutcome, Server};
 use slots::UpstreamSlots;
 
@@ -195,7 +196,7 @@ impl Upstreams {
             let mut connected = Vec::new();
             for server in servers {
                 let transport = trust.transport(&server, authority)?;
-                connected.push(Server::new(server, transport, limits, slots.clone()));
+                connected.push(Server::new(&server, transport, limits, slots.clone()));
             }
             let balancer =
                 Balancer::new(connected).ok_or_else(|| UpstreamBuildError::NoServers(name.clone()))?;
@@ -259,6 +260,11 @@ impl Upstream {
     /// Returns its name in the configuration, or the URL of its only server.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the hosts and ports of its servers, as values of `Host`.
+    pub fn authorities(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.balancer.servers().iter().map(Server::authority)
     }
 
     /// Returns the URLs of its servers.

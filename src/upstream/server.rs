@@ -32,10 +32,11 @@ const SAFE_IDLE: Duration = Duration::from_secs(4);
 const LAST_WORD: Duration = Duration::from_millis(100);
 
 pub(super) struct Server {
-    address: config::UpstreamUrl,
     transport: ServerTransport,
     location: config::ServerAddress,
     name: Arc<str>,
+    /// Its own host and port, as a value of `Host`.
+    authority: HeaderValue,
     limits: UpstreamLimits,
     slots: Arc<UpstreamSlots>,
     http1: Arc<Http1Pool>,
@@ -62,16 +63,21 @@ pub(super) enum SendOutcome {
     Broken(hyper::Error),
 }
 
+/// An extension of a request: each server is asked for its own host, whatever `Host` says.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnHost;
+
 /// A copy of a request without a body, to send it again.
 pub(super) struct ReplayableHead {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    own_host: Option<OwnHost>,
 }
 
 impl Server {
     pub(super) fn new(
-        address: config::UpstreamUrl,
+        address: &config::UpstreamUrl,
         transport: ServerTransport,
         limits: UpstreamLimits,
         slots: Arc<UpstreamSlots>,
@@ -80,8 +86,9 @@ impl Server {
         slots.register(&http1);
         Self {
             name: address.to_string().into(),
+            authority: HeaderValue::try_from(address.authority())
+                .unwrap_or_else(|_| HeaderValue::from_static("localhost")),
             location: address.server_address(),
-            address,
             transport,
             limits,
             slots,
@@ -95,6 +102,11 @@ impl Server {
     /// Returns its URL, for logs.
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Returns its own host and port, as a value of `Host`.
+    pub(super) fn authority(&self) -> &HeaderValue {
+        &self.authority
     }
 
     /// Returns its address, which is the same under every name.
@@ -150,17 +162,7 @@ impl Server {
         let mut request = Request::new(RequestBody::empty());
         *request.method_mut() = Method::OPTIONS;
         *request.uri_mut() = Uri::from_static("*");
-        let host = match &self.address {
-            config::UpstreamUrl::Http(endpoint)
-            | config::UpstreamUrl::Https(endpoint)
-            | config::UpstreamUrl::H2c(endpoint) => {
-                HeaderValue::try_from(format!("{}:{}", endpoint.host, endpoint.port))
-            }
-            config::UpstreamUrl::Unix(_) => Ok(HeaderValue::from_static("localhost")),
-        };
-        request
-            .headers_mut()
-            .insert(HOST, host.map_err(io::Error::other)?);
+        request.headers_mut().insert(HOST, self.authority.clone());
         let responded = match &self.transport {
             ServerTransport::Http2(endpoint) => {
                 *request.version_mut() = Version::HTTP_2;
@@ -194,9 +196,12 @@ impl Server {
     /// copy of the request, if there is one already.
     pub(super) async fn send(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         copied: Option<&ReplayableHead>,
     ) -> SendOutcome {
+        if request.extensions().get::<OwnHost>().is_some() {
+            request.headers_mut().insert(HOST, self.authority.clone());
+        }
         match &self.transport {
             ServerTransport::Http2(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
             ServerTransport::Http1(transport) => self.send_http1(transport, request, copied).await,
@@ -544,6 +549,7 @@ impl ReplayableHead {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
+            own_host: request.extensions().get().copied(),
         }
     }
 
@@ -552,6 +558,9 @@ impl ReplayableHead {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
+        if let Some(own_host) = self.own_host {
+            request.extensions_mut().insert(own_host);
+        }
         request
     }
 }

@@ -71,6 +71,7 @@ mod way_forward;
 mod way_framing;
 mod way_h2c;
 mod way_hedge;
+mod way_host;
 mod way_identity;
 mod way_limits;
 mod way_plain;

@@ -249,6 +249,7 @@ impl Gateway {
                 port: self.public_port,
             };
             let mut headers = self.request_headers(head, Version::HTTP_11, hop, route, permit, None)?;
+            self.tell_host(&mut headers, route);
             second.write(&mut headers, self.url_schemes.of(route.target()));
             Ok::<_, Refusal>(headers)
         };
