@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Email, TokenDigest};
+use super::{Email, Maker, TokenDigest};
 use crate::clock;
 use crate::ids::{AccountId, MailId};
 
@@ -49,7 +49,7 @@ pub struct EmailToken {
     pub mail: Option<MailId>,
     /// The administrator who handed it over, who must still be one when it is used (S76). `None` if it was mailed, or
     /// made on the gateway's machine.
-    pub maker: Option<AccountId>,
+    pub maker: Option<Maker>,
     /// When it expires, exclusive.
     pub expires_at: Timestamp,
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Email, TokenDigest};
-use crate::ids::{AccountId, InvitationId};
+use super::{Email, Maker, TokenDigest};
+use crate::ids::InvitationId;
 
 /// Permission to create one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +35,8 @@ pub struct Invitation {
     pub mailed: bool,
     /// Its creator, by the name in the audit log.
     pub created_by: Option<String>,
-    /// The administrator's account that created it. The invitation is valid as long as they are one.
-    pub maker: Option<AccountId>,
+    /// The administrator who created it. The invitation is valid as long as they are one.
+    pub maker: Option<Maker>,
 }
 
 impl Invitation {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{AccessKeyId, Email, Username};
+use super::{AccessKeyId, Email, Maker, Username};
 use crate::ids::{AccountId, InvitationId, MailId};
 
 /// A mail to be sent.
@@ -58,7 +58,7 @@ pub enum MailKind {
     /// The link that sets the password of an account which the operator added.
     AccountAdded,
     /// The same of an account which this administrator added: the link rests on their right.
-    AccountAddedBy(AccountId),
+    AccountAddedBy(Maker),
 }
 
 impl MailKind {

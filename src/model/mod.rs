@@ -28,6 +28,7 @@ macro_rules! named_enum {
 
 mod access_key;
 mod account;
+mod administrators;
 mod attempts;
 mod audit;
 mod audit_detail;
@@ -36,6 +37,7 @@ mod email_token;
 mod invitation;
 mod legible;
 mod mail;
+mod maker;
 mod password;
 mod principal;
 mod session;
@@ -47,6 +49,7 @@ pub use access_key::{
     AccessKey, AccessKeyId, EncryptedSecret, KeyScope, KeyUse, NotAnAccessKey, SecretKey, WrappedDataKey,
 };
 pub use account::{Account, AccountStatus, Agreement, Decision, PendingEmail};
+pub use administrators::Administrators;
 pub use attempts::{LockoutPolicy, LockoutSubject};
 pub use audit::{AuditCursor, AuditEvent, AuditKind, AuditOutcome, NotAnEvent};
 pub use audit_detail::{AuditDetail, DetailKey};
@@ -55,6 +58,7 @@ pub use email_token::{EmailToken, Purpose};
 pub use invitation::{Invitation, InvitationKind};
 pub use legible::{is_blank, is_invisible, legible, terminal_json, terminal_text, turns_text};
 pub use mail::{Mail, MailKind, MailOrigin, MailState, QueuedMail};
+pub use maker::Maker;
 pub use password::{Password, PasswordError};
 pub use principal::{Principal, SignInMethod};
 pub use session::Session;

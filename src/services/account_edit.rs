@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::accounts::AccountPart;
 use crate::ids::AccountId;
-use crate::model::{Account, AccountStatus, Email, Mail, Username};
+use crate::model::{Account, AccountStatus, Administrators, Email, Mail, Username};
 use crate::store::{EditAccount, Store, StoreError};
 
 /// Why an account was not edited.
@@ -46,11 +46,10 @@ pub(super) struct AccountDiff {
     pub(super) after: Account,
 }
 
-/// Applies `change` to the account inside the store's transaction. `administrators` is the name of their
-/// group, whose last member cannot be lost.
+/// Applies `change` to the account inside the store's transaction. The last of `administrators` cannot be lost.
 pub(super) async fn edit(
     store: &Arc<dyn Store>,
-    administrators: &str,
+    administrators: &Administrators,
     id: AccountId,
     change: impl Fn(&mut Account) + Send + Sync + 'static,
 ) -> Result<Account, EditError> {
@@ -64,7 +63,7 @@ pub(super) async fn edit(
 /// Like [`edit`]; `change` returns the mails to enqueue in the transaction, or refuses.
 pub(super) async fn edit_and_mail(
     store: &Arc<dyn Store>,
-    administrators: &str,
+    administrators: &Administrators,
     id: AccountId,
     change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync + 'static,
 ) -> Result<AccountDiff, EditError> {
@@ -81,7 +80,10 @@ pub(super) async fn edit_and_mail(
         }
     };
     Err(
-        match store.edit_account(id, Arc::new(edit), administrators).await? {
+        match store
+            .edit_account(id, Arc::new(edit), &administrators.group())
+            .await?
+        {
             EditAccount::Edited { before, after } => {
                 return Ok(AccountDiff {
                     before: *before,

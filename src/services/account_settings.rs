@@ -17,7 +17,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail, Username};
+use crate::model::{Account, Administrators, AuditDetail, DetailKey, MailKind, PendingEmail, Username};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, PreconditionError, SessionsToEnd, Store, StoreError};
 
@@ -114,8 +114,7 @@ pub struct AccountSettings {
     mailer: Arc<Mailer>,
     changes: Arc<ChangeRateLimiter>,
     clock: Clock,
-    /// `admin.group`
-    administrators: String,
+    administrators: Administrators,
     /// `login.change_username`
     may_rename: bool,
     signup: SignupConfig,
@@ -142,7 +141,7 @@ impl AccountSettings {
             mailer: shared.mailer.clone(),
             changes: shared.changes.clone(),
             clock: shared.clock.clone(),
-            administrators: config.admin.group.clone(),
+            administrators: shared.administrators.clone(),
             may_rename: config.login.change_username,
             signup: config.signup.clone(),
             usernames_of_routes: config.usernames_of_routes(),
@@ -421,14 +420,9 @@ impl AccountSettings {
         let (account, owner) = self.reauthenticate(session, password, origin).await?;
         let id = account.id;
         let proved = Some(account.password_changed_at);
-        let deleted = self.revocations.delete(
-            &self.store,
-            &account,
-            proved,
-            &self.administrators,
-            &owner,
-            origin,
-        );
+        let deleted = self
+            .revocations
+            .delete(&self.store, &account, proved, &owner, origin);
         match deleted.await? {
             DeleteAccount::Deleted => {}
             DeleteAccount::Absent => return Err(AccountSettingsError::Gone),

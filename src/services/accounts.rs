@@ -15,6 +15,7 @@ use super::account_settings::MOST_FORMER_USERNAMES;
 use super::approval::Approval;
 use super::deferred_revocations::{HELD, PATIENCE, or_hold};
 use super::input::parse_display_name;
+use super::maker_rights::MakerRights;
 use super::password_hash::PasswordHash;
 use super::pending_revocations::AccountAct;
 use super::reserved_usernames::is_reserved;
@@ -27,8 +28,8 @@ use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
 use crate::model::{
-    Account, AccountStatus, AuditDetail, DetailKey, Email, LockoutSubject, MailKind, Password, Username,
-    is_blank, is_invisible,
+    Account, AccountStatus, Administrators, AuditDetail, DetailKey, Email, LockoutSubject, MailKind,
+    Password, Username, is_blank, is_invisible,
 };
 use crate::random::Random;
 use crate::secret::Secret;
@@ -72,12 +73,12 @@ pub struct Accounts {
     revocations: Arc<DeferredRevocations>,
     audit: Arc<Audit>,
     pub(super) approval: Approval,
+    makers: MakerRights,
     mailer: Arc<Mailer>,
     clock: Clock,
     random: Random,
     signup: SignupConfig,
-    /// `admin.group`
-    administrators: String,
+    administrators: Administrators,
 }
 
 impl Accounts {
@@ -96,11 +97,12 @@ impl Accounts {
             revocations: shared.revocations.clone(),
             audit: shared.audit.clone(),
             approval,
+            makers: MakerRights::new(shared),
             mailer: shared.mailer.clone(),
             clock: shared.clock.clone(),
             random: shared.random.clone(),
             signup: config.signup.clone(),
-            administrators: config.admin.group.clone(),
+            administrators: shared.administrators.clone(),
         }
     }
 
@@ -109,9 +111,8 @@ impl Accounts {
     pub async fn add(&self, new: NewAccount, by: &Actor, origin: &Origin) -> Result<Account, AccountError> {
         let is_mailed = matches!(new.password, InitialPassword::ByLink(PasswordLink::Mailed));
         let account = self.prepare(new).await?;
-        let topic = by
-            .administrator_account()
-            .map_or(MailKind::AccountAdded, MailKind::AccountAddedBy);
+        let maker = self.makers.maker(by).await?;
+        let topic = maker.map_or(MailKind::AccountAdded, MailKind::AccountAddedBy);
         let mail = is_mailed.then(|| self.mailer.mail_by_administrator(&account.email, topic, origin));
         let created = by
             .act_on(&self.store)
@@ -369,9 +370,7 @@ impl Accounts {
             }
             found => found?,
         };
-        let deleted = self
-            .revocations
-            .delete(&self.store, &account, None, &self.administrators, by, origin);
+        let deleted = self.revocations.delete(&self.store, &account, None, by, origin);
         match deleted.await? {
             DeleteAccount::Deleted => {}
             DeleteAccount::Absent => return Err(AccountError::NotFound(name.to_owned())),
@@ -491,7 +490,9 @@ impl Accounts {
 
     /// Returns whether the administrators' group has an active member.
     pub async fn has_administrator(&self) -> Result<bool, StoreError> {
-        self.store.group_has_active_members(&self.administrators).await
+        self.store
+            .group_has_active_members(&self.administrators.group())
+            .await
     }
 
     /// Returns the edit that a change is; `None` for one that leaves the stored account as it is.

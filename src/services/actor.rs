@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::ActiveSession;
 use crate::ids::AccountId;
-use crate::store::{Precondition, Store};
+use crate::model::Administrators;
+use crate::store::{LastDecision, Precondition, Store};
 
 /// The longest reason, in characters.
 const REASON_LENGTH: usize = 500;
@@ -30,14 +31,13 @@ impl Actor {
         }
     }
 
-    /// An administrator in a session; valid while the session is active and the account is a member of
-    /// `group`.
-    pub fn administrator(session: &ActiveSession, group: &str) -> Self {
+    /// An administrator in a session; valid while the session is active and the account administers.
+    pub(super) fn administrator(session: &ActiveSession, administrators: &Administrators) -> Self {
         Self {
             name: Some(session.principal().email.to_string()),
             reason: None,
             precondition: Some(Precondition {
-                group: Some(group.to_owned()),
+                administrators: Some(administrators.clone()),
                 ..Precondition::of(session, None)
             }),
         }
@@ -93,7 +93,7 @@ impl Actor {
     /// Returns the administrator's account; `None` for the operator and for owners.
     pub(super) fn administrator_account(&self) -> Option<AccountId> {
         let precondition = self.precondition.as_ref()?;
-        precondition.group.as_ref().map(|_| precondition.account)
+        precondition.administrators.as_ref().map(|_| precondition.account)
     }
 
     /// The reason.
@@ -108,10 +108,8 @@ impl Precondition {
             account: session.account(),
             session: Some(session.digest()),
             password_changed_at,
-            group: None,
-            verified: false,
-            status_since: None,
-            password_since: None,
+            administrators: None,
+            last_decision: LastDecision::Any,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::approval::Approval;
 use crate::ids::MailId;
 use crate::model::{
-    AccessKeyId, Account, AccountStatus, LockoutPolicy, LockoutSubject, MailState, QueuedMail,
+    AccessKeyId, Account, AccountStatus, Administrators, LockoutPolicy, LockoutSubject, MailState, QueuedMail,
 };
 use crate::store::{AccountFilter, AccountPage, AccountQuery, Store, StoreError};
 
@@ -29,8 +29,7 @@ pub struct AdminQueries {
     pub(super) lockout: LockoutPolicy,
     /// The groups that routes ask for, each with the labels of its routes.
     pub(super) groups_of_routes: BTreeMap<String, Vec<String>>,
-    /// `admin.group`
-    pub(super) administrators: String,
+    pub(super) administrators: Administrators,
 }
 
 /// A group, with what it opens.
@@ -113,12 +112,13 @@ impl AdminQueries {
     /// The groups that have members, that a route names or that administer, by name.
     pub async fn groups(&self) -> Result<Vec<GroupSummary>, StoreError> {
         let mut counts = self.store.groups().await?;
-        for name in self.groups_of_routes.keys().chain([&self.administrators]) {
+        let administrators = self.administrators.group();
+        for name in self.groups_of_routes.keys().chain([&administrators]) {
             counts.entry(name.clone()).or_default();
         }
         let summary = |(name, member_count): (String, usize)| GroupSummary {
             routes: self.groups_of_routes.get(&name).cloned().unwrap_or_default(),
-            administers: name == self.administrators,
+            administers: name == administrators,
             member_count,
             name,
         };

@@ -7,7 +7,7 @@ use super::accounts::StatusChange;
 use super::{Actor, Mailer, Origin, SharedServices};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::model::{Account, AccountStatus, Decision, Mail, MailKind};
+use crate::model::{Account, AccountStatus, Administrators, Decision, Mail, MailKind};
 use crate::store::{Store, StoreError, UnreadableRow};
 
 /// Applies decisions on accounts and writes the mails about them.
@@ -18,8 +18,7 @@ pub(super) struct Approval {
     clock: Clock,
     /// `signup.verify_email`
     verify_email: bool,
-    /// `admin.group`
-    administrators: String,
+    administrators: Administrators,
 }
 
 impl Approval {
@@ -29,7 +28,7 @@ impl Approval {
             mailer: shared.mailer.clone(),
             clock: shared.clock.clone(),
             verify_email: config.signup.verify_email,
-            administrators: config.admin.group.clone(),
+            administrators: shared.administrators.clone(),
         }
     }
 
@@ -41,7 +40,7 @@ impl Approval {
         if !self.awaits_only_approval(account) {
             return Ok(Vec::new());
         }
-        let administrators = self.store.group_members(&self.administrators).await?;
+        let administrators = self.store.group_members(&self.administrators.group()).await?;
         for UnreadableRow { error, .. } in &administrators.unreadable {
             tracing::error!(%error, "an administrator is not told of who waits for approval");
         }

@@ -13,7 +13,7 @@ use super::pending_revocations::{AccountAct, AccountRevocation, Arrival, Pending
 use super::unsettled_change::UnsettledChange;
 use super::{AccessKeys, Actor, Audit, Event, Kind, Origin, Sessions};
 use crate::ids::AccountId;
-use crate::model::{Account, AccountStatus, AuditDetail, DetailKey};
+use crate::model::{Account, AccountStatus, Administrators, AuditDetail, DetailKey};
 use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
 /// The interval between retries.
@@ -48,6 +48,7 @@ pub struct DeferredRevocations {
     pub(super) sessions: Arc<Sessions>,
     pub(super) access_keys: Arc<AccessKeys>,
     pub(super) audit: Arc<Audit>,
+    pub(super) administrators: Administrators,
 }
 
 /// A revocation that memory holds.
@@ -89,12 +90,11 @@ impl DeferredRevocations {
         &self,
         account: AccountName,
         act: AccountAct,
-        guarded: &str,
         error: StoreError,
         by: &Actor,
         origin: &Origin,
     ) -> StoreError {
-        match self.try_hold(account, act, guarded, error, by, origin) {
+        match self.try_hold(account, act, error, by, origin) {
             Ok((_, error)) | Err(error) => error,
         }
     }
@@ -104,7 +104,6 @@ impl DeferredRevocations {
         &self,
         account: AccountName,
         act: AccountAct,
-        guarded: &str,
         error: StoreError,
         by: &Actor,
         origin: &Origin,
@@ -135,7 +134,6 @@ impl DeferredRevocations {
         let revocation = AccountRevocation {
             account,
             act,
-            guarded: guarded.to_owned(),
             event: event.account(id).by(by),
             origin: origin.clone(),
         };
@@ -152,21 +150,11 @@ impl DeferredRevocations {
         store: &Arc<dyn Store>,
         account: &Account,
         proved: Option<Timestamp>,
-        guarded: &str,
         by: &Actor,
         origin: &Origin,
     ) -> Result<DeleteAccount, StoreError> {
         let deadline = Instant::now() + PATIENCE;
-        let try_hold = |error| {
-            self.try_hold(
-                account.into(),
-                AccountAct::Delete(proved),
-                guarded,
-                error,
-                by,
-                origin,
-            )
-        };
+        let try_hold = |error| self.try_hold(account.into(), AccountAct::Delete(proved), error, by, origin);
         let hold = || try_hold(slow()).ok();
         let turn = match timeout_at(deadline, self.pending.turn.lock()).await {
             Ok(turn) => turn,
@@ -183,7 +171,10 @@ impl DeferredRevocations {
                 ..account.clone()
             };
             let change = UnsettledChange::begin(&self.sessions, &self.access_keys, gone);
-            match store.delete_account(account.id, guarded).await {
+            match store
+                .delete_account(account.id, &self.administrators.group())
+                .await
+            {
                 Ok(deleted) => Ok((deleted, change)),
                 Err(error) => {
                     change.fail(&error);
@@ -325,11 +316,10 @@ impl DeferredRevocations {
         id: AccountId,
         revocation: &AccountRevocation,
     ) -> Result<RetryOutcome, StoreError> {
-        let guarded = &revocation.guarded;
         match &revocation.act {
             AccountAct::Disable(decision) => {
                 let decision = decision.clone();
-                let disabled = edit_and_mail(&self.store, guarded, id, move |account| {
+                let disabled = edit_and_mail(&self.store, &self.administrators, id, move |account| {
                     if account.status != AccountStatus::Active {
                         return Err(EditError::Status(account.status));
                     }
@@ -346,7 +336,8 @@ impl DeferredRevocations {
                 }
             }
             AccountAct::Delete(proved) => {
-                let deleted = self.store.delete_account_with_password(id, *proved, guarded);
+                let guarded = self.administrators.group();
+                let deleted = self.store.delete_account_with_password(id, *proved, &guarded);
                 match deleted.await? {
                     DeleteAccount::Deleted | DeleteAccount::Absent => Ok(RetryOutcome::Kept),
                     DeleteAccount::LastMember => Ok(RetryOutcome::Void(LAST_ADMINISTRATOR)),

@@ -116,7 +116,7 @@ impl EmailTokens {
             reset: config.login.reset,
             verify: config.signup.verify_email,
             by_username: config.login.username,
-            makers: MakerRights::new(shared, config),
+            makers: MakerRights::new(shared),
         }
     }
 

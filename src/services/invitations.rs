@@ -18,7 +18,10 @@ use super::{
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::InvitationId;
-use crate::model::{AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, PlainToken};
+use crate::model::{
+    Administrators, AuditDetail, DetailKey, Email, Invitation, InvitationKind, Mail, MailKind, Maker,
+    PlainToken,
+};
 use crate::random::Random;
 use crate::route::Page;
 use crate::store::{LoadedRows, Store, StoreError};
@@ -180,8 +183,7 @@ pub struct Invitations {
     mailer: Arc<Mailer>,
     public_url: Url,
     makers: MakerRights,
-    /// `admin.group`
-    administrators: String,
+    administrators: Administrators,
 }
 
 impl Invitations {
@@ -193,8 +195,8 @@ impl Invitations {
             random: shared.random.clone(),
             mailer: shared.mailer.clone(),
             public_url: config.public_url.clone(),
-            makers: MakerRights::new(shared, config),
-            administrators: config.admin.group.clone(),
+            makers: MakerRights::new(shared),
+            administrators: shared.administrators.clone(),
         }
     }
 
@@ -282,10 +284,12 @@ impl Invitations {
         } else {
             self.list().await?.sound
         };
+        let maker = self.makers.maker(by).await?;
+        let draft = || self.draft(InvitationKind::Signup, groups.clone(), new.ttl, by, maker);
         let mut outcome = InvitationOutcome::default();
         if let Invitees::Anyone(count) = new.invitees {
             for _ in 0..count {
-                let (link, invitation) = self.draft(InvitationKind::Signup, groups.clone(), new.ttl, by);
+                let (link, invitation) = draft();
                 outcome.issued.push(IssuedInvitation {
                     invitation,
                     link: Some(link),
@@ -298,7 +302,7 @@ impl Invitations {
                 outcome.skipped.push(invitee.email.clone());
                 continue;
             }
-            let (link, invitation) = self.draft(InvitationKind::Signup, groups.clone(), new.ttl, by);
+            let (link, invitation) = draft();
             let invitation = Invitation {
                 approves: !new.needs_approval,
                 mailed: mails,
@@ -339,11 +343,12 @@ impl Invitations {
         let event = match kind {
             InvitationKind::Signup => Kind::InvitationCreate,
             InvitationKind::FirstAdministrator => {
-                groups.insert(self.administrators.clone());
+                groups.insert(self.administrators.group());
                 Kind::FirstAdministratorLink
             }
         };
-        let (link, invitation) = self.draft(kind, groups, ttl, by);
+        let maker = self.makers.maker(by).await?;
+        let (link, invitation) = self.draft(kind, groups, ttl, by, maker);
         let invitation = Invitation { email, ..invitation };
         let store = by.act_on(&self.store);
         self.mailer.invitations.begin(invitation.id, ttl);
@@ -359,6 +364,7 @@ impl Invitations {
         groups: BTreeSet<String>,
         ttl: Duration,
         by: &Actor,
+        maker: Option<Maker>,
     ) -> (String, Invitation) {
         let (token, now) = (PlainToken::new(&self.random), self.clock.now());
         let expires_at = now.checked_add(ttl).unwrap_or(Timestamp::MAX);
@@ -366,7 +372,7 @@ impl Invitations {
         let invitation = Invitation {
             groups,
             created_by: by.name().map(str::to_owned),
-            maker: by.administrator_account(),
+            maker,
             ..Invitation::new(id, token.digest(), kind, now, expires_at)
         };
         let base = self.public_url.as_str().trim_end_matches('/');
@@ -401,7 +407,10 @@ impl Invitations {
         invitations.retain(|invitation| self.mailer.now_for(invitation).is_some());
         let is_first = |invitation: &Invitation| invitation.kind == InvitationKind::FirstAdministrator;
         if invitations.iter().any(is_first)
-            && self.store.group_has_active_members(&self.administrators).await?
+            && self
+                .store
+                .group_has_active_members(&self.administrators.group())
+                .await?
         {
             invitations.retain(|invitation| !is_first(invitation));
         }
@@ -416,7 +425,10 @@ impl Invitations {
             return Ok(!self.makers.holds(&right).await?);
         }
         Ok(invitation.kind == InvitationKind::FirstAdministrator
-            && self.store.group_has_active_members(&self.administrators).await?)
+            && self
+                .store
+                .group_has_active_members(&self.administrators.group())
+                .await?)
     }
 
     /// Mails an invitation again, as one that takes its place: with another link, and good for as long again. `None` if it

@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::{DeferredRevocations, SharedServices};
-use crate::config::Config;
+use super::{Actor, DeferredRevocations, SharedServices};
 use crate::ids::AccountId;
-use crate::model::{Account, EmailToken, Invitation, Purpose};
-use crate::store::{Precondition, Store, StoreError};
+use crate::model::{Account, Administrators, EmailToken, Invitation, Maker};
+use crate::store::{LastDecision, Precondition, PreconditionError, Store, StoreError};
 
 /// Checks the rights of makers. A link without a maker is the operator's, and rests on nothing.
 ///
@@ -25,20 +22,26 @@ pub(super) struct MakerRights {
 
 /// What the right of a maker to a link is.
 #[derive(Clone, Debug)]
-pub(super) struct MakerRule {
-    /// `admin.group`
-    administrators: String,
-    /// `signup.verify_email`
-    verified_only: bool,
-}
+pub(super) struct MakerRule(Administrators);
 
 impl MakerRights {
-    pub(super) fn new(shared: &SharedServices, config: &Config) -> Self {
+    pub(super) fn new(shared: &SharedServices) -> Self {
         Self {
             store: shared.store.clone(),
             revocations: shared.revocations.clone(),
-            rule: MakerRule::new(config),
+            rule: MakerRule::new(shared.administrators.clone()),
         }
+    }
+
+    /// Loads the maker of a link that `by` makes: the administrator, as the account is now; `None` for the operator, whose
+    /// links rest on nothing.
+    pub(super) async fn maker(&self, by: &Actor) -> Result<Option<Maker>, StoreError> {
+        let Some(id) = by.administrator_account() else {
+            return Ok(None);
+        };
+        let account = self.store.account(id).await?;
+        let account = account.ok_or(PreconditionError::AccountInactive)?;
+        Ok(Some(Maker::from(&account)))
     }
 
     /// As [`MakerRule::of_token`].
@@ -63,18 +66,18 @@ impl MakerRights {
 
     /// Returns whether the right holds now, for what is shown; a change checks it in its transaction.
     pub(super) async fn holds(&self, right: &Precondition) -> Result<bool, StoreError> {
-        Ok(right.permits(self.maker(right.account).await?.as_ref()))
+        Ok(right.permits(self.load(right.account).await?.as_ref()))
     }
 
     /// Removes the invitations whose makers have lost the right to them. Each maker is loaded once.
     pub(super) async fn retain(&self, invitations: &mut Vec<Invitation>) -> Result<(), StoreError> {
         let ids: BTreeSet<AccountId> = invitations
             .iter()
-            .filter_map(|invitation| invitation.maker)
+            .filter_map(|invitation| Some(invitation.maker?.account))
             .collect();
         let mut makers = BTreeMap::new();
         for id in ids {
-            makers.insert(id, self.maker(id).await?);
+            makers.insert(id, self.load(id).await?);
         }
         invitations.retain(|invitation| {
             self.of_invitation(invitation)
@@ -84,7 +87,7 @@ impl MakerRights {
     }
 
     /// Loads the account of a maker; `None` if it is shut out in memory or cannot be read, and has no right.
-    async fn maker(&self, account: AccountId) -> Result<Option<Account>, StoreError> {
+    async fn load(&self, account: AccountId) -> Result<Option<Account>, StoreError> {
         if self.revocations.is_pending(account) {
             return Ok(None);
         }
@@ -96,50 +99,43 @@ impl MakerRights {
 }
 
 impl MakerRule {
-    pub(super) fn new(config: &Config) -> Self {
-        Self {
-            administrators: config.admin.group.clone(),
-            verified_only: config.signup.verify_email,
-        }
+    /// The rule of who administers.
+    pub(super) fn new(administrators: Administrators) -> Self {
+        Self(administrators)
     }
 
     /// Returns the right on which a handed-over link rests. Another password of the maker ends it: who knew the one before
     /// may have made the link.
     pub(super) fn of_token(&self, token: &EmailToken) -> Option<Precondition> {
-        let made_at = token
-            .expires_at
-            .checked_sub(Purpose::ResetByAdministrator.lifetime())
-            .unwrap_or(Timestamp::MIN);
-        Some(self.of_added_account(token.maker?, made_at))
+        Some(self.of_added_account(token.maker?))
     }
 
-    /// Returns the right on which the link for the first password of an account rests that `maker` added at `made_at`.
-    pub(super) fn of_added_account(&self, maker: AccountId, made_at: Timestamp) -> Precondition {
+    /// Returns the right on which the link for the first password of an account rests that `maker` added.
+    pub(super) fn of_added_account(&self, maker: Maker) -> Precondition {
         Precondition {
-            password_since: Some(made_at),
-            ..self.right(maker, made_at)
+            password_changed_at: Some(maker.password_changed_at),
+            ..self.right(maker)
         }
     }
 
     /// Returns the right on which an invitation rests. Another password of the maker ends it where the invitation makes
     /// administrators, and not where many people wait with theirs.
     pub(super) fn of_invitation(&self, invitation: &Invitation) -> Option<Precondition> {
-        let gives_administration = invitation.groups.contains(&self.administrators);
+        let maker = invitation.maker?;
+        let gives_administration = invitation.groups.contains(&self.0.group());
         Some(Precondition {
-            password_since: gives_administration.then_some(invitation.created_at),
-            ..self.right(invitation.maker?, invitation.created_at)
+            password_changed_at: gives_administration.then_some(maker.password_changed_at),
+            ..self.right(maker)
         })
     }
 
-    fn right(&self, maker: AccountId, made_at: Timestamp) -> Precondition {
+    fn right(&self, maker: Maker) -> Precondition {
         Precondition {
-            account: maker,
+            account: maker.account,
             session: None,
             password_changed_at: None,
-            group: Some(self.administrators.clone()),
-            verified: self.verified_only,
-            status_since: Some(made_at),
-            password_since: None,
+            administrators: Some(self.0.clone()),
+            last_decision: LastDecision::At(maker.decided_at),
         }
     }
 }

@@ -65,14 +65,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::model::LockoutPolicy;
+use crate::model::{Administrators, LockoutPolicy};
 use crate::random::Random;
 use crate::store::{SessionsToEnd, Store};
 use approval::Approval;
 use change_rate_limiter::ChangeRateLimiter;
 use ip_rate_limiter::IpRateLimiter;
 use lockout::{Gates, Lockout};
-use maker_rights::MakerRights;
+use maker_rights::{MakerRights, MakerRule};
 use pending_revocations::PendingRevocations;
 use secret_encryption::SecretCipher;
 use settled_time::SettledTime;
@@ -181,6 +181,8 @@ struct SharedServices {
     addresses: Arc<IpRateLimiter>,
     changes: Arc<ChangeRateLimiter>,
     gates: Gates,
+    /// The rule of who administers, as the configuration that runs has it.
+    administrators: Administrators,
     clock: Clock,
     random: Random,
     metrics: Arc<Metrics>,
@@ -262,9 +264,11 @@ impl Services {
             error,
         })?);
         let changes = Arc::new(ChangeRateLimiter::new(clock.clone()));
+        let administrators = Administrators::new(&config.admin.group, config.signup.verify_email);
         let mailer = Mailer::new(
             config,
             store.clone(),
+            MakerRule::new(administrators.clone()),
             clock.clone(),
             random.clone(),
             metrics.clone(),
@@ -289,6 +293,7 @@ impl Services {
             sessions: sessions.clone(),
             access_keys: access_keys.clone(),
             audit: audit.clone(),
+            administrators: administrators.clone(),
         });
         let services = Self::build(
             SharedServices {
@@ -303,6 +308,7 @@ impl Services {
                 addresses: Arc::new(IpRateLimiter::new(&config.lockout, clock.clone())),
                 changes,
                 gates: Gates::default(),
+                administrators,
                 clock,
                 random,
                 metrics,
@@ -315,9 +321,17 @@ impl Services {
 
     /// Applies a configuration to the shared services.
     pub fn apply_config(&self, config: &Config) {
+        self.shared
+            .administrators
+            .replace(&config.admin.group, config.signup.verify_email);
         self.access_keys.reload(config);
         self.mailer.reload(config);
         self.sessions.reload(config);
+    }
+
+    /// The actor of an administrator's changes in a session.
+    pub fn administrator(&self, session: &ActiveSession) -> Actor {
+        Actor::administrator(session, &self.shared.administrators)
     }
 
     /// Builds the services of another configuration over the shared ones. Sessions, access keys, audit, the
@@ -341,6 +355,7 @@ impl Services {
             addresses,
             changes: _,
             gates,
+            administrators,
             clock,
             random,
             metrics,
@@ -349,8 +364,7 @@ impl Services {
             verified_only: config.signup.verify_email,
         };
         let policy = Arc::new(PasswordPolicy::new(config.password.policy));
-        let administrators = config.admin.group.clone();
-        let makers = MakerRights::new(&shared, config);
+        let makers = MakerRights::new(&shared);
         let approval = Approval::new(&shared, config);
         let terms = Terms::new(&config.signup, clock.clone());
         let lockout_policy = lockout_policy(config);
@@ -364,7 +378,7 @@ impl Services {
             by_username: config.login.username,
             terms: terms.clone(),
             policy: admission,
-            guarded: administrators.clone(),
+            administrators: administrators.clone(),
             metrics: metrics.clone(),
         });
         let key_proof = Arc::new(AccessKeyVerifier::new(&shared, lockout_policy));
@@ -376,7 +390,7 @@ impl Services {
                 approval: approval.clone(),
                 lockout: lockout_policy,
                 groups_of_routes: config.groups_of_routes(),
-                administrators: administrators.clone(),
+                administrators,
             }),
             failed_mails: Arc::new(FailedMails::new(&shared)),
             invitations: Arc::new(Invitations::new(&shared, config)),

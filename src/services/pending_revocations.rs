@@ -46,8 +46,6 @@ pub(super) struct Arrival(u64);
 pub(super) struct AccountRevocation {
     pub(super) account: AccountName,
     pub(super) act: AccountAct,
-    /// The name of the administrators' group at that time.
-    pub(super) guarded: String,
     pub(super) event: Event,
     pub(super) origin: Origin,
 }
@@ -245,7 +243,6 @@ mod tests {
                 username: "ann".parse().unwrap(),
             },
             act,
-            guarded: String::new(),
             event: Event::success(Kind::Disable, ""),
             origin: Origin::default(),
         }

@@ -385,9 +385,9 @@ impl Sessions {
         };
         let session = precondition.session.and_then(|digest| self.peek(&digest));
         session.is_some_and(|session| {
-            let group = precondition.group.as_ref();
+            let administrators = precondition.administrators.as_ref();
             session.account() == precondition.account
-                && group.is_none_or(|group| session.principal().groups.contains(group))
+                && administrators.is_none_or(|rule| session.principal().groups.contains(&rule.group()))
         })
     }
 

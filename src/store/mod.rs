@@ -45,7 +45,7 @@ pub use portable::{
     Header, Import, Losses, NamesKey, PortableStore, PutError, ReadError, Record, RecordKind, Salvage,
     SpentSignature, Summary,
 };
-pub use precondition::{Precondition, PreconditionError};
+pub use precondition::{LastDecision, Precondition, PreconditionError};
 pub use sessions::{PutSession, SessionStore, SessionsToEnd};
 pub use signatures::{SignatureStore, SpendSignature};
 pub use tokens::{ConsumeToken, TokenEffect, TokenStore};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use crate::ids::AccountId;
-use crate::model::{Account, AccountStatus, Session, TokenDigest};
+use crate::model::{Account, AccountStatus, Administrators, Session, TokenDigest};
 
 /// The state on which the right to make a change rests. A handle made by
 /// [`Store::with_precondition`](super::Store::with_precondition) checks it in the transaction of each change.
@@ -16,14 +16,19 @@ pub struct Precondition {
     pub session: Option<TokenDigest>,
     /// The version of the password that was proved: it must still be the account's. `None`: not required.
     pub password_changed_at: Option<Timestamp>,
-    /// A group that must have the account as a member. `None`: not required.
-    pub group: Option<String>,
-    /// Whether the account must have a verified address.
-    pub verified: bool,
-    /// The latest time at which an administrator may have decided on the account's status. `None`: not required.
-    pub status_since: Option<Timestamp>,
-    /// The latest time at which the account's password may have been set. `None`: not required.
-    pub password_since: Option<Timestamp>,
+    /// The account must administer, by the rule of the moment. `None`: not required.
+    pub administrators: Option<Administrators>,
+    /// Which decision of an administrator on the account's status must still be the last.
+    pub last_decision: LastDecision,
+}
+
+/// The decision on an account's status that must still be the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastDecision {
+    /// Whichever.
+    Any,
+    /// That of this time; `None`: none may have been made.
+    At(Option<Timestamp>),
 }
 
 /// The part of a [`Precondition`] that no longer holds.
@@ -58,7 +63,6 @@ impl Precondition {
     ) -> Result<(), StoreError> {
         let account = account
             .filter(|account| account.status == AccountStatus::Active)
-            .filter(|account| account.email_verified || !self.verified)
             .ok_or(PreconditionError::AccountInactive)?;
         if self.session.is_some() && session.is_none_or(|session| session.account != self.account) {
             return Err(PreconditionError::SessionEnded.into());
@@ -69,19 +73,17 @@ impl Precondition {
         {
             return Err(PreconditionError::PasswordChanged.into());
         }
-        if self
-            .password_since
-            .is_some_and(|since| account.password_changed_at > since)
-        {
-            return Err(PreconditionError::PasswordChanged.into());
-        }
-        if let (Some(since), Some(decision)) = (self.status_since, &account.decision)
-            && decision.at > since
-        {
+        let decided_at = account.decision.as_ref().map(|decision| decision.at);
+        if matches!(self.last_decision, LastDecision::At(last) if last != decided_at) {
             return Err(PreconditionError::AccountInactive.into());
         }
-        match &self.group {
-            Some(group) if !account.is_in(group) => Err(PreconditionError::NotMember.into()),
+        match &self.administrators {
+            Some(administrators) if !administrators.may_sign_in(account) => {
+                Err(PreconditionError::AccountInactive.into())
+            }
+            Some(administrators) if !administrators.has_member(account) => {
+                Err(PreconditionError::NotMember.into())
+            }
             _ => Ok(()),
         }
     }

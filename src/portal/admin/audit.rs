@@ -16,7 +16,7 @@ use crate::portal::request_context::RequestContext;
 use crate::portal::response::{ResponseOutcome, with_query};
 use crate::portal::signed_in::SignedInRequest;
 use crate::route::AdminPage;
-use crate::services::{Actor, AuditFilter, AuditOrder, AuditPage, Event, Kind};
+use crate::services::{AuditFilter, AuditOrder, AuditPage, Event, Kind};
 
 /// The fields of the form, in their order.
 const ORDER: &[&str] = &["who", "event", "outcome", "from", "until", "request", "client"];
@@ -109,7 +109,7 @@ async fn export(cx: &SignedInContext<'_>, who: Option<&str>, filter: AuditFilter
         }
     }
     lines.reverse();
-    let by = Actor::administrator(cx.user.session, &cx.renderer.administrators);
+    let by = cx.services.administrator(cx.user.session);
     let event = Event::success(Kind::AuditExport, who.unwrap_or_default())
         .by(&by)
         .detail(AuditDetail::of(DetailKey::Count, &lines.len()));

@@ -90,8 +90,10 @@ pub(super) async fn dispatch(
 
 /// Calls the page's `post` and audits a refusal.
 async fn change(page: AdminPage, cx: &SignedInContext<'_>, fields: &Fields) -> Response<Bytes> {
-    let by =
-        Actor::administrator(cx.user.session, &cx.renderer.administrators).because(fields.text("reason"));
+    let by = cx
+        .services
+        .administrator(cx.user.session)
+        .because(fields.text("reason"));
     let changed = match page {
         AdminPage::Accounts => batch::post(cx, fields, &by).await,
         AdminPage::AddAccount => add::post(cx, fields, &by).await,

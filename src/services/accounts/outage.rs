@@ -60,10 +60,7 @@ impl Accounts {
         by: &Actor,
         origin: &Origin,
     ) -> AccountError {
-        let guarded = &self.administrators;
-        self.revocations
-            .hold(account, act, guarded, error, by, origin)
-            .into()
+        self.revocations.hold(account, act, error, by, origin).into()
     }
 
     /// Disables in memory an account that the store has not disabled in time. `None` if memory may not.
@@ -74,10 +71,7 @@ impl Accounts {
         origin: &Origin,
     ) -> Option<(HeldRevocation, StoreError)> {
         let act = AccountAct::Disable(self.approval.decision(by));
-        let guarded = &self.administrators;
-        let held = self
-            .revocations
-            .try_hold(account.into(), act, guarded, slow(), by, origin);
+        let held = self.revocations.try_hold(account.into(), act, slow(), by, origin);
         held.ok()
     }
 

@@ -470,7 +470,7 @@ impl TestEnv {
     fn hold(&self, account: &Account, act: AccountAct) {
         let error = StoreError::Unavailable("the database is gone".to_owned());
         let (revocations, by, origin) = (&self.services.revocations, tester(), client());
-        revocations.hold(account.into(), act, "gateway-admin", error, &by, &origin);
+        revocations.hold(account.into(), act, error, &by, &origin);
     }
 
     fn disabling(&self) -> AccountAct {
@@ -573,7 +573,7 @@ async fn s49_an_account_that_cannot_be_read_is_not_deleted_later() {
         AccountAct::Delete(None),
         AccountAct::Delete(Some(ann.password_changed_at)),
     ] {
-        let refused = revocations.hold((&ann).into(), act, "", damaged(), &by, &origin);
+        let refused = revocations.hold((&ann).into(), act, damaged(), &by, &origin);
         let refused = refused.to_string();
         assert!(refused.contains("it is not deleted"), "{refused}");
     }

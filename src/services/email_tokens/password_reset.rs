@@ -119,7 +119,7 @@ impl EmailTokens {
             account: account.id,
             email: account.email.clone(),
             mail: None,
-            maker: by.administrator_account(),
+            maker: self.makers.maker(by).await?,
             expires_at,
         };
         by.act_on(&self.store).save_token(kept).await?;

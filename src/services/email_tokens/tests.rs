@@ -5,7 +5,7 @@ use super::*;
 use crate::model::{AccountStatus, AuditEvent};
 use crate::secret::Secret;
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, tester};
-use crate::services::{AccountChange, Actor, NewPassword};
+use crate::services::{AccountChange, AccountError, Actor, NewPassword};
 
 #[tokio::test]
 async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_address() {
@@ -173,24 +173,40 @@ impl TestEnv {
 /// Who may not administer any more has no way left into the accounts of others.
 #[tokio::test]
 async fn s76_a_reset_link_is_void_once_its_maker_administers_no_more() {
-    for ends in [
+    let ends = [
         "disabled",
         "out of the group",
         "deleted",
         "disabled for a while",
         "another password",
         "",
-    ] {
+    ];
+    // The clock goes on, or was ahead by an hour when the maker was made an administrator or lost the right.
+    let clocks = [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"),
+        ("2026-01-01T00:50:00Z", "2026-01-01T00:00:00Z"),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:50:00Z"),
+    ];
+    for (ends, (made, lost)) in ends
+        .into_iter()
+        .flat_map(|ends| clocks.map(|clock| (ends, clock)))
+    {
         let world = TestEnv::with_ann(|_| {}).await;
         world.add("boss@example.com", &["gateway-admin"]).await;
         let maker = "mallory@example.com";
         world.add(maker, &["gateway-admin"]).await;
+        world.hand.set_wall(made.parse().unwrap());
+        let password = NewPassword::Plain(Secret::new(PASSWORD.to_owned()));
+        let set = AccountChange::SetPassword(password);
+        let accounts = &world.services.accounts;
+        accounts.change(maker, set, &tester(), &client()).await.unwrap();
+        world.hand.set_wall("2026-01-01T00:00:00Z".parse().unwrap());
         let session = world.sign_in(maker, PASSWORD).await.unwrap().session;
-        let by = Actor::administrator(&session, "gateway-admin");
+        let by = world.services.administrator(&session);
         let token = world.link_by(EMAIL, &by).await;
-        let (accounts, operator, origin) = (&world.services.accounts, tester(), client());
+        let (operator, origin) = (tester(), client());
         let leaves = AccountChange::SetGroups(BTreeSet::new());
-        world.hand.advance(Duration::from_secs(1));
+        world.hand.set_wall(lost.parse().unwrap());
         let ended = match ends {
             "disabled for a while" => {
                 accounts
@@ -217,6 +233,7 @@ async fn s76_a_reset_link_is_void_once_its_maker_administers_no_more() {
             _ => accounts.find(maker).await,
         };
         ended.unwrap();
+        world.hand.set_wall("2026-01-01T00:00:02Z".parse().unwrap());
         let before = world.account(EMAIL).await.password_hash;
         let shown = world.services.email_tokens.resets(&token).await;
         assert_eq!(shown.is_ok(), ends.is_empty(), "{ends}: {shown:?}");
@@ -235,6 +252,46 @@ async fn s76_a_reset_link_is_void_once_its_maker_administers_no_more() {
             world.sign_in(EMAIL, PASSWORD).await.unwrap();
         }
     }
+}
+
+/// A reload may name another group while an act waits for its turn to hash.
+#[tokio::test]
+async fn s76_what_waits_while_another_group_is_made_the_administrators_is_done_by_that() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    for administrator in ["boss@example.com", "mallory@example.com"] {
+        world.add(administrator, &["gateway-admin"]).await;
+    }
+    let session = world
+        .sign_in("mallory@example.com", PASSWORD)
+        .await
+        .unwrap()
+        .session;
+    let by = world.services.administrator(&session);
+    let token = world.link_by(EMAIL, &by).await;
+    let before = world.account(EMAIL).await;
+    let hashing = world.hold_hashing();
+    let free = world.services.hasher.free();
+    let password = NewPassword::Plain(Secret::new(NEW_PASSWORD.to_owned()));
+    let set = AccountChange::SetPassword(password);
+    let origin = client();
+    let set = world.services.accounts.change(EMAIL, set, &by, &origin);
+    let reload = async {
+        // Both wait for the hash.
+        while world.services.hasher.free() > free - 2 {
+            tokio::task::yield_now().await;
+        }
+        let mut config = world.config.clone();
+        config.admin.group = "others".to_owned();
+        world.services.apply_config(&config);
+        drop(hashing);
+    };
+    let (set, reset, ()) = tokio::join!(set, world.reset_with(&token), reload);
+    assert!(
+        matches!(&set, Err(AccountError::Store(StoreError::Precondition(_)))),
+        "{set:?}"
+    );
+    assert!(matches!(reset, Err(LinkError::Void)), "{reset:?}");
+    assert_eq!(world.account(EMAIL).await, before);
 }
 
 /// The operator's links, made on the machine, depend on no account.

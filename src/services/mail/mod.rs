@@ -28,6 +28,7 @@ use self::transport::Transport;
 use super::Origin;
 use super::ip_rate_limiter::{Cost, IpRateLimiter};
 use super::link_lifetimes::LinkLifetimes;
+use super::maker_rights::MakerRule;
 use crate::clock::{self, Clock};
 use crate::config::{Config, MailUrlError};
 use crate::ids::{InvitationId, MailId};
@@ -89,6 +90,7 @@ pub enum MailError {
 #[derive(Debug)]
 pub struct Mailer {
     store: Arc<dyn Store>,
+    makers: MakerRule,
     transport: ArcSwap<Transport>,
     templates: ArcSwap<MailTemplates>,
     clients: IpRateLimiter,
@@ -117,12 +119,14 @@ impl Mailer {
     pub(super) fn new(
         config: &Config,
         store: Arc<dyn Store>,
+        makers: MakerRule,
         clock: Clock,
         random: Random,
         metrics: Arc<Metrics>,
     ) -> Result<Self, MailError> {
         Ok(Self {
             store,
+            makers,
             transport: ArcSwap::from_pointee(Transport::new(config)?),
             templates: ArcSwap::from_pointee(MailTemplates::new(config)?),
             clients: IpRateLimiter::allowing(MAILS_A_CLIENT, WINDOW, clock.clone()),

@@ -14,7 +14,6 @@ use crate::colour::Colour;
 use crate::config::Config;
 use crate::model::{Account, MailOrigin};
 use crate::regular_file;
-use crate::services::maker_rights::MakerRule;
 use crate::text::{Lang, Texts, fill};
 
 /// The file name of the mail template, also of an operator's own in `branding.folder`.
@@ -39,7 +38,6 @@ pub(super) struct MailTemplates {
     pub(super) verify: bool,
     /// `login.iam`
     pub(super) iam: bool,
-    pub(super) makers: MakerRule,
     pub(super) paint: Theme,
 }
 
@@ -69,7 +67,6 @@ impl MailTemplates {
             reset: config.login.reset,
             verify: config.signup.verify_email,
             iam: config.login.iam,
-            makers: MakerRule::new(config),
             paint: Theme::of(&config.branding.accent),
         };
         stationery.try_template()?;

@@ -13,7 +13,7 @@ use crate::ids::{AccountId, InvitationId};
 use crate::model::{Account, PlainToken};
 use crate::services::test_support::{EMAIL, PASSWORD, TestEnv, client, tester};
 use crate::services::{
-    AccountChange, Actor, InitialPassword, Invitee, Invitees, NewAccount, NewInvitations, PasswordLink,
+    AccountChange, InitialPassword, Invitee, Invitees, NewAccount, NewInvitations, PasswordLink,
 };
 use crate::store::TokenEffect;
 
@@ -212,7 +212,7 @@ async fn s77_a_mailed_link_rests_on_the_right_of_the_administrator_who_made_it()
             world.add(administrator, &["gateway-admin"]).await;
         }
         let session = world.sign_in(maker, PASSWORD).await.unwrap().session;
-        let by = Actor::administrator(&session, "gateway-admin");
+        let by = world.services.administrator(&session);
         let new = NewAccount {
             email: "mole@example.com".parse().unwrap(),
             username: None,

@@ -17,7 +17,8 @@ use super::transport::{MailConnection, SendError, Transport};
 use super::{MAILS_AN_ADDRESS, Mailer, WINDOW};
 use crate::ids::{AccountId, MailId};
 use crate::model::{
-    AccessKey, Account, AccountStatus, Email, EmailToken, Mail, MailKind, PlainToken, Purpose, QueuedMail,
+    AccessKey, Account, AccountStatus, Email, EmailToken, Mail, MailKind, Maker, PlainToken, Purpose,
+    QueuedMail,
 };
 use crate::store::{ClaimMail, ClaimToken, MailAllowance, MailClaim, MailOutcome, Precondition, StoreError};
 
@@ -343,15 +344,13 @@ impl Mailer {
             }
             MailKind::AccountAdded => self.added(templates, mail, receiver, None),
             MailKind::AccountAddedBy(maker) => {
-                let right = templates.makers.of_added_account(maker, mail.cause.at);
+                let right = self.makers.of_added_account(maker);
                 let holds = self.holds(&right).await?;
                 self.added(templates, mail, receiver.filter(|_| holds), Some(maker))
             }
             MailKind::Invitation(id) => {
                 let mut invitation = self.invitation(id).await?;
-                if let Some(right) = invitation
-                    .as_ref()
-                    .and_then(|one| templates.makers.of_invitation(one))
+                if let Some(right) = invitation.as_ref().and_then(|one| self.makers.of_invitation(one))
                     && !self.holds(&right).await?
                 {
                     invitation = None;
@@ -389,7 +388,7 @@ impl Mailer {
         templates: &MailTemplates,
         mail: &Mail,
         receiver: Option<Account>,
-        maker: Option<AccountId>,
+        maker: Option<Maker>,
     ) -> Option<Draft> {
         // Once a password is set, the link would only change it.
         let receiver = receiver.filter(|account| account.password_changed_at <= mail.cause.at);

@@ -7,7 +7,7 @@ use crate::model::Agreement;
 use crate::services::test_support::{
     EMAIL, PASSWORD, TestEnv, client, form, group_set, tester, unwritable_audit_log,
 };
-use crate::services::{AccountChange, Actor, InvitationFilter, NewPassword};
+use crate::services::{AccountChange, InvitationFilter, NewPassword};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -284,7 +284,7 @@ async fn s76_an_invitation_is_void_once_its_maker_administers_no_more() {
         let maker = "mallory@example.com";
         world.add(maker, &["gateway-admin"]).await;
         let session = world.sign_in(maker, PASSWORD).await.unwrap().session;
-        let by = Actor::administrator(&session, "gateway-admin");
+        let by = world.services.administrator(&session);
         let invitations = &world.services.invitations;
         let (link, invitation) = invitations
             .create(

@@ -13,8 +13,8 @@ use crate::ids::{AccountId, InvitationId, MailId, SessionId};
 use crate::model::{
     AccessKey, AccessKeyId, Account, AccountStatus, Agreement, AuditEvent, AuditKind, AuditOutcome, Decision,
     Email, EmailToken, EncryptedSecret, Invitation, InvitationKind, KeyScope, KeyUse, Mail, MailKind,
-    MailOrigin, MailState, PendingEmail, Purpose, QueuedMail, Session, SignInMethod, TokenDigest, Username,
-    WrappedDataKey,
+    MailOrigin, MailState, Maker, PendingEmail, Purpose, QueuedMail, Session, SignInMethod, TokenDigest,
+    Username, WrappedDataKey,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub(super) struct ExportedInvitation {
     approves: bool,
     mailed: bool,
     created_by: Option<String>,
-    maker: Option<AccountId>,
+    maker: Option<Maker>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -113,7 +113,7 @@ pub(super) struct ExportedEmailToken {
     account: AccountId,
     email: Email,
     mail: Option<MailId>,
-    maker: Option<AccountId>,
+    maker: Option<Maker>,
     expires_at: Timestamp,
 }
 
@@ -174,7 +174,7 @@ enum ExportedMailKind {
     Declined,
     Invitation(InvitationId),
     AccountAdded,
-    AccountAddedBy(AccountId),
+    AccountAddedBy(Maker),
 }
 
 #[derive(Serialize, Deserialize)]

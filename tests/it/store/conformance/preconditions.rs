@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, AccountStatus, Decision, LockoutSubject, Purpose, SignatureDigest};
+use vestibule::model::{
+    Account, AccountStatus, Administrators, Decision, LockoutSubject, Purpose, SignatureDigest,
+};
 use vestibule::store::{
-    CreateAccount, Precondition, PreconditionError, SessionsToEnd, SpendSignature, Store, StoreError,
-    UpdateAccount,
+    CreateAccount, LastDecision, Precondition, PreconditionError, SessionsToEnd, SpendSignature, Store,
+    StoreError, UpdateAccount,
 };
 
 use super::super::samples::{
@@ -42,10 +44,8 @@ impl<H: Harness> Scene<H> {
             account: admin.id,
             session: Some(this.digest),
             password_changed_at: Some(noon()),
-            group: Some(ADMINS.to_owned()),
-            verified: false,
-            status_since: None,
-            password_since: None,
+            administrators: Some(Administrators::new(ADMINS, false)),
+            last_decision: LastDecision::Any,
         };
         Self {
             harness,
@@ -244,20 +244,35 @@ pub(crate) async fn s76_whoever_left_the_group_changes_nothing<H: Harness>() {
     scene.assert_refused(PreconditionError::NotMember).await;
 }
 
+pub(crate) async fn s76_whoever_does_not_administer_any_more_by_a_reload_changes_nothing<H: Harness>() {
+    let scene = Scene::<H>::new().await;
+    let administrators = scene.precondition.administrators.clone().unwrap();
+    administrators.replace(ADMINS, true);
+    scene.change_admin(|admin| admin.email_verified = false).await;
+    scene.assert_refused(PreconditionError::AccountInactive).await;
+    administrators.replace("others", false);
+    scene.assert_refused(PreconditionError::NotMember).await;
+}
+
 pub(crate) async fn s76_a_right_rests_on_an_account_that_is_as_it_was<H: Harness>() {
-    for is_decided in [false, true] {
+    // The clock may have gone on meanwhile, or back.
+    let times = [
+        later(noon(), Duration::from_secs(6)),
+        noon() - Duration::from_hours(1),
+    ];
+    for (is_decided, at) in [false, true]
+        .into_iter()
+        .flat_map(|decided| times.map(|at| (decided, at)))
+    {
         let mut scene = Scene::<H>::new().await;
         scene.precondition = Precondition {
             session: None,
-            password_changed_at: None,
-            status_since: Some(later(noon(), Duration::from_secs(5))).filter(|_| is_decided),
-            password_since: Some(later(noon(), Duration::from_secs(5))).filter(|_| !is_decided),
+            last_decision: LastDecision::At(None),
             ..scene.precondition.clone()
         };
         let store = scene.store().with_precondition(scene.precondition.clone());
         let made = store.create_account(account("zoe", scene.harness.random()), None, noon());
         assert_eq!(made.await.unwrap(), CreateAccount::Created);
-        let at = later(noon(), Duration::from_secs(6));
         scene
             .change_admin(|admin| {
                 if is_decided {
