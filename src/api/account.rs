@@ -259,10 +259,18 @@ pub struct ImportReport {
     pub added: Vec<AccountView>,
     /// Where nothing is to be added: the accounts that would be.
     pub planned: Option<Vec<PlannedAccount>>,
+    /// How many accounts that were added, or would be, are not listed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlisted_count: u64,
     /// The lines that were passed over, since their addresses have accounts.
     pub skipped: Vec<SkippedLine>,
     /// The lines that added no account.
     pub refused: Vec<RefusedLine>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An account that a line of a file would add.

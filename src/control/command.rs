@@ -246,6 +246,8 @@ pub struct HtpasswdLines {
     pub skip_existing: bool,
     /// What is done with them.
     pub step: ImportStep,
+    /// Whether the report lists the accounts; otherwise it counts them.
+    pub lists: bool,
 }
 
 /// What is done with the lines of an htpasswd file.

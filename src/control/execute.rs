@@ -122,6 +122,7 @@ impl Administration {
             defaults,
             skip_existing,
             step,
+            lists,
         } = lines;
         let (accounts, origin) = (&self.services.accounts, Origin::default());
         let (results, mut planned) = match step {
@@ -137,6 +138,7 @@ impl Administration {
         let mut report = ImportReport::default();
         for line in results {
             match (line.result, &mut planned) {
+                (Ok(_), _) if !lists => report.unlisted_count += 1,
                 (Ok(account), Some(planned)) => planned.push(PlannedAccount {
                     line: line.number,
                     email: account.email,

@@ -143,12 +143,13 @@ impl UserImport {
                 path.display()
             ))
         })?;
+        let lists = outcome.verbose || outcome.keeps_all;
         // The gateway keeps the groups for each account, and answers with them.
         let of_groups = defaults.groups.iter().map(|group| group.len() + 8).sum();
         let batches = stream::try_unfold(LineReader::of(file), async |mut lines| {
             let (first, text) = lines.batch(of_groups).map_err(|wrong| wrong.failure(path))?;
             let read = lines.read;
-            Ok((!text.is_empty()).then_some(((self.lines(defaults, step, first, text), read), lines)))
+            Ok((!text.is_empty()).then_some(((self.lines(defaults, step, first, text, lists), read), lines)))
         });
         let reports = batches
             .map_ok(async |(batch, read)| {
@@ -171,6 +172,7 @@ impl UserImport {
         step: ImportStep,
         first: usize,
         text: String,
+        lists: bool,
     ) -> HtpasswdLines {
         HtpasswdLines {
             first,
@@ -178,6 +180,8 @@ impl UserImport {
             defaults: defaults.clone(),
             skip_existing: self.skip_existing,
             step,
+            // What is only looked at before it is added is told when it is.
+            lists: lists && step != ImportStep::Check,
         }
     }
 
@@ -194,7 +198,7 @@ impl UserImport {
         loop {
             let text = match lines.next() {
                 Ok(Some(text)) => text,
-                Ok(None) => return Ok(self.lines(defaults, ImportStep::Check, 1, refused)),
+                Ok(None) => return Ok(self.lines(defaults, ImportStep::Check, 1, refused, false)),
                 Err(wrong) => return Err(wrong.failure(&self.htpasswd)),
             };
             let Some(line) = HtpasswdLine::read(&text) else {
@@ -369,6 +373,11 @@ impl ImportTally {
     }
 
     fn add(&mut self, report: ImportReport) {
+        if report.planned.is_some() {
+            self.planned_count += report.unlisted_count;
+        } else {
+            self.added_count += report.unlisted_count;
+        }
         self.added_count += report.added.len() as u64;
         for account in &report.added {
             if self.verbose {
@@ -460,6 +469,7 @@ impl ImportTally {
         let document = ImportReport {
             added: self.added,
             planned: self.planned,
+            unlisted_count: 0,
             skipped: self.skipped,
             refused: self.refused,
         };
