@@ -9,7 +9,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Conditions, HostPattern, Policy, Reserved, UpstreamTarget, UpstreamUrlError};
+use super::{
+    Conditions, HostPattern, Policy, RequestLimits, Reserved, RouteTimeouts, UpstreamTarget, UpstreamUrlError,
+};
 use crate::request::{Host, HostError};
 
 /// Which requests go where, and who may make them.
@@ -44,6 +46,10 @@ pub struct RouteConfig {
     /// The application is told the host that the client asked for, in `Host`. Otherwise it is told the host and port of its
     /// own URL, for applications that answer to no other; the client's host is in `X-Forwarded-Host` either way.
     pub preserve_host: bool,
+    /// What the application does not get of the path: with `true`, the route's `path`; or the beginning of that, such as
+    /// "/app". It is told it in `X-Forwarded-Prefix`, to build its links with.
+    #[schemars(extend("examples" = [true, "/app"]))]
+    pub strip_prefix: StripPrefix,
     /// `%2f` in a path is passed on instead of refused.
     pub encoded_slash: bool,
     /// The application tells paths apart by case: `/ADMIN` may pass here where `/admin` is another route's. Otherwise a
@@ -63,6 +69,12 @@ pub struct RouteConfig {
     /// Headers of the application's responses: each is set to a value, instead of the application's, or removed by an empty one.
     #[schemars(extend("examples" = [{"X-Frame-Options": "DENY", "Server": ""}]))]
     pub response_headers: BTreeMap<String, String>,
+    /// Timeouts of its requests: `response` and `idle`, instead of those of the upstream or of `[timeouts]`.
+    #[schemars(extend("examples" = [{"response": "5m"}]))]
+    pub timeouts: RouteTimeouts,
+    /// Limits of its requests: `request_body`, instead of that of the upstream or of `[limits]`.
+    #[schemars(extend("examples" = [{"request_body": "10MiB"}]))]
+    pub limits: RequestLimits,
     /// Serves the clients of another gateway too. "backend.ai": those of Backend.AI in session mode, which sign in at
     /// `server/login` under the route's path, and send everything else under its `func`.
     #[schemars(extend("examples" = ["backend.ai"]))]
@@ -97,6 +109,7 @@ impl Default for RouteConfig {
             redirect: None,
             respond: None,
             preserve_host: true,
+            strip_prefix: StripPrefix::default(),
             encoded_slash: false,
             case_sensitive: false,
             preflight: false,
@@ -105,6 +118,8 @@ impl Default for RouteConfig {
             presigned: true,
             maintenance: false,
             response_headers: BTreeMap::new(),
+            timeouts: RouteTimeouts::default(),
+            limits: RequestLimits::default(),
             compat: None,
             assertion: None,
             line: ConfigLine::default(),
@@ -157,6 +172,34 @@ impl RouteConfig {
     /// named upstream exists.
     pub fn target(&self) -> Result<UpstreamTarget<'_>, UpstreamUrlError> {
         UpstreamTarget::parse(&self.upstream)
+    }
+}
+
+/// What is stripped of the path of a route's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "neither true nor false, nor a path such as \"/app\"")]
+pub enum StripPrefix {
+    /// The route's path, or nothing.
+    Own(bool),
+    /// This beginning of the route's path.
+    Path(String),
+}
+
+impl Default for StripPrefix {
+    fn default() -> Self {
+        Self::Own(false)
+    }
+}
+
+impl StripPrefix {
+    /// Returns what is stripped of a route with this path, without a final slash; `None` if nothing is.
+    pub fn of<'p>(&'p self, path: &'p str) -> Option<&'p str> {
+        let stripped = match self {
+            Self::Own(false) => return None,
+            Self::Own(true) => path,
+            Self::Path(prefix) => prefix,
+        };
+        Some(stripped.trim_end_matches('/')).filter(|stripped| !stripped.is_empty())
     }
 }
 

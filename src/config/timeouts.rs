@@ -41,3 +41,25 @@ impl Default for TimeoutsConfig {
         }
     }
 }
+
+/// The timeouts of the requests to a route, where they differ from those of its upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteTimeouts {
+    /// For the head of the application's answer.
+    pub response: Option<HumanDuration>,
+    /// For the next byte of the application's body, in either direction.
+    pub idle: Option<HumanDuration>,
+}
+
+/// The timeouts of an upstream, where they differ from those of `[timeouts]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamTimeouts {
+    /// For a connection to one of its servers.
+    pub connect: Option<HumanDuration>,
+    /// For the head of its answer.
+    pub response: Option<HumanDuration>,
+    /// For the next byte of its body, in either direction.
+    pub idle: Option<HumanDuration>,
+}

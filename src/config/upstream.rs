@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretSource, UpstreamUrl, UpstreamUrlError};
+use super::{RequestLimits, SecretSource, UpstreamTimeouts, UpstreamUrl, UpstreamUrlError};
 
 /// An application behind the gateway.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -33,6 +33,12 @@ pub struct UpstreamConfig {
     /// Connections to all its servers at one time; with `h2c://`, where a connection has many, requests. Further
     /// requests wait for a moment, then get 503.
     pub max_connections: usize,
+    /// Its timeouts: `connect`, `response` and `idle`, instead of those of `[timeouts]`.
+    #[schemars(extend("examples" = [{"response": "5m"}]))]
+    pub timeouts: UpstreamTimeouts,
+    /// Limits of requests to it: `request_body`, instead of that of `[limits]`.
+    #[schemars(extend("examples" = [{"request_body": "10MiB"}]))]
+    pub limits: RequestLimits,
 }
 
 impl Default for UpstreamConfig {
@@ -44,6 +50,8 @@ impl Default for UpstreamConfig {
             ca: None,
             destination: None,
             max_connections: 512,
+            timeouts: UpstreamTimeouts::default(),
+            limits: RequestLimits::default(),
         }
     }
 }

@@ -9,9 +9,7 @@ use std::iter;
 
 use http::Method;
 
-use super::second_resource::{
-    SecondResourceError, SecondResourcePolicy, acts_on_destination, only, rewritten,
-};
+use super::second_resource::{SecondResourceError, SecondResourcePolicy, acts_on_destination, only};
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};
@@ -107,7 +105,7 @@ impl SecondResourcePolicy<'_> {
         };
         for method in methods {
             let route = self.require_second(&path, method, source.name)?;
-            let path = rewritten(route, url.clone(), source.name)?;
+            let path = self.rewritten(route, url.clone(), source.name)?;
             match source.extent {
                 Extent::Object => {}
                 Extent::Below => self.require_below(path.path(), method, source.name)?,

@@ -24,7 +24,7 @@ use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead, X_REQUEST_ID, port_of, require_same_origin};
 use crate::route::{Route, RouteTarget, UpstreamId};
 use crate::services::ReplayError;
-use crate::upstream::{OwnHost, RequestBody, Upload, UpstreamError, UpstreamResponse};
+use crate::upstream::{BodyLimits, RequestBody, SendOptions, Upload, UpstreamError, UpstreamResponse};
 
 /// The parts of a request that [`RequestHead`] does not hold.
 pub(super) struct InboundRequest<'a> {
@@ -57,9 +57,13 @@ struct UpstreamRequest {
     asked_for: Option<HeaderValue>,
     /// Whether the application is told these.
     preserves_host: bool,
+    /// What the application did not get of the path.
+    prefix: Option<HeaderValue>,
     /// The single-use signature that was claimed for this request.
     spent: Option<SignatureDigest>,
 }
+
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Fields that every application reads: Node.js drops all after its 1000th. Of what comes after them, nothing may
 /// matter.
@@ -116,6 +120,15 @@ impl Gateway {
                 return Err(Refusal::because(Problem::Unavailable, "the route has no answer"));
             }
         };
+        let options = send_options(route);
+        let limits = self.body_limits(route, id);
+        let length = match &read {
+            Some(read) => read.bytes.len() as u64,
+            None => http_body::Body::size_hint(&inbound.upload).lower(),
+        };
+        if limits.most.is_some_and(|most| length > most) {
+            return Err(Refusal::new(Problem::TooLarge));
+        }
         let body = if let Some(read) = &read {
             // A chunked body is read only where its decoded length is 0: its content is empty.
             let is_chunked = signed.as_ref().is_some_and(|signed| signed.chunks.is_some());
@@ -127,13 +140,7 @@ impl Gateway {
             RequestBody::buffered(content, permit)
         } else {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
-            RequestBody::new(
-                inbound.upload,
-                check,
-                permit,
-                self.identity.strip(),
-                self.timeouts.idle,
-            )
+            RequestBody::new(inbound.upload, check, permit, self.identity.strip(), limits)
         };
         let target = inbound.target.map(|sent| {
             let bare = self.authenticator.target(sent, signed.as_deref());
@@ -144,8 +151,8 @@ impl Gateway {
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
         *request.headers_mut() = headers;
-        if !route.preserves_host() {
-            request.extensions_mut().insert(OwnHost);
+        if options != SendOptions::default() {
+            request.extensions_mut().insert(options);
         }
         let outbound = UpstreamRequest {
             request,
@@ -154,9 +161,25 @@ impl Gateway {
             scheme: head.scheme,
             asked_for,
             preserves_host: route.preserves_host(),
+            prefix: route.stripped_prefix().cloned(),
             spent,
         };
-        self.send_once(outbound, permit, head.client.address, id).await
+        let mut pending = self.send_once(outbound, permit, head.client.address, id).await?;
+        pending.idle = Some(limits.idle);
+        Ok(pending)
+    }
+
+    /// Returns what a request body may be: as the route says, else its upstream, else the general configuration.
+    fn body_limits(&self, route: &Route, id: UpstreamId) -> BodyLimits {
+        let upstream = self.upstreams.of(id);
+        let idle = route.timeouts().idle.map(|limit| limit.0);
+        let most = route.limits().request_body.map(|most| most.0);
+        BodyLimits {
+            idle: idle
+                .or_else(|| Some(upstream?.idle()))
+                .unwrap_or(self.timeouts.idle),
+            most: most.or_else(|| upstream?.request_body()),
+        }
     }
 
     /// Returns the headers for the upstream: those of the client without hop-by-hop fields, credentials and
@@ -181,6 +204,9 @@ impl Gateway {
             .map_err(|_| Refusal::because(Problem::BadRequest, "the host is no header's value"))?;
         forwarded::set_forwarded_headers(&mut headers, head, &authority, hop.peer);
         headers.insert(X_REQUEST_ID, head.id.header_value());
+        if let Some(prefix) = route.stripped_prefix() {
+            headers.insert(X_FORWARDED_PREFIX, prefix.clone());
+        }
         self.strip_method_override(
             &mut headers,
             head.method,
@@ -293,6 +319,9 @@ impl Gateway {
                     if let Some(lapse) = progress.lapse() {
                         return Err(lapse.into());
                     }
+                    if progress.is_too_large() {
+                        return Err(Refusal::new(Problem::TooLarge));
+                    }
                 }
                 self.metrics.upstream_errors.increment();
                 let is_unsent = matches!(error, UpstreamError::Unreachable { .. } | UpstreamError::Busy(_));
@@ -327,7 +356,9 @@ impl Gateway {
             if outbound.preserves_host {
                 keep_to_tls(response.headers_mut(), asked_for);
             } else {
-                lead_to_client(response.headers_mut(), upstream.authorities(), asked_for);
+                let prefix = outbound.prefix.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+                let base = [b"https://", asked_for.as_bytes(), prefix].concat();
+                lead_to_client(response.headers_mut(), upstream.authorities(), &base);
             }
         }
         let mut pending = PendingResponse::from(response.map(BodySource::Upstream));
@@ -366,27 +397,42 @@ impl Gateway {
     }
 }
 
+/// Returns what requests to a route have instead of what its upstream says.
+fn send_options(route: &Route) -> SendOptions {
+    let timeouts = route.timeouts();
+    SendOptions {
+        own_host: !route.preserves_host(),
+        response: timeouts.response.map(|limit| limit.0),
+        idle: timeouts.idle.map(|limit| limit.0),
+    }
+}
+
 /// Returns the answer of a route that has no upstream.
 pub(super) fn answer_of(route: &Route, head: &RequestHead<'_>) -> Option<PendingResponse> {
     let answer = route.answer()?;
     Some(answer.response(head.method).map(BodySource::own).into())
 }
 
-/// Returns the target for the upstream, without the `func` segment of Backend.AI's session form.
+/// Returns the target for the upstream, without the `func` segment of Backend.AI's session form and what the route strips.
 pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<PathAndQuery, Refusal> {
-    let Some(path) = route.bare_path(target.path()) else {
+    let path = route.upstream_path(target.path());
+    let changed = path.map(|path| with_path(&target, &path));
+    match changed {
+        Some(changed) => {
+            changed.ok_or_else(|| Refusal::because(Problem::BadRequest, "what is left of the path is none"))
+        }
         // A target in absolute form without a path; the policy saw `/` (RFC 9112, section 3.2.2).
-        return Ok(match target.as_str() {
-            "/" => PathAndQuery::from_static("/"),
-            _ => target,
-        });
-    };
-    let bare = match target.query() {
-        Some(query) => format!("{path}?{query}"),
-        None => path.into_owned(),
-    };
-    bare.parse()
-        .map_err(|_| Refusal::because(Problem::BadRequest, "the path in session form is none"))
+        None if target.as_str() == "/" => Ok(PathAndQuery::from_static("/")),
+        None => Ok(target),
+    }
+}
+
+/// Returns a target with another path; `None` if that is none.
+pub(super) fn with_path(target: &PathAndQuery, path: &str) -> Option<PathAndQuery> {
+    match target.query() {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.parse().ok(),
+    }
 }
 
 /// Rewrites `Location: http://` with the request's own authority to `https://`: the upstream sees a plain
@@ -406,12 +452,8 @@ fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
     }
 }
 
-/// Rewrites a `Location` with one of the application's own authorities to what the client asked for.
-fn lead_to_client<'o>(
-    headers: &mut HeaderMap,
-    mut own: impl Iterator<Item = &'o HeaderValue>,
-    asked_for: &HeaderValue,
-) {
+/// Rewrites a `Location` with one of the application's own authorities to the base that the client knows it by.
+fn lead_to_client<'o>(headers: &mut HeaderMap, mut own: impl Iterator<Item = &'o HeaderValue>, base: &[u8]) {
     let Some(location) = headers.get(LOCATION) else {
         return;
     };
@@ -428,7 +470,7 @@ fn lead_to_client<'o>(
             .is_ok_and(|own| without(own, port) == without(named, port))
     };
     if own.any(is_named)
-        && let Ok(outer) = HeaderValue::from_bytes(&[b"https://", asked_for.as_bytes(), target].concat())
+        && let Ok(outer) = HeaderValue::from_bytes(&[base, target].concat())
     {
         headers.insert(LOCATION, outer);
     }

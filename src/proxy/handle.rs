@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -49,6 +50,8 @@ pub(super) struct PendingResponse {
     pub(super) clears_cookie: bool,
     /// Whether the request body stays unread.
     pub(super) leaves_unread: bool,
+    /// How long the body may pause, if that is not as `timeouts.idle` says.
+    pub(super) idle: Option<Duration>,
 }
 
 /// The client's and the upstream's connection, to be joined.
@@ -72,6 +75,7 @@ impl From<Response<BodySource>> for PendingResponse {
             refused: None,
             clears_cookie: false,
             leaves_unread: false,
+            idle: None,
         }
     }
 }
@@ -401,7 +405,7 @@ impl Gateway {
                 }
             });
         }
-        let watch = SessionWatch::new(response.credentials, self.timeouts.idle);
+        let watch = SessionWatch::new(response.credentials, response.idle.unwrap_or(self.timeouts.idle));
         let ending = OnComplete {
             guard,
             request: response.request,

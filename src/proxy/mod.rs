@@ -37,6 +37,7 @@ mod server_functions;
 mod source_readings;
 mod target_host;
 mod upload_names;
+mod upstream_paths;
 mod url_schemes;
 mod websocket;
 

@@ -15,7 +15,6 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::forward::for_application;
 use super::if_header::resource_tags;
 use super::source_readings::{SourceReading, TargetPath, destinations};
 use super::{Gateway, method_override};
@@ -80,6 +79,8 @@ pub(super) enum SecondResourceError {
     },
     #[error("{method} on the route {route}, which is below, is for others")]
     Below { method: Method, route: String },
+    #[error("what the application is asked for is also the route {0}'s, which is for others")]
+    Shared(String),
 }
 
 /// Evaluates the second resources of one request, whose permit covers only its own route.
@@ -113,9 +114,14 @@ impl Gateway {
             return Ok(SecondResources::default());
         };
         let policy = SecondResourcePolicy::new(self, head, route, permit);
-        policy.require_copy_sources()?;
-        policy.require_upload_names()?;
-        policy.require_archive()?;
+        // Where a prefix is stripped, these name paths that only the upstream knows.
+        if route.stripped_prefix().is_none() {
+            policy.require_copy_sources()?;
+            policy.require_upload_names()?;
+            policy.require_archive()?;
+            policy.require_pages()?;
+        }
+        policy.require_upstream_paths()?;
         policy.require_server_functions()?;
         policy.require_collection()?;
         let destination = acts_on_destination(head)
@@ -209,11 +215,16 @@ impl<'a> SecondResourcePolicy<'a> {
             self.require_second(&path, &Method::DELETE, DESTINATION_SHOWN)?;
         }
         let route = self.require_second(&path, &Method::PUT, DESTINATION_SHOWN)?;
-        let url = rewritten(route, url, DESTINATION_SHOWN)?;
+        let url = self.rewritten(route, url, DESTINATION_SHOWN)?;
+        // Routes have the paths that clients know.
+        let place = match self.own.stripped_prefix() {
+            Some(_) => path.as_str(),
+            None => url.path(),
+        };
         if overwrites {
-            self.require_below(url.path(), &Method::DELETE, DESTINATION_SHOWN)?;
+            self.require_below(place, &Method::DELETE, DESTINATION_SHOWN)?;
         }
-        self.require_below(url.path(), &Method::PUT, DESTINATION_SHOWN)?;
+        self.require_below(place, &Method::PUT, DESTINATION_SHOWN)?;
         Ok(Some(url))
     }
 
@@ -362,7 +373,7 @@ impl<'a> SecondResourcePolicy<'a> {
                 _ => self.require_second(&path, &Method::PUT, HEADER)?,
             };
             pieces.push(ValuePart::Text(value[last..tag.start].to_owned()));
-            pieces.push(ValuePart::Url(rewritten(route, url, HEADER)?));
+            pieces.push(ValuePart::Url(self.rewritten(route, url, HEADER)?));
             last = tag.end;
         }
         pieces.push(ValuePart::Text(value[last..].to_owned()));
@@ -525,15 +536,6 @@ fn port(authority: &str) -> &str {
         .map_or("", |colon| &authority[after_address + colon..])
 }
 
-/// Returns a URL as the upstream knows it.
-pub(super) fn rewritten(
-    route: &Route,
-    url: PathAndQuery,
-    header: &'static str,
-) -> Result<PathAndQuery, SecondResourceError> {
-    for_application(route, url).map_err(|_| SecondResourceError::Unreadable(header))
-}
-
 impl SecondResources {
     pub(super) fn destination(&self) -> Option<&str> {
         self.destination.as_ref().map(PathAndQuery::path)
@@ -590,6 +592,9 @@ impl From<SecondResourceError> for Refusal {
                 (Problem::Forbidden, Hint::ReferenceForbidden(header))
             }
             SecondResourceError::Below { .. } => (Problem::Forbidden, Hint::BelowForbidden),
+            SecondResourceError::Shared(_) => {
+                return Self::because(Problem::Forbidden, error.to_string());
+            }
         };
         Self::because(problem, error.to_string()).hinting(hint)
     }

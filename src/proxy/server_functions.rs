@@ -9,7 +9,7 @@ use crate::request::{after_letters, words};
 use crate::route::Route;
 
 /// Pages from which a client navigates, and whose parts it is shown.
-const PAGES: [(HeaderName, &str); 2] = [
+pub(super) const PAGES: [(HeaderName, &str); 2] = [
     (HeaderName::from_static("next-url"), "Next-Url"),
     (HeaderName::from_static("x-twofold-path"), "X-Twofold-Path"),
 ];
@@ -44,7 +44,7 @@ enum Choice {
 
 impl SecondResourcePolicy<'_> {
     /// Requires that the principal may do at every route to the request's application what a function may be, if one is asked
-    /// for, or what the request is, if it names a part of the application; and that they may GET the pages that it names.
+    /// for, or what the request is, if it names a part of the application.
     pub(super) fn require_server_functions(&self) -> Result<(), SecondResourceError> {
         for name in self.head.headers.keys() {
             match Choice::of(name) {
@@ -53,6 +53,11 @@ impl SecondResourcePolicy<'_> {
                 None => {}
             }
         }
+        Ok(())
+    }
+
+    /// Requires that the principal may GET the pages that the request names.
+    pub(super) fn require_pages(&self) -> Result<(), SecondResourceError> {
         for (name, shown) in &PAGES {
             if let Some(url) = self.named_by(name, shown)? {
                 let page = SourceReading {
@@ -67,7 +72,7 @@ impl SecondResourcePolicy<'_> {
 
     /// Requires that every route to the request's own application, on any host, admits `method` or, if it does not take that,
     /// a method that it takes.
-    fn require_everywhere(&self, method: &Method) -> Result<(), SecondResourceError> {
+    pub(super) fn require_everywhere(&self, method: &Method) -> Result<(), SecondResourceError> {
         let admits = |route: &Route| {
             let taken = route.methods().names().first().and_then(|name| name.parse().ok());
             let taken = taken.filter(|_| !route.methods().contains(method));

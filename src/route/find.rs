@@ -113,6 +113,12 @@ impl Routes {
         {
             return Err(ambiguous(&bare).into());
         }
+        if let Some(route) = place.route_for(head.method)
+            && let Some(prefix) = &route.strip_prefix
+            && let Some(stripped) = prefix.strip(head.path)
+        {
+            require_one_host(stripped)?;
+        }
         match place {
             PathMatch::Portal(Some(page)) => own(page, head.method),
             PathMatch::Portal(None) if matches!(head.path.strip_prefix(Page::PREFIX), Some("" | "/")) => {
@@ -124,6 +130,19 @@ impl Routes {
                 .map(RouteMatch::Route)
                 .ok_or_else(|| Unroutable::MethodNotAllowed(routes.allow().clone())),
         }
+    }
+}
+
+/// Refuses what is left of a path if a reading of it begins with a host, which the whole path keeps from being one.
+fn require_one_host(stripped: &str) -> Result<(), BadPath> {
+    let readings = Readings::of(stripped)?;
+    let begins_with_host = |reading: &str| reading.starts_with("//");
+    match readings
+        .each(stripped)
+        .find(|(reading, _)| begins_with_host(reading))
+    {
+        Some((reading, _)) => Err(ambiguous(reading)),
+        None => Ok(()),
     }
 }
 

@@ -16,14 +16,15 @@ mod readings;
 mod response_headers;
 mod shadowed;
 mod static_answer;
+mod stripped_prefix;
 mod table;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
-use crate::config::{Allow, Policy, Replay};
+use crate::config::{Allow, Policy, Replay, RequestLimits, RouteTimeouts};
 
 use backendai_session::BackendAiSession;
 pub use below::PathRoutesFor;
@@ -36,6 +37,7 @@ pub use readings::MOST as MOST_READINGS;
 use response_headers::ResponseHeaders;
 pub use shadowed::{ShadowReason, ShadowedRoute};
 pub use static_answer::StaticAnswer;
+use stripped_prefix::StrippedPrefix;
 pub use table::{RouteError, Routes, UpstreamName};
 
 /// One configured route.
@@ -61,6 +63,9 @@ pub struct Route {
     pub(super) maintenance: bool,
     pub(super) response_headers: ResponseHeaders,
     pub(super) preserve_host: bool,
+    strip_prefix: Option<StrippedPrefix>,
+    pub(super) timeouts: RouteTimeouts,
+    pub(super) limits: RequestLimits,
     pub(super) session_form: Option<BackendAiSession>,
 }
 
@@ -146,6 +151,21 @@ impl Route {
         self.preserve_host
     }
 
+    /// Returns the timeouts of its requests.
+    pub fn timeouts(&self) -> RouteTimeouts {
+        self.timeouts
+    }
+
+    /// Returns the limits of its requests.
+    pub fn limits(&self) -> RequestLimits {
+        self.limits
+    }
+
+    /// Returns what its upstream does not get of the path, as a value of `X-Forwarded-Prefix`.
+    pub fn stripped_prefix(&self) -> Option<&HeaderValue> {
+        self.strip_prefix.as_ref().map(StrippedPrefix::value)
+    }
+
     /// Returns its target.
     pub fn target(&self) -> RouteTarget {
         self.target
@@ -195,9 +215,15 @@ impl Route {
         self.response_headers.apply(headers);
     }
 
-    /// Returns the path for the upstream if it differs from the one sent: without `func` of Backend.AI's
-    /// session form. [`Routes::find`] has checked that it takes this route too.
+    /// Returns the path without `func` of Backend.AI's session form, if it is in that. [`Routes::find`] has checked that it
+    /// takes this route too.
     pub fn bare_path<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>> {
         self.session_form.as_ref()?.bare(sent)
+    }
+
+    /// Returns the path for the upstream, if it differs from the one sent.
+    pub fn upstream_path<'p>(&self, sent: &'p str) -> Option<Cow<'p, str>> {
+        self.bare_path(sent)
+            .or_else(|| Some(Cow::Borrowed(self.strip_prefix.as_ref()?.strip(sent)?)))
     }
 }

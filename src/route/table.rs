@@ -10,6 +10,7 @@ use url::Url;
 use super::backendai_session::{BackendAiPath, BackendAiSession};
 use super::prefixes::Prefixes;
 use super::response_headers::ResponseHeaders;
+use super::stripped_prefix::StrippedPrefix;
 use super::{Methods, Route, RouteSlot, RouteTarget, StaticAnswer, UpstreamId, prefixes};
 use crate::config::{self, Compat, Config, HostPattern, RouteConfig, UpstreamUrl, UpstreamUrlError};
 use crate::request::{Host, HostError};
@@ -23,6 +24,8 @@ pub struct Routes {
     upstreams: Vec<UpstreamName>,
     /// Targets of routes that are limited to some methods.
     by_method: Vec<RouteTarget>,
+    /// Whether an upstream does not get the whole path of some route.
+    strips_prefixes: bool,
     /// All hosts that have routes, and that of `public_url`.
     patterns: Vec<HostPattern>,
     public: PublicOrigin,
@@ -75,6 +78,9 @@ pub enum RouteError {
     /// An invalid redirect or text.
     #[error("route {0}: it can be answered with neither its `redirect` nor its `respond`")]
     Answer(String),
+    /// A prefix that is none of the route's path.
+    #[error("route {0}: `strip_prefix` is no beginning of its path")]
+    StripPrefix(String),
     /// What cannot be a response header.
     #[error("route {path}: {name:?} of `response_headers` is no header")]
     ResponseHeader {
@@ -125,6 +131,7 @@ impl Routes {
             below: HashMap::new(),
             upstreams: Vec::new(),
             by_method: Vec::new(),
+            strips_prefixes: false,
             patterns: Vec::new(),
             public: PublicOrigin {
                 base: base(&config.public_url),
@@ -170,6 +177,11 @@ impl Routes {
     /// Returns the targets of routes that are limited to some methods, without duplicates.
     pub fn targets_by_method(&self) -> &[RouteTarget] {
         &self.by_method
+    }
+
+    /// Whether an upstream does not get the whole path of some route.
+    pub fn strips_prefixes(&self) -> bool {
+        self.strips_prefixes
     }
 
     /// Returns the base of `public_url`: `https://host:port`.
@@ -242,6 +254,10 @@ impl Routes {
             presigned: route.presigned,
             maintenance: route.maintenance,
             preserve_host: route.preserve_host,
+            timeouts: route.timeouts,
+            limits: route.limits,
+            strip_prefix: StrippedPrefix::of(route)
+                .map_err(|()| RouteError::StripPrefix(route.path.clone()))?,
             response_headers: response_headers.map_err(|name| RouteError::ResponseHeader {
                 path: route.path.clone(),
                 name: name.to_owned(),
@@ -251,6 +267,7 @@ impl Routes {
         if made.methods != Methods::ALL && !self.by_method.contains(&made.target) {
             self.by_method.push(made.target);
         }
+        self.strips_prefixes |= made.strip_prefix.is_some();
         let host = match pattern {
             HostPattern::Exact(host) => self.exact.entry(host.into()).or_default(),
             HostPattern::Below(domain) => self.below.entry(domain.into()).or_default(),

@@ -21,15 +21,18 @@ pub(super) struct HedgedSender<'s> {
     upstream: &'s Upstream,
     permit: &'s Permit,
     client: IpAddr,
+    /// Whether the request waits as long as the upstream's do.
+    is_patient: bool,
     was_hedged: bool,
 }
 
 impl<'s> HedgedSender<'s> {
-    pub(super) fn new(upstream: &'s Upstream, permit: &'s Permit, client: IpAddr) -> Self {
+    pub(super) fn new(upstream: &'s Upstream, permit: &'s Permit, client: IpAddr, is_patient: bool) -> Self {
         Self {
             upstream,
             permit,
             client,
+            is_patient,
             was_hedged: false,
         }
     }
@@ -52,12 +55,12 @@ impl<'s> HedgedSender<'s> {
         let Some(copied) = copied else {
             return (server, server.send(request, None).await);
         };
-        let began = Instant::now();
+        let (began, limit) = (Instant::now(), server.response_limit(&request));
         let mut sent = pin!(server.send(request, Some(&copied)));
-        if let Ok(attempted) = timeout(server.patience(), &mut sent).await {
+        if let Ok(attempted) = timeout(server.patience().min(limit), &mut sent).await {
             return (server, attempted);
         }
-        let until = began + server.response_limit();
+        let until = began + limit;
         // Boxed: large and seldom needed.
         Box::pin(self.hedge_if_silent(server, sent, &copied, until, tried, connection)).await
     }
@@ -85,14 +88,17 @@ impl<'s> HedgedSender<'s> {
             return (server, sent.await);
         };
         self.was_hedged = true;
-        let (upstream, permit, client) = (self.upstream, self.permit, self.client);
+        let (upstream, permit, client, is_patient) =
+            (self.upstream, self.permit, self.client, self.is_patient);
         let hedge = async {
             let (taken, _turn) = upstream.slots.take(client).await.ok()?;
             permit.require_current().ok()?;
             match other.send(copied.request(), None).await {
                 SendOutcome::Responded(response) => Some((response, taken)),
                 SendOutcome::TimedOut => {
-                    upstream.suspect(other, "timeout");
+                    if is_patient {
+                        upstream.suspect(other, "timeout");
+                    }
                     None
                 }
                 SendOutcome::Broken(_) => {

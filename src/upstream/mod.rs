@@ -32,20 +32,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authenticate::Lapse;
 use crate::authorize::Permit;
-use crate::config::{Config, UpstreamConfig, UpstreamUrlError};
+use crate::config::{Config, UpstreamConfig, UpstreamTimeouts, UpstreamUrlError};
 use crate::route::{RouteTarget, Routes, UpstreamId, UpstreamName};
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 use balance::Balancer;
 use connect::TrustStore;
-pub use server::OwnHost;
 use server::{SendOutcome, Server};
 use slots::UpstreamSlots;
 
 pub use connection_limit::ConnectionLimit;
 pub use idle_timeout::IdleTimeout;
 pub use incoming_body::IncomingBody;
-pub use request_body::{BodyError, BodyProgress, RequestBody};
+pub use request_body::{BodyError, BodyLimits, BodyProgress, RequestBody};
 pub use response_body::ResponseBody;
 pub use response_framing::ResponseFramingError;
 pub use slots::ConnectionPermit;
@@ -61,6 +60,7 @@ pub struct Upstream {
     name: String,
     balancer: Balancer,
     slots: Arc<UpstreamSlots>,
+    limits: UpstreamLimits,
     warnings: WarningLimit,
 }
 
@@ -160,8 +160,21 @@ struct UpstreamLimits {
     connect: Duration,
     response: Duration,
     idle: Duration,
+    /// The largest request body in bytes; `None`: any.
+    request_body: Option<u64>,
     /// Fields of a response head.
     header_fields: usize,
+}
+
+/// How a request is sent, where that is not as its upstream says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// Whether each server is asked for its own host, whatever `Host` says.
+    pub own_host: bool,
+    /// How long the response head may take.
+    pub response: Option<Duration>,
+    /// How long a body may pause.
+    pub idle: Option<Duration>,
 }
 
 impl Upstreams {
@@ -173,7 +186,7 @@ impl Upstreams {
         all: &Arc<ConnectionLimit>,
     ) -> Result<Self, UpstreamBuildError> {
         let mut trust = TrustStore::default();
-        let limits = UpstreamLimits::from(config);
+        let general = UpstreamLimits::from(config);
         let upstreams = routes.upstreams().iter().map(|upstream| {
             let (name, servers, settings) = match upstream {
                 UpstreamName::Server(server) => (server.to_string(), vec![server.clone()], None),
@@ -187,6 +200,7 @@ impl Upstreams {
                     (name.clone(), servers.unwrap_or_default(), settings)
                 }
             };
+            let limits = settings.map_or(general, |settings| general.with(settings));
             let authority = settings.and_then(|settings| settings.ca.as_deref());
             let most = settings.map_or_else(
                 || UpstreamConfig::default().max_connections,
@@ -204,6 +218,7 @@ impl Upstreams {
                 name,
                 balancer,
                 slots,
+                limits,
                 warnings: WarningLimit::default(),
             })
         });
@@ -262,6 +277,16 @@ impl Upstream {
         &self.name
     }
 
+    /// Returns how long bodies may pause.
+    pub fn idle(&self) -> Duration {
+        self.limits.idle
+    }
+
+    /// Returns the largest request body in bytes; `None`: any.
+    pub fn request_body(&self) -> Option<u64> {
+        self.limits.request_body
+    }
+
     /// Returns the hosts and ports of its servers, as values of `Host`.
     pub fn authorities(&self) -> impl Iterator<Item = &HeaderValue> {
         self.balancer.servers().iter().map(Server::authority)
@@ -289,11 +314,14 @@ impl Upstream {
         request: Request<RequestBody>,
     ) -> Result<UpstreamResponse, UpstreamError> {
         let mut request = request;
+        let is_patient = server::options_of(&request)
+            .response
+            .is_none_or(|limit| limit >= self.limits.response);
         let taken = self.slots.take(client).await;
         let (connection, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
         let mut connection = Some(connection);
         let mut tried = balance::TriedServers::default();
-        let mut sending = hedge::HedgedSender::new(self, permit, client);
+        let mut sending = hedge::HedgedSender::new(self, permit, client, is_patient);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
         while let Some(server) = self.balancer.next(&mut tried) {
             permit.require_current()?;
@@ -323,7 +351,10 @@ impl Upstream {
                     request = unsent;
                 }
                 SendOutcome::TimedOut => {
-                    self.suspect(server, "timeout");
+                    // One may be slow for a route that waits for less.
+                    if is_patient {
+                        self.suspect(server, "timeout");
+                    }
                     return Err(UpstreamError::Timeout(self.name.clone()));
                 }
                 SendOutcome::BodyFailed => return Err(UpstreamError::RequestBody),
@@ -349,12 +380,44 @@ impl Upstream {
     }
 }
 
+impl UpstreamLimits {
+    /// With what an upstream has instead.
+    fn with(self, settings: &UpstreamConfig) -> Self {
+        let UpstreamTimeouts {
+            connect,
+            response,
+            idle,
+        } = settings.timeouts;
+        Self {
+            connect: connect.map_or(self.connect, |connect| connect.0),
+            response: response.map_or(self.response, |response| response.0),
+            idle: idle.map_or(self.idle, |idle| idle.0),
+            request_body: settings
+                .limits
+                .request_body
+                .map(|most| most.0)
+                .or(self.request_body),
+            ..self
+        }
+    }
+
+    /// With what a request has instead.
+    fn for_request(self, options: SendOptions) -> Self {
+        Self {
+            response: options.response.unwrap_or(self.response),
+            idle: options.idle.unwrap_or(self.idle),
+            ..self
+        }
+    }
+}
+
 impl From<&Config> for UpstreamLimits {
     fn from(config: &Config) -> Self {
         Self {
             connect: config.timeouts.connect.0,
             response: config.timeouts.response.0,
             idle: config.timeouts.idle.0,
+            request_body: config.limits.request_body.map(|most| most.0),
             header_fields: config.limits.header_fields,
         }
     }

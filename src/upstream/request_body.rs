@@ -43,6 +43,8 @@ struct StreamingContent {
     upload: Upload,
     verifying: Option<VerifyingBody>,
     idle: IdleTimeout,
+    /// How many bytes may still come; `None`: any.
+    left: Option<u64>,
     strip: Arc<Strip>,
     drops_trailers: bool,
     credentials: Option<Credentials>,
@@ -60,6 +62,16 @@ pub struct BodyProgress {
     failed: AtomicBool,
     signature_error: OnceLock<SignatureError>,
     lapse: OnceLock<Lapse>,
+    is_too_large: AtomicBool,
+}
+
+/// What a body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// How long it may pause.
+    pub idle: Duration,
+    /// The most bytes, as they are sent; `None`: any.
+    pub most: Option<u64>,
 }
 
 /// Why a body ends early.
@@ -74,6 +86,9 @@ pub enum BodyError {
     /// No data arrived within the idle time-out.
     #[error("nothing came for too long")]
     Stalled,
+    /// It has more bytes than it may.
+    #[error("it is too large")]
+    TooLarge,
     /// The client did not read it while others waited for a connection.
     #[error("the client did not read it while others waited for a connection")]
     Unread,
@@ -86,7 +101,7 @@ pub enum BodyError {
 }
 
 impl RequestBody {
-    /// Streams a client's body, which may pause for `idle`, and strips reserved names from trailers. Those of a
+    /// Streams a client's body within `limits`, and strips reserved names from trailers. Those of a
     /// presigned request are dropped: its signer has not seen them. With `check`, the end is withheld until the
     /// body matches its signature, and trailers are dropped too. Fails once the permit's credentials have lapsed.
     pub fn new(
@@ -94,7 +109,7 @@ impl RequestBody {
         check: Option<BodyCheck>,
         permit: &Permit,
         strip: &Arc<Strip>,
-        idle: Duration,
+        limits: BodyLimits,
     ) -> Self {
         if upload.is_end_stream() {
             return Self::empty();
@@ -102,7 +117,8 @@ impl RequestBody {
         Self(RequestContent::Streaming(Box::new(StreamingContent {
             upload,
             verifying: check.map(VerifyingBody::new),
-            idle: IdleTimeout::new(idle),
+            idle: IdleTimeout::new(limits.idle),
+            left: limits.most,
             strip: strip.clone(),
             drops_trailers: matches!(permit.proof(), Some(Proof::PresignedUrl(_))),
             credentials: permit.credentials().cloned(),
@@ -165,6 +181,11 @@ impl BodyProgress {
         self.signature_error.get().cloned()
     }
 
+    /// Whether it had more bytes than it may.
+    pub fn is_too_large(&self) -> bool {
+        self.is_too_large.load(Ordering::Relaxed)
+    }
+
     /// Returns why the credentials lapsed, if they did.
     pub fn lapse(&self) -> Option<Lapse> {
         self.lapse.get().copied()
@@ -178,6 +199,7 @@ impl BodyProgress {
         match &error {
             BodyError::Signature(error) => drop(self.signature_error.set(error.clone())),
             BodyError::Lapsed(lapse) => drop(self.lapse.set(*lapse)),
+            BodyError::TooLarge => self.is_too_large.store(true, Ordering::Relaxed),
             BodyError::Broken(_) | BodyError::Reset | BodyError::Stalled | BodyError::Unread => {}
         }
         self.failed.store(true, Ordering::Relaxed);
@@ -204,6 +226,14 @@ impl StreamingContent {
         // Checked at the end too: without its end no server takes the body for whole.
         if let Err(lapse) = require_current(self.credentials.as_ref()) {
             return Poll::Ready(Some(Err(self.progress.fail(lapse.into()))));
+        }
+        if let (Some(left), Some(Ok(frame))) = (&mut self.left, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            match left.checked_sub(data.len() as u64) {
+                Some(rest) => *left = rest,
+                None => return Poll::Ready(Some(Err(self.progress.fail(BodyError::TooLarge)))),
+            }
         }
         Poll::Ready(polled.map(|frame| frame.map_err(|error| self.progress.fail(error))))
     }

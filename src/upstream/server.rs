@@ -21,7 +21,7 @@ use super::health::Health;
 use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
 use super::http2_pool::{Http2Pool, StreamUse};
 use super::slots::UpstreamSlots;
-use super::{BodyProgress, RequestBody, ResponseBody, UpstreamLimits};
+use super::{BodyProgress, RequestBody, ResponseBody, SendOptions, UpstreamLimits};
 use crate::config;
 
 /// Longest idle time of a connection that a non-repeatable request may reuse: the server may close an idle
@@ -63,16 +63,12 @@ pub(super) enum SendOutcome {
     Broken(hyper::Error),
 }
 
-/// An extension of a request: each server is asked for its own host, whatever `Host` says.
-#[derive(Clone, Copy, Debug)]
-pub struct OwnHost;
-
 /// A copy of a request without a body, to send it again.
 pub(super) struct ReplayableHead {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    own_host: Option<OwnHost>,
+    options: Option<SendOptions>,
 }
 
 impl Server {
@@ -152,9 +148,9 @@ impl Server {
         self.limits.response / 4
     }
 
-    /// Returns how long a request waits for the response head.
-    pub(super) fn response_limit(&self) -> Duration {
-        self.limits.response
+    /// Returns how long this request waits for the response head.
+    pub(super) fn response_limit(&self, request: &Request<RequestBody>) -> Duration {
+        self.limits.for_request(options_of(request)).response
     }
 
     /// Sends `OPTIONS *` (RFC 9110, section 9.3.7); any response counts.
@@ -199,12 +195,14 @@ impl Server {
         mut request: Request<RequestBody>,
         copied: Option<&ReplayableHead>,
     ) -> SendOutcome {
-        if request.extensions().get::<OwnHost>().is_some() {
+        let options = options_of(&request);
+        if options.own_host {
             request.headers_mut().insert(HOST, self.authority.clone());
         }
+        let limits = self.limits.for_request(options);
         match &self.transport {
-            ServerTransport::Http2(endpoint) => Box::pin(self.send_http2(endpoint, request)).await,
-            ServerTransport::Http1(transport) => self.send_http1(transport, request, copied).await,
+            ServerTransport::Http2(endpoint) => Box::pin(self.send_http2(endpoint, request, &limits)).await,
+            ServerTransport::Http1(transport) => self.send_http1(transport, request, copied, &limits).await,
         }
     }
 
@@ -213,6 +211,7 @@ impl Server {
         transport: &Http1Transport,
         mut request: Request<RequestBody>,
         copied: Option<&ReplayableHead>,
+        limits: &UpstreamLimits,
     ) -> SendOutcome {
         *request.version_mut() = Version::HTTP_11;
         frame(&mut request);
@@ -228,7 +227,10 @@ impl Server {
         while let Some(sender) = self.http1.take(max_idle) {
             // However young the connection is: a server may close it after any response.
             let own = (can_repeat && copied.is_none()).then(|| ReplayableHead::of(&request));
-            match self.exchange(sender, request, body, progress.as_deref()).await {
+            match self
+                .exchange(sender, request, body, progress.as_deref(), limits)
+                .await
+            {
                 SendOutcome::Unreachable(_, unsent) => request = unsent,
                 SendOutcome::Broken(error) => match copied.filter(|_| can_repeat).or(own.as_ref()) {
                     Some(copied) if was_closed(&error) => {
@@ -249,7 +251,10 @@ impl Server {
         ));
         let connected = timeout(self.limits.connect, connecting).await;
         match connected.map_err(io::Error::from).flatten() {
-            Ok(sender) => self.exchange(sender, request, body, progress.as_deref()).await,
+            Ok(sender) => {
+                self.exchange(sender, request, body, progress.as_deref(), limits)
+                    .await
+            }
             Err(error) => SendOutcome::Unreachable(error, request),
         }
     }
@@ -260,9 +265,10 @@ impl Server {
         request: Request<RequestBody>,
         body: BodyUse,
         progress: Option<&BodyProgress>,
+        limits: &UpstreamLimits,
     ) -> SendOutcome {
         let response = sender.try_send_request(request);
-        let mut response = std::pin::pin!(responded_within(&self.limits, response, progress));
+        let mut response = std::pin::pin!(responded_within(limits, response, progress));
         let responded = tokio::select! {
             biased;
             responded = &mut response => Some(responded),
@@ -292,6 +298,7 @@ impl Server {
         &self,
         endpoint: &config::Endpoint,
         mut request: Request<RequestBody>,
+        limits: &UpstreamLimits,
     ) -> SendOutcome {
         *request.version_mut() = Version::HTTP_2;
         request.headers_mut().remove(TRANSFER_ENCODING);
@@ -316,7 +323,7 @@ impl Server {
             request.body_mut().hold(stream.clone());
             let copied = (can_repeat && is_kept).then(|| ReplayableHead::of(&request));
             let response = pooled.connection.sender.try_send_request(request);
-            match responded_within(&self.limits, response, progress.as_deref()).await {
+            match responded_within(limits, response, progress.as_deref()).await {
                 None => {
                     // It may allow no more streams, and what waits for one would wait for ever.
                     self.http2.remove(&pooled);
@@ -488,6 +495,10 @@ async fn ended(sender: &mut http1::SendRequest<RequestBody>) {
     .await;
 }
 
+pub(super) fn options_of(request: &Request<RequestBody>) -> SendOptions {
+    request.extensions().get().copied().unwrap_or_default()
+}
+
 /// Whether a method is safe (RFC 9110, section 9.2.1).
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
@@ -549,7 +560,7 @@ impl ReplayableHead {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            own_host: request.extensions().get().copied(),
+            options: request.extensions().get().copied(),
         }
     }
 
@@ -558,8 +569,8 @@ impl ReplayableHead {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        if let Some(own_host) = self.own_host {
-            request.extensions_mut().insert(own_host);
+        if let Some(options) = self.options {
+            request.extensions_mut().insert(options);
         }
         request
     }

@@ -78,5 +78,7 @@ mod way_plain;
 mod way_policy;
 mod way_response_headers;
 mod way_route;
+mod way_route_limits;
 mod way_smuggling;
+mod way_strip_prefix;
 mod way_websocket;

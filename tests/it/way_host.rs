@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Method, Response};
 use http_body_util::{BodyExt as _, Full};
-use vestibule::config::{RouteConfig, UpstreamConfig};
+use vestibule::config::{RouteConfig, StripPrefix, UpstreamConfig};
 
 use crate::harness::{Application, Received, Running, route};
 
@@ -93,8 +93,15 @@ async fn each_of_several_servers_is_told_its_own_host() {
 #[tokio::test]
 async fn a_redirect_to_the_applications_own_host_leads_to_the_clients() {
     let app = redirecting().await;
-    let gateway = Running::start(|config| config.route = vec![own_host("/", &app.url())]).await;
-    let (client, own) = (gateway.authority(), app.address.to_string());
+    let gateway = Running::start(|config| {
+        let stripped = RouteConfig {
+            strip_prefix: StripPrefix::Own(true),
+            ..own_host("/app", &app.url())
+        };
+        config.route = vec![own_host("/", "demo:"), stripped];
+    })
+    .await;
+    let (client, own) = (format!("{}/app", gateway.authority()), app.address.to_string());
     for (to, leads) in [
         (format!("http://{own}/x?y#z"), format!("https://{client}/x?y#z")),
         (format!("https://{own}"), format!("https://{client}")),
@@ -112,7 +119,7 @@ async fn a_redirect_to_the_applications_own_host_leads_to_the_clients() {
             format!("http://{own}@evil.example/"),
         ),
     ] {
-        let url = gateway.url(&format!("/?to={}", to.replace('#', "%23")));
+        let url = gateway.url(&format!("/app?to={}", to.replace('#', "%23")));
         let response = gateway.client().get(url).send().await.unwrap();
         let location = response.headers()["location"]
             .to_str()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Findings;
 use crate::config::Config;
+use crate::config::toml_document::KeyPath;
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let (lockout, session, timeouts) = (&config.lockout, &config.session, &config.timeouts);
@@ -26,6 +27,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error(&key.into(), "must be at most 10 years");
         }
     }
+    validate_overrides(config, findings);
     validate_counts(config, findings);
     if session.idle > session.absolute {
         findings.warn(
@@ -55,6 +57,44 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             "lockout.max_failures",
             "set `lockout.max_failures` to 100 or less",
         );
+    }
+}
+
+/// Checks what routes and upstreams have instead of the general values.
+fn validate_overrides(config: &Config, findings: &mut Findings<'_, '_>) {
+    let routes = config.route.iter().enumerate().map(|(index, route)| {
+        let key = KeyPath::from("route").index(index);
+        let (timeouts, limits) = (&route.timeouts, &route.limits);
+        (key, None, timeouts.response, timeouts.idle, limits.request_body)
+    });
+    let upstreams = config.upstream.iter().map(|(name, upstream)| {
+        let key = KeyPath::from("upstream").key(name);
+        let (timeouts, limits) = (&upstream.timeouts, &upstream.limits);
+        (
+            key,
+            timeouts.connect,
+            timeouts.response,
+            timeouts.idle,
+            limits.request_body,
+        )
+    });
+    let mut checked: Vec<_> = routes.chain(upstreams).collect();
+    checked.push((KeyPath::default(), None, None, None, config.limits.request_body));
+    for (key, connect, response, idle, request_body) in checked {
+        for (period, name) in [(connect, "connect"), (response, "response"), (idle, "idle")] {
+            let Some(period) = period else { continue };
+            if period.0.is_zero() {
+                findings.error(&key.key("timeouts").key(name), "must be longer than 0");
+            } else if period.0 > LONGEST {
+                findings.error(&key.key("timeouts").key(name), "must be at most 10 years");
+            }
+        }
+        if request_body.is_some_and(|most| most.0 == 0) {
+            findings.error(
+                &key.key("limits").key("request_body"),
+                "must be at least 1B: to take no bodies, name the `methods` that have none",
+            );
+        }
     }
 }
 

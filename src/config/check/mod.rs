@@ -13,6 +13,7 @@ mod listen;
 mod places;
 mod private_files;
 mod routes;
+mod strip_prefix;
 mod upstreams;
 
 pub(super) use listen::NOT_AN_ADDRESS;
@@ -49,6 +50,7 @@ pub(super) fn validate(
     routes::validate(config, &mut findings);
     conditions::validate(config, &mut findings);
     compat::validate(config, &mut findings);
+    strip_prefix::validate(config, &mut findings);
     (findings.errors, findings.warnings)
 }
 

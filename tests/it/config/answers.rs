@@ -1,6 +1,6 @@
 //! What a route cannot change in answers, nor answer itself.
 
-use super::errors;
+use super::{errors, warnings};
 
 #[test]
 fn what_cannot_be_a_response_header_is_an_error_where_it_stands() {
@@ -105,5 +105,76 @@ fn what_a_route_cannot_answer_itself_is_an_error_where_it_stands() {
             "public_url = \"https://localhost:8443\"\n[[route]]\n{route}\n"
         ));
         assert_eq!(found, Vec::<String>::new(), "{route}");
+    }
+}
+
+#[test]
+fn what_routes_and_upstreams_have_instead_is_checked_where_it_stands() {
+    let text = r#"
+        public_url = "https://localhost:8443"
+        limits.request_body = "0B"
+        [upstream.app]
+        servers = ["http://127.0.0.1:3000"]
+        timeouts = { connect = "0s", read = "1s" }
+        [[route]]
+        path = "/app"
+        upstream = "app"
+        strip_prefix = "/ap"
+        timeouts = { idle = "0s" }
+        [[route]]
+        path = "/other"
+        upstream = "app"
+        compat = "backend.ai"
+        strip_prefix = true
+        limits = { request_body = "0B" }
+        [[route]]
+        path = "/third"
+        upstream = "app"
+        strip_prefix = 1
+    "#;
+    let found = errors(text);
+    let at_least = "must be at least 1B";
+    for said in [
+        format!("limits.request_body: {at_least}"),
+        format!("route[1].limits.request_body: {at_least}"),
+        "upstream.app.timeouts.connect: must be longer than 0".to_owned(),
+        "upstream.app.timeouts.read: unknown".to_owned(),
+        "route[0].timeouts.idle: must be longer than 0".to_owned(),
+        "route[0].strip_prefix: no beginning of the route's path \"/app\"".to_owned(),
+        "route[1].strip_prefix: not together with `compat`".to_owned(),
+        "route[2].strip_prefix: neither true nor false".to_owned(),
+    ] {
+        assert!(
+            found.iter().any(|error| error.contains(&said)),
+            "{said}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn routes_to_one_application_by_different_paths_are_warned_of() {
+    let text = |other: &str| {
+        format!(
+            r#"
+            public_url = "https://localhost:8443"
+            [upstream.app]
+            servers = ["http://127.0.0.1:3000"]
+            [[route]]
+            path = "/app"
+            upstream = "app"
+            strip_prefix = true
+            [[route]]
+            path = "/app/admin"
+            upstream = "app"
+            {other}
+            "#
+        )
+    };
+    assert_eq!(warnings(&text("strip_prefix = \"/app\"")), [""; 0]);
+    for other in ["", "strip_prefix = true"] {
+        let found = warnings(&text(other));
+        let is_said =
+            |warning: &String| warning.contains("route[0].strip_prefix: route[1] leads to the same");
+        assert!(found.iter().any(is_said), "{other}: {found:?}");
     }
 }

@@ -8,8 +8,12 @@ use crate::layering::root;
 use crate::security_map::exists;
 
 /// The test that shows the effect of each key in these sections.
-const SHOWN: [(&str, &str); 34] = [
+const SHOWN: [(&str, &str); 35] = [
     ("limits.form_body", "way_limits.rs#heads_and_forms_have_a_size"),
+    (
+        "limits.request_body",
+        "way_route_limits.rs#a_request_body_is_as_large_as_its_route_says_or_its_upstream_or_all",
+    ),
     ("limits.request_head", "settings.rs#limits_request_head"),
     (
         "limits.header_fields",

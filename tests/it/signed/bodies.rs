@@ -144,6 +144,23 @@ async fn s38_a_body_of_which_nothing_is_said_is_read_first() {
 }
 
 #[tokio::test]
+async fn s38_a_body_that_is_read_first_is_as_large_as_any_may_be() {
+    let Reader { app, asked, .. } = reader().await;
+    let most = "10B".to_owned().try_into().unwrap();
+    let front = Front::before(app, |config| config.limits.request_body = Some(most)).await;
+    for (size, status) in [(10, 200), (11, 413)] {
+        let body = "x".repeat(size);
+        let request = post("/", &body);
+        for sent in [body.clone().into(), pieces(&[&body])] {
+            let headers = front.key.aws(&request);
+            let answer = front.send_with(&request, &headers, sent).await;
+            assert_eq!(answer.status(), status, "{size}");
+        }
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn s38_a_body_is_left_unsigned_only_where_the_route_says_so() {
     for unsigned_payload in [false, true] {
         let Reader { app, asked, .. } = reader().await;
