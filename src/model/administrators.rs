@@ -10,6 +10,10 @@ use super::{Account, AccountStatus};
 #[derive(Clone, Debug)]
 pub struct Administrators(Arc<ArcSwap<Rule>>);
 
+/// The rule at a moment.
+#[derive(Clone, Debug)]
+pub struct CurrentRule(Arc<Rule>);
+
 #[derive(Debug, PartialEq, Eq)]
 struct Rule {
     /// `admin.group`
@@ -24,9 +28,32 @@ impl Administrators {
         Self(Arc::new(ArcSwap::from_pointee(Rule::new(group, verified_only))))
     }
 
-    /// Replaces the rule.
+    /// Replaces the rule, unless it stays the same.
     pub fn replace(&self, group: &str, verified_only: bool) {
-        self.0.store(Arc::new(Rule::new(group, verified_only)));
+        let rule = Rule::new(group, verified_only);
+        if **self.0.load() != rule {
+            self.0.store(Arc::new(rule));
+        }
+    }
+
+    /// No rule: nobody administers.
+    pub fn none() -> Self {
+        Self::new("", false)
+    }
+
+    /// Returns the rule as it is now.
+    pub fn current(&self) -> CurrentRule {
+        CurrentRule(self.0.load_full())
+    }
+
+    /// Returns whether the rule was not replaced since.
+    pub fn is_current(&self, rule: &CurrentRule) -> bool {
+        Arc::ptr_eq(&self.0.load(), &rule.0)
+    }
+
+    /// Returns whether only accounts with a verified address may sign in.
+    pub fn verified_only(&self) -> bool {
+        self.0.load().verified_only
     }
 
     /// Returns the name of the group.

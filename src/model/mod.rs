@@ -49,7 +49,7 @@ pub use access_key::{
     AccessKey, AccessKeyId, EncryptedSecret, KeyScope, KeyUse, NotAnAccessKey, SecretKey, WrappedDataKey,
 };
 pub use account::{Account, AccountStatus, Agreement, Decision, PendingEmail};
-pub use administrators::Administrators;
+pub use administrators::{Administrators, CurrentRule};
 pub use attempts::{LockoutPolicy, LockoutSubject};
 pub use audit::{AuditCursor, AuditEvent, AuditKind, AuditOutcome, NotAnEvent};
 pub use audit_detail::{AuditDetail, DetailKey};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::accounts::AccountPart;
 use crate::ids::AccountId;
-use crate::model::{Account, AccountStatus, Administrators, Email, Mail, Username};
+use crate::model::{Account, AccountStatus, Email, Mail, Username};
 use crate::store::{EditAccount, Store, StoreError};
 
 /// Why an account was not edited.
@@ -46,14 +46,13 @@ pub(super) struct AccountDiff {
     pub(super) after: Account,
 }
 
-/// Applies `change` to the account inside the store's transaction. The last of `administrators` cannot be lost.
+/// Applies `change` to the account inside the store's transaction.
 pub(super) async fn edit(
     store: &Arc<dyn Store>,
-    administrators: &Administrators,
     id: AccountId,
     change: impl Fn(&mut Account) + Send + Sync + 'static,
 ) -> Result<Account, EditError> {
-    let edited = edit_and_mail(store, administrators, id, move |account| {
+    let edited = edit_and_mail(store, id, move |account| {
         change(account);
         Ok(Vec::new())
     });
@@ -63,7 +62,6 @@ pub(super) async fn edit(
 /// Like [`edit`]; `change` returns the mails to enqueue in the transaction, or refuses.
 pub(super) async fn edit_and_mail(
     store: &Arc<dyn Store>,
-    administrators: &Administrators,
     id: AccountId,
     change: impl Fn(&mut Account) -> Result<Vec<Mail>, EditError> + Send + Sync + 'static,
 ) -> Result<AccountDiff, EditError> {
@@ -79,25 +77,20 @@ pub(super) async fn edit_and_mail(
             }
         }
     };
-    Err(
-        match store
-            .edit_account(id, Arc::new(edit), &administrators.group())
-            .await?
-        {
-            EditAccount::Edited { before, after } => {
-                return Ok(AccountDiff {
-                    before: *before,
-                    after: *after,
-                });
-            }
-            EditAccount::Refused => {
-                let refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
-                refusal.unwrap_or(EditError::Gone)
-            }
-            EditAccount::Absent => EditError::Gone,
-            EditAccount::EmailTaken(email) => EditError::EmailTaken(email),
-            EditAccount::UsernameTaken(username) => EditError::UsernameTaken(username),
-            EditAccount::LastMember => EditError::LastAdministrator,
-        },
-    )
+    Err(match store.edit_account(id, Arc::new(edit)).await? {
+        EditAccount::Edited { before, after } => {
+            return Ok(AccountDiff {
+                before: *before,
+                after: *after,
+            });
+        }
+        EditAccount::Refused => {
+            let refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+            refusal.unwrap_or(EditError::Gone)
+        }
+        EditAccount::Absent => EditError::Gone,
+        EditAccount::EmailTaken(email) => EditError::EmailTaken(email),
+        EditAccount::UsernameTaken(username) => EditError::UsernameTaken(username),
+        EditAccount::LastMember => EditError::LastAdministrator,
+    })
 }

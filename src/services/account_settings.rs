@@ -17,7 +17,7 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{Config, SignupConfig};
 use crate::ids::{AccountId, SessionId};
-use crate::model::{Account, Administrators, AuditDetail, DetailKey, MailKind, PendingEmail, Username};
+use crate::model::{Account, AuditDetail, DetailKey, MailKind, PendingEmail, Username};
 use crate::secret::Secret;
 use crate::store::{DeleteAccount, PreconditionError, SessionsToEnd, Store, StoreError};
 
@@ -114,7 +114,6 @@ pub struct AccountSettings {
     mailer: Arc<Mailer>,
     changes: Arc<ChangeRateLimiter>,
     clock: Clock,
-    administrators: Administrators,
     /// `login.change_username`
     may_rename: bool,
     signup: SignupConfig,
@@ -141,7 +140,6 @@ impl AccountSettings {
             mailer: shared.mailer.clone(),
             changes: shared.changes.clone(),
             clock: shared.clock.clone(),
-            administrators: shared.administrators.clone(),
             may_rename: config.login.change_username,
             signup: config.signup.clone(),
             usernames_of_routes: config.usernames_of_routes(),
@@ -168,7 +166,7 @@ impl AccountSettings {
         let before = account.clone();
         self.changes.admit(account.id)?;
         let store = Actor::owner(session, None).act_on(&self.store);
-        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+        let edited = edit_and_mail(&store, account.id, move |account| {
             account.name.clone_from(&name);
             Ok(Vec::new())
         });
@@ -224,7 +222,7 @@ impl AccountSettings {
         match self.mailer.mail_for_anybody(&email, topic, origin) {
             Some(mail) if is_own => store.enqueue_mails(vec![mail]).await?,
             Some(mail) => {
-                let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+                let edited = edit_and_mail(&store, account.id, move |account| {
                     account.pending_email = Some(PendingEmail {
                         email: mail.to.clone(),
                         since: mail.cause.at,
@@ -251,7 +249,7 @@ impl AccountSettings {
         origin: &Origin,
     ) -> Result<Account, AccountSettingsError> {
         let store = Actor::owner(session, None).act_on(&self.store);
-        let edited = edit_and_mail(&store, &self.administrators, session.account(), |account| {
+        let edited = edit_and_mail(&store, session.account(), |account| {
             account.pending_email = None;
             Ok(Vec::new())
         });
@@ -302,7 +300,7 @@ impl AccountSettings {
         self.changes.admit(account.id)?;
         let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
-        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+        let edited = edit_and_mail(&store, account.id, move |account| {
             // Counted inside the transaction, so that concurrent changes cannot exceed the limit (S78).
             let former = &account.former_usernames;
             if former.len() >= MOST_FORMER_USERNAMES && !former.contains(&username) {
@@ -349,7 +347,7 @@ impl AccountSettings {
         let store = owner.act_on(&self.store);
         let (mailer, cause) = (self.mailer.clone(), origin.clone());
         session.may_set_password(now.wall());
-        let edited = edit_and_mail(&store, &self.administrators, account.id, move |account| {
+        let edited = edit_and_mail(&store, account.id, move |account| {
             account.password_hash.clone_from(&hash);
             account.password_changed_at = now.wall();
             Ok(vec![mailer.mail(
@@ -490,7 +488,7 @@ impl AccountSettings {
     ) -> Result<Account, AccountSettingsError> {
         self.changes.admit(session.account())?;
         let store = Actor::owner(session, None).act_on(&self.store);
-        Ok(edit(&store, &self.administrators, session.account(), change).await?)
+        Ok(edit(&store, session.account(), change).await?)
     }
 
     /// Audits a change that was refused.

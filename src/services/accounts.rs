@@ -554,9 +554,7 @@ impl Accounts {
     ) -> Result<AccountDiff, AccountError> {
         let email = account.email;
         let store = by.act_on(&self.store);
-        let changed = edit_and_mail(&store, &self.administrators, account.id, move |account| {
-            act.apply(account)
-        });
+        let changed = edit_and_mail(&store, account.id, move |account| act.apply(account));
         changed.await.map_err(|error| match error {
             EditError::Gone => AccountError::NotFound(email.to_string()),
             EditError::Status(status) => AccountError::Status(email, status),

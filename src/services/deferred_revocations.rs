@@ -13,7 +13,7 @@ use super::pending_revocations::{AccountAct, AccountRevocation, Arrival, Pending
 use super::unsettled_change::UnsettledChange;
 use super::{AccessKeys, Actor, Audit, Event, Kind, Origin, Sessions};
 use crate::ids::AccountId;
-use crate::model::{Account, AccountStatus, Administrators, AuditDetail, DetailKey};
+use crate::model::{Account, AccountStatus, AuditDetail, DetailKey};
 use crate::store::{DeleteAccount, SessionsToEnd, Store, StoreError};
 
 /// The interval between retries.
@@ -48,7 +48,6 @@ pub struct DeferredRevocations {
     pub(super) sessions: Arc<Sessions>,
     pub(super) access_keys: Arc<AccessKeys>,
     pub(super) audit: Arc<Audit>,
-    pub(super) administrators: Administrators,
 }
 
 /// A revocation that memory holds.
@@ -171,10 +170,7 @@ impl DeferredRevocations {
                 ..account.clone()
             };
             let change = UnsettledChange::begin(&self.sessions, &self.access_keys, gone);
-            match store
-                .delete_account(account.id, &self.administrators.group())
-                .await
-            {
+            match store.delete_account(account.id).await {
                 Ok(deleted) => Ok((deleted, change)),
                 Err(error) => {
                     change.fail(&error);
@@ -319,7 +315,7 @@ impl DeferredRevocations {
         match &revocation.act {
             AccountAct::Disable(decision) => {
                 let decision = decision.clone();
-                let disabled = edit_and_mail(&self.store, &self.administrators, id, move |account| {
+                let disabled = edit_and_mail(&self.store, id, move |account| {
                     if account.status != AccountStatus::Active {
                         return Err(EditError::Status(account.status));
                     }
@@ -336,8 +332,7 @@ impl DeferredRevocations {
                 }
             }
             AccountAct::Delete(proved) => {
-                let guarded = self.administrators.group();
-                let deleted = self.store.delete_account_with_password(id, *proved, &guarded);
+                let deleted = self.store.delete_account_with_password(id, *proved);
                 match deleted.await? {
                     DeleteAccount::Deleted | DeleteAccount::Absent => Ok(RetryOutcome::Kept),
                     DeleteAccount::LastMember => Ok(RetryOutcome::Void(LAST_ADMINISTRATOR)),

@@ -236,6 +236,8 @@ impl Services {
         random: Random,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServicesError> {
+        let administrators = Administrators::new(&config.admin.group, config.signup.verify_email);
+        let store = store.with_administrators(administrators.clone());
         if let Err(error) = store.forget_future(clock.now()).await {
             tracing::warn!(%error, "what was made while the clock was ahead could not be removed");
         }
@@ -264,7 +266,6 @@ impl Services {
             error,
         })?);
         let changes = Arc::new(ChangeRateLimiter::new(clock.clone()));
-        let administrators = Administrators::new(&config.admin.group, config.signup.verify_email);
         let mailer = Mailer::new(
             config,
             store.clone(),
@@ -293,7 +294,6 @@ impl Services {
             sessions: sessions.clone(),
             access_keys: access_keys.clone(),
             audit: audit.clone(),
-            administrators: administrators.clone(),
         });
         let services = Self::build(
             SharedServices {
@@ -341,8 +341,7 @@ impl Services {
         Self::build(self.shared.clone(), config)
     }
 
-    fn build(mut shared: SharedServices, config: &Config) -> Self {
-        shared.store = shared.store.with_verified_only(config.signup.verify_email);
+    fn build(shared: SharedServices, config: &Config) -> Self {
         let SharedServices {
             store,
             hasher,
@@ -378,7 +377,6 @@ impl Services {
             by_username: config.login.username,
             terms: terms.clone(),
             policy: admission,
-            administrators: administrators.clone(),
             metrics: metrics.clone(),
         });
         let key_proof = Arc::new(AccessKeyVerifier::new(&shared, lockout_policy));

@@ -15,8 +15,8 @@ use super::{ActiveSession, Audit, Event, Hasher, Kind, Origin, Sessions};
 use crate::ids::AccountId;
 use crate::metrics::{Counter, Metrics};
 use crate::model::{
-    Account, Administrators, AuditDetail, DetailKey, Email, LockoutSubject, Password, PasswordError,
-    PlainToken, TokenDigest, Username,
+    Account, AuditDetail, DetailKey, Email, LockoutSubject, Password, PasswordError, PlainToken, TokenDigest,
+    Username,
 };
 use crate::secret::Secret;
 use crate::store::{PreconditionError, SessionsToEnd, Store, StoreError, UpdateAccount};
@@ -49,7 +49,6 @@ pub struct SignIn {
     pub(super) by_username: bool,
     pub(super) policy: SignInPolicy,
     pub(super) terms: Terms,
-    pub(super) administrators: Administrators,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -307,11 +306,7 @@ impl SignIn {
             password_hash,
             ..account.clone()
         };
-        match self
-            .store
-            .update_account(account, changed, &self.administrators.group())
-            .await
-        {
+        match self.store.update_account(account, changed).await {
             Ok(UpdateAccount::Updated) => {
                 tracing::info!(account = %account.id, "a password hash was upgraded");
             }
@@ -416,7 +411,7 @@ impl SignIn {
         let event = Event::about(Kind::Agree, &account)
             .detail(AuditDetail::of(DetailKey::Version, &agreement.version));
         let proved = account.password_changed_at;
-        let edited = edit_and_mail(&self.store, &self.administrators, account.id, move |account| {
+        let edited = edit_and_mail(&self.store, account.id, move |account| {
             // The returned account must still be the one whose password was checked (S77).
             if account.password_changed_at != proved {
                 return Err(StoreError::from(PreconditionError::PasswordChanged).into());

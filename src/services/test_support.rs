@@ -133,7 +133,7 @@ impl TestEnv {
             status,
             ..account.clone()
         };
-        self.store.update_account(&account, changed, "").await.unwrap();
+        self.store.update_account(&account, changed).await.unwrap();
         self.services.access_keys.refresh(account.id).await;
     }
 

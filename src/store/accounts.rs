@@ -73,16 +73,15 @@ pub trait AccountStore: Send + Sync + 'static {
     /// A username that another account ever had is taken (S53). The account's previous username joins its
     /// `former_usernames`, which the store maintains; the account may take one of them back.
     ///
-    /// `guarded` is the administrators' group: a change that removes its last active member, or disables that
-    /// member, is refused. Which members count as active is set by
-    /// [`with_verified_only`](super::Store::with_verified_only). A new password, seen by its time, or a new
+    /// A change that removes the last active administrator of
+    /// [`with_administrators`](super::Store::with_administrators) from their group, or disables them, is refused. A new
+    /// password, seen by its time, or a new
     /// address voids the account's e-mail tokens. A new password also ends the account's sessions, in the
     /// same transaction, except the one in which the owner sets it, which counts as re-authenticated.
     async fn update_account(
         &self,
         expected: &Account,
         changed: Account,
-        guarded: &str,
     ) -> Result<UpdateAccount, StoreError> {
         // Compared as encoded records, because spellings of one address are equal as values.
         let as_read = expected.encode()?;
@@ -93,24 +92,19 @@ pub trait AccountStore: Send + Sync + 'static {
                 Vec::new()
             })
         };
-        let edited = self.edit_account(expected.id, Arc::new(edit), guarded).await?;
+        let edited = self.edit_account(expected.id, Arc::new(edit)).await?;
         Ok(edited.into())
     }
 
     /// Applies an edit to the current account within the transaction, so that it cannot be lost to concurrent
     /// changes. Enqueues the mails that the edit returns. All else as in
     /// [`update_account`](Self::update_account).
-    async fn edit_account(
-        &self,
-        id: AccountId,
-        edit: AccountEdit,
-        guarded: &str,
-    ) -> Result<EditAccount, StoreError>;
+    async fn edit_account(&self, id: AccountId, edit: AccountEdit) -> Result<EditAccount, StoreError>;
 
     /// Removes the account, its sessions, access keys, failure counters and e-mail tokens. Its usernames stay
-    /// taken (S53). `guarded` as above.
-    async fn delete_account(&self, id: AccountId, guarded: &str) -> Result<DeleteAccount, StoreError> {
-        self.delete_account_with_password(id, None, guarded).await
+    /// taken (S53). The last administrator stays, as above.
+    async fn delete_account(&self, id: AccountId) -> Result<DeleteAccount, StoreError> {
+        self.delete_account_with_password(id, None).await
     }
 
     /// As [`delete_account`](Self::delete_account), only if its password is still the one that was set at this
@@ -119,7 +113,6 @@ pub trait AccountStore: Send + Sync + 'static {
         &self,
         id: AccountId,
         password_changed_at: Option<Timestamp>,
-        guarded: &str,
     ) -> Result<DeleteAccount, StoreError>;
 }
 

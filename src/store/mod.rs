@@ -29,6 +29,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::model::Administrators;
+
 pub use access_keys::{AccessKeyStore, CreateAccessKey};
 pub use accounts::{AccountEdit, AccountStore, CreateAccount, DeleteAccount, EditAccount, UpdateAccount};
 pub use admin_queries::{
@@ -71,9 +73,9 @@ pub trait Store:
     /// operations on signatures and [`sweep`](Self::sweep).
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store>;
 
-    /// Makes a handle on this store. If `verified_only`, its active members of a group are only those with a
-    /// verified address, because others may not sign in.
-    fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store>;
+    /// Makes a handle on this store, which keeps the last of these administrators, by their rule at the moment of a change. Its
+    /// active members of a group are those that may sign in by that rule.
+    fn with_administrators(&self, administrators: Administrators) -> Arc<dyn Store>;
 
     /// Removes what is expired at `now`: invitations, tokens, spent signatures, mails that failed a month
     /// ago, and sessions made before `sessions_before`.

@@ -105,7 +105,7 @@ async fn s17_only_an_account_that_may_sign_in_has_keys_that_serve() {
         email_verified: false,
         ..account.clone()
     };
-    let updated = world.store.update_account(&account, unverified, "admins").await;
+    let updated = world.store.update_account(&account, unverified).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     world.services.access_keys.refresh(account.id).await;
     assert!(!is_live(&world.services, key.id));
@@ -213,7 +213,7 @@ async fn s17_a_configuration_that_wants_addresses_verified_holds_for_keys_at_onc
         email_verified: false,
         ..account.clone()
     };
-    let updated = world.store.update_account(&account, unverified, "admins").await;
+    let updated = world.store.update_account(&account, unverified).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     let keys = &world.services.access_keys;
     keys.refresh(account.id).await;

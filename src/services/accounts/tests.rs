@@ -130,7 +130,7 @@ async fn s53_an_administrator_who_may_not_sign_in_does_not_count() {
         email_verified: false,
         ..bob.clone()
     };
-    world.store.update_account(&bob, unproved, "").await.unwrap();
+    world.store.update_account(&bob, unproved).await.unwrap();
     let delete = async |world: &TestEnv, login: &str| {
         let accounts = &world.services.accounts;
         accounts.delete(login, &tester(), &client()).await
@@ -142,11 +142,11 @@ async fn s53_an_administrator_who_may_not_sign_in_does_not_count() {
     );
     // A reload that asks for no verification lets bob in.
     world.config.signup.verify_email = false;
-    world.services = world.services.with_config(&world.config);
+    world.services.apply_config(&world.config);
     delete(&world, EMAIL).await.unwrap();
     assert!(world.services.accounts.has_administrator().await.unwrap());
     world.config.signup.verify_email = true;
-    world.services = world.services.with_config(&world.config);
+    world.services.apply_config(&world.config);
     assert!(!world.services.accounts.has_administrator().await.unwrap());
 }
 
@@ -251,7 +251,7 @@ async fn an_administrators_act_wins_however_often_the_owner_changes_the_account(
                     account.name = Some(format!("{n} {again}"));
                     Some(Vec::new())
                 };
-                store.edit_account(id, Arc::new(rename), "admins").await.unwrap();
+                store.edit_account(id, Arc::new(rename)).await.unwrap();
             }
         });
         futures_util::future::join_all(renames).await;
@@ -481,6 +481,40 @@ impl TestEnv {
         let events = self.events().await;
         events.iter().take(count).map(|event| event.event).collect()
     }
+}
+
+/// A reload may say that only accounts with a verified address may sign in, also while an act waits, or memory holds it.
+#[tokio::test]
+async fn s76_the_last_administrator_by_the_configuration_of_the_moment_stays() {
+    let world = TestEnv::with_ann(|_| {}).await;
+    let ada = world.add("ada@example.com", &["gateway-admin"]).await;
+    let una = world.add("una@example.com", &["gateway-admin"]).await;
+    let unverified = Account {
+        email_verified: false,
+        ..una.clone()
+    };
+    world.store.update_account(&una, unverified).await.unwrap();
+    let mut config = world.config.clone();
+    config.signup.verify_email = true;
+    world.services.apply_config(&config);
+    let (accounts, by, origin) = (&world.services.accounts, tester(), client());
+    let disabled = accounts.change("ada@example.com", AccountChange::Disable, &by, &origin);
+    let disabled = disabled.await;
+    assert!(
+        matches!(disabled, Err(AccountError::LastAdministrator)),
+        "{disabled:?}"
+    );
+    world.hold(&ada, world.disabling());
+    world.services.revocations.settle(ada.id).await.unwrap();
+    assert_eq!(
+        world.account("ada@example.com").await.status,
+        AccountStatus::Active
+    );
+    let deleted = accounts.delete("ada@example.com", &by, &origin).await;
+    assert!(
+        matches!(deleted, Err(AccountError::LastAdministrator)),
+        "{deleted:?}"
+    );
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn s18_asking_for_a_reset_costs_one_event_and_one_mail_whoever_has_the_add
             status,
             ..account.clone()
         };
-        world.store.update_account(&account, changed, "").await.unwrap();
+        world.store.update_account(&account, changed).await.unwrap();
         let (hashes, recorded, waiting) = (world.hashes(), world.events().await, world.mails().await);
         services.email_tokens.forgot(email, &client()).await.unwrap();
         assert_eq!(world.hashes(), hashes, "{status:?} {email}");

@@ -76,11 +76,7 @@ async fn what_may_not_go_on_is_dropped_at_a_restart() {
         status: AccountStatus::Disabled,
         ..account.clone()
     };
-    world
-        .store
-        .update_account(account, disabled, "none")
-        .await
-        .unwrap();
+    world.store.update_account(account, disabled).await.unwrap();
     let restarted = world.restarted(4).await;
     assert!(restarted.sessions.find(&signed_in.token.digest()).is_none());
     assert!(world.store.sessions().await.unwrap().is_empty());
@@ -242,7 +238,7 @@ async fn s28_a_session_that_does_not_know_the_password_ends_when_its_account_is_
     stays.session.may_set_password(changed.password_changed_at);
     world
         .store
-        .update_account(&ann.account, changed.clone(), "")
+        .update_account(&ann.account, changed.clone())
         .await
         .unwrap();
     world.services.sessions.try_refresh(ann.account.id).await.unwrap();

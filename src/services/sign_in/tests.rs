@@ -103,11 +103,7 @@ async fn s4_a_corrupt_hash_is_a_failed_sign_in_that_costs_one_hash() {
         password_hash: "$2b$04$corrupt".to_owned(),
         ..account.clone()
     };
-    world
-        .store
-        .update_account(&account, corrupt, "admins")
-        .await
-        .unwrap();
+    world.store.update_account(&account, corrupt).await.unwrap();
     let before = world.hashes();
     world.fail_with(EMAIL, PASSWORD).await;
     assert_eq!(world.hashes(), before + 1);

@@ -30,9 +30,16 @@ impl AccountStore for PostgresStore {
     ) -> Result<CreateAccount, StoreError> {
         self.database
             .transact(
-                (account, invitation, self.database.verified_only, mails, now),
-                |tx, (account, invitation, verified_only, mails, now)| {
-                    Box::pin(create(tx, account, *invitation, *verified_only, mails, *now))
+                (
+                    account,
+                    invitation,
+                    self.database.administrators.clone(),
+                    mails,
+                    now,
+                ),
+                |tx, (account, invitation, administrators, mails, now)| {
+                    let verified_only = administrators.verified_only();
+                    Box::pin(create(tx, account, *invitation, verified_only, mails, *now))
                 },
             )
             .await
@@ -82,7 +89,10 @@ impl AccountStore for PostgresStore {
     }
 
     async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
-        let guarded = self.database.guarded(group);
+        let guarded = GuardedGroup {
+            group: group.to_owned(),
+            verified_only: self.database.administrators.verified_only(),
+        };
         self.database
             .with(async |client| has_active_members(client, &guarded).await)
             .await
@@ -94,17 +104,15 @@ impl AccountStore for PostgresStore {
             .await
     }
 
-    async fn edit_account(
-        &self,
-        id: AccountId,
-        edit: AccountEdit,
-        guarded: &str,
-    ) -> Result<EditAccount, StoreError> {
+    async fn edit_account(&self, id: AccountId, edit: AccountEdit) -> Result<EditAccount, StoreError> {
         let spared = self.database.spared_session(id);
         self.database
             .transact(
-                (id, edit, self.database.guarded(guarded), spared),
-                |tx, (id, edit, guarded, spared)| Box::pin(self::edit(tx, *id, edit, guarded, *spared)),
+                (id, edit, self.database.administrators.clone(), spared),
+                |tx, (id, edit, administrators, spared)| {
+                    let guarded = GuardedGroup::from(administrators);
+                    Box::pin(async move { self::edit(tx, *id, edit, &guarded, *spared).await })
+                },
             )
             .await
     }
@@ -113,13 +121,13 @@ impl AccountStore for PostgresStore {
         &self,
         id: AccountId,
         password_changed_at: Option<Timestamp>,
-        guarded: &str,
     ) -> Result<DeleteAccount, StoreError> {
         self.database
             .transact(
-                (id, password_changed_at, self.database.guarded(guarded)),
-                |tx, (id, password_changed_at, guarded)| {
-                    Box::pin(delete(tx, *id, *password_changed_at, guarded))
+                (id, password_changed_at, self.database.administrators.clone()),
+                |tx, (id, password_changed_at, administrators)| {
+                    let guarded = GuardedGroup::from(administrators);
+                    Box::pin(async move { delete(tx, *id, *password_changed_at, &guarded).await })
                 },
             )
             .await

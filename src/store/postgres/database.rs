@@ -17,8 +17,7 @@ use super::instance_lock::{InstanceLock, superseded, tenure_lock};
 use super::row::query_value;
 use super::{accounts, sessions};
 use crate::ids::AccountId;
-use crate::model::TokenDigest;
-use crate::store::rules::GuardedGroup;
+use crate::model::{Administrators, TokenDigest};
 use crate::store::{Precondition, StoreError};
 
 /// The longest time for an operation.
@@ -42,8 +41,8 @@ pub(super) struct Database {
     lock: InstanceLock,
     /// Checked inside each transaction.
     precondition: Option<Arc<Precondition>>,
-    /// Whether only accounts with a verified address count as active.
-    pub(super) verified_only: bool,
+    /// The last of them stays. A transaction during which their rule was replaced is made again.
+    pub(super) administrators: Administrators,
 }
 
 impl Database {
@@ -53,7 +52,7 @@ impl Database {
             connector,
             lock,
             precondition: None,
-            verified_only: false,
+            administrators: Administrators::none(),
         })
     }
 
@@ -66,19 +65,11 @@ impl Database {
     }
 
     /// Makes a handle on these connections; see
-    /// [`Store::with_verified_only`](crate::store::Store::with_verified_only).
-    pub(super) fn with_verified_only(&self, verified_only: bool) -> Self {
+    /// [`Store::with_administrators`](crate::store::Store::with_administrators).
+    pub(super) fn with_administrators(&self, administrators: Administrators) -> Self {
         Self {
-            verified_only,
+            administrators,
             ..self.clone()
-        }
-    }
-
-    /// Makes the guarded group for operations through this handle.
-    pub(super) fn guarded(&self, group: &str) -> GuardedGroup {
-        GuardedGroup {
-            group: group.to_owned(),
-            verified_only: self.verified_only,
         }
     }
 
@@ -103,6 +94,7 @@ impl Database {
         let plan = Plan {
             tenure: self.lock.tenure(),
             precondition: self.precondition.clone(),
+            administrators: self.administrators.clone(),
             arguments: Arc::new(arguments),
             work,
         };
@@ -167,6 +159,7 @@ impl Database {
 struct Plan<A, T> {
     tenure: i64,
     precondition: Option<Arc<Precondition>>,
+    administrators: Administrators,
     arguments: Arc<A>,
     work: Work<A, T>,
 }
@@ -208,11 +201,16 @@ impl<A: Send + Sync + 'static, T: Send + 'static> Plan<A, T> {
     /// Sets `commits` when the commit begins.
     async fn run(&self, client: &mut Object, commits: &AtomicBool) -> Result<T, OperationError> {
         let transaction = client.transaction().await?;
+        let rule = self.administrators.current();
         require_tenure(&transaction, self.tenure).await?;
         if let Some(precondition) = &self.precondition {
             require(&transaction, precondition).await?;
         }
         let outcome = (self.work)(&transaction, &self.arguments).await?;
+        // What waited for a row was judged by the rule before it.
+        if !self.administrators.is_current(&rule) {
+            return Err(OperationError::RuleReplaced);
+        }
         commits.store(true, Ordering::Relaxed);
         transaction.commit().await?;
         Ok(outcome)
@@ -224,6 +222,7 @@ impl<A, T> Clone for Plan<A, T> {
         Self {
             tenure: self.tenure,
             precondition: self.precondition.clone(),
+            administrators: self.administrators.clone(),
             arguments: self.arguments.clone(),
             work: self.work,
         }

@@ -13,6 +13,8 @@ pub(super) enum OperationError {
     Database(tokio_postgres::Error),
     /// An error of the stored data or of this program.
     Store(StoreError),
+    /// The rule of who administers was replaced meanwhile. Nothing was changed.
+    RuleReplaced,
 }
 
 pub(super) fn unavailable(why: impl Into<String>) -> OperationError {
@@ -23,14 +25,15 @@ impl OperationError {
     /// Returns whether the operation changed nothing because of a concurrent one, so that a retry may
     /// succeed.
     pub(super) fn is_conflict(&self) -> bool {
-        self.code().is_some_and(|code| {
+        let is_of_server = self.code().is_some_and(|code| {
             [
                 &SqlState::UNIQUE_VIOLATION,
                 &SqlState::T_R_SERIALIZATION_FAILURE,
                 &SqlState::T_R_DEADLOCK_DETECTED,
             ]
             .contains(&code)
-        })
+        });
+        is_of_server || matches!(self, Self::RuleReplaced)
     }
 
     /// Returns whether the server said that the statement failed. What it says as it ends the session, or what
@@ -40,7 +43,7 @@ impl OperationError {
             Self::Database(error) => error
                 .as_db_error()
                 .is_some_and(|said| said.parsed_severity() == Some(Severity::Error)),
-            Self::Store(_) => true,
+            Self::Store(_) | Self::RuleReplaced => true,
         }
     }
 
@@ -48,7 +51,7 @@ impl OperationError {
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Database(error) => error.code(),
-            Self::Store(_) => None,
+            Self::Store(_) | Self::RuleReplaced => None,
         }
     }
 
@@ -56,7 +59,7 @@ impl OperationError {
     pub(super) fn constraint(&self) -> Option<&str> {
         match self {
             Self::Database(error) => error.as_db_error()?.constraint(),
-            Self::Store(_) => None,
+            Self::Store(_) | Self::RuleReplaced => None,
         }
     }
 }
@@ -78,6 +81,9 @@ impl From<OperationError> for StoreError {
     fn from(fault: OperationError) -> Self {
         let error = match fault {
             OperationError::Store(error) => return error,
+            OperationError::RuleReplaced => {
+                return Self::Unavailable("the configuration was changed too often meanwhile".to_owned());
+            }
             OperationError::Database(error) => error,
         };
         let Some(said) = error.as_db_error() else {

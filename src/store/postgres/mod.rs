@@ -38,6 +38,7 @@ use super::attempt_counter::AttemptCounter;
 use super::record::{Meta, Run};
 use super::{Precondition, Store, StoreError, Verification};
 use crate::clock::Clock;
+use crate::model::Administrators;
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -117,8 +118,8 @@ impl Store for PostgresStore {
         self.over(self.database.with_precondition(precondition))
     }
 
-    fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store> {
-        self.over(self.database.with_verified_only(verified_only))
+    fn with_administrators(&self, administrators: Administrators) -> Arc<dyn Store> {
+        self.over(self.database.with_administrators(administrators))
     }
 
     fn require_lock(&self) -> Result<(), StoreError> {

@@ -12,7 +12,8 @@ pub(super) use account_transition::AccountTransition;
 
 use crate::clock;
 use crate::model::{
-    Account, AccountStatus, Email, EmailToken, Invitation, InvitationKind, Purpose, Session, Username,
+    Account, AccountStatus, Administrators, Email, EmailToken, Invitation, InvitationKind, Purpose, Session,
+    Username,
 };
 use crate::store::CreateAccount;
 
@@ -124,6 +125,15 @@ pub(super) struct GuardedGroup {
     pub(super) group: String,
     /// Whether only accounts with a verified address count as active.
     pub(super) verified_only: bool,
+}
+
+impl From<&Administrators> for GuardedGroup {
+    fn from(administrators: &Administrators) -> Self {
+        Self {
+            group: administrators.group(),
+            verified_only: administrators.verified_only(),
+        }
+    }
 }
 
 impl GuardedGroup {

@@ -29,9 +29,12 @@ impl AccountStore for SledStore {
         mails: Vec<Mail>,
         now: Timestamp,
     ) -> Result<CreateAccount, StoreError> {
-        let verified_only = self.verified_only;
-        self.change(move |group| create(group, &account, invitation, verified_only, &mails, now))
-            .await
+        let administrators = self.administrators.clone();
+        self.change(move |group| {
+            let verified_only = administrators.verified_only();
+            create(group, &account, invitation, verified_only, &mails, now)
+        })
+        .await
     }
 
     async fn create_accounts(&self, accounts: Vec<Account>) -> Result<Vec<CreateAccount>, StoreError> {
@@ -61,7 +64,10 @@ impl AccountStore for SledStore {
     }
 
     async fn group_has_active_members(&self, group: &str) -> Result<bool, StoreError> {
-        let guarded = self.guarded(group);
+        let guarded = GuardedGroup {
+            group: group.to_owned(),
+            verified_only: self.administrators.verified_only(),
+        };
         self.open
             .engine
             .with(|tree| has_active_members(tree, &guarded, None))
@@ -71,27 +77,27 @@ impl AccountStore for SledStore {
         self.open.engine.with(|tree| members(tree, group))
     }
 
-    async fn edit_account(
-        &self,
-        id: AccountId,
-        edit: AccountEdit,
-        guarded: &str,
-    ) -> Result<EditAccount, StoreError> {
-        let guarded = self.guarded(guarded);
+    async fn edit_account(&self, id: AccountId, edit: AccountEdit) -> Result<EditAccount, StoreError> {
+        let administrators = self.administrators.clone();
         let spared = Precondition::spared_session(self.precondition.as_deref(), id);
-        self.change(move |group| self::edit(group, id, &edit, &guarded, spared))
-            .await
+        self.change(move |group| {
+            let guarded = GuardedGroup::from(&administrators);
+            self::edit(group, id, &edit, &guarded, spared)
+        })
+        .await
     }
 
     async fn delete_account_with_password(
         &self,
         id: AccountId,
         password_changed_at: Option<Timestamp>,
-        guarded: &str,
     ) -> Result<DeleteAccount, StoreError> {
-        let guarded = self.guarded(guarded);
-        self.change(move |group| delete(group, id, password_changed_at, &guarded))
-            .await
+        let administrators = self.administrators.clone();
+        self.change(move |group| {
+            let guarded = GuardedGroup::from(&administrators);
+            delete(group, id, password_changed_at, &guarded)
+        })
+        .await
     }
 }
 

@@ -44,10 +44,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::rules::GuardedGroup;
 use super::{Precondition, Store, StoreError, Verification};
 use crate::clock::Clock;
-use crate::model::{Account, Session, WrappedDataKey};
+use crate::model::{Account, Administrators, Session, WrappedDataKey};
 use crate::random::Random;
 
 use attempts::Attempts;
@@ -67,8 +66,8 @@ pub struct SledStore {
     open: Arc<OpenStore>,
     /// Checked inside each changing operation of this handle.
     precondition: Option<Arc<Precondition>>,
-    /// Whether only accounts with a verified address count as active.
-    verified_only: bool,
+    /// The last of them stays.
+    administrators: Administrators,
 }
 
 /// What all handles on one store share.
@@ -146,7 +145,7 @@ impl SledStore {
                 data_dir,
             }),
             precondition: None,
-            verified_only: false,
+            administrators: Administrators::none(),
         })
     }
 
@@ -156,18 +155,11 @@ impl SledStore {
         drop(self);
     }
 
-    fn handle(&self, precondition: Option<Arc<Precondition>>, verified_only: bool) -> Self {
+    fn handle(&self, precondition: Option<Arc<Precondition>>, administrators: Administrators) -> Self {
         Self {
             open: self.open.clone(),
             precondition,
-            verified_only,
-        }
-    }
-
-    fn guarded(&self, group: &str) -> GuardedGroup {
-        GuardedGroup {
-            group: group.to_owned(),
-            verified_only: self.verified_only,
+            administrators,
         }
     }
 
@@ -215,11 +207,11 @@ impl Drop for OpenStore {
 #[async_trait]
 impl Store for SledStore {
     fn with_precondition(&self, precondition: Precondition) -> Arc<dyn Store> {
-        Arc::new(self.handle(Some(Arc::new(precondition)), self.verified_only))
+        Arc::new(self.handle(Some(Arc::new(precondition)), self.administrators.clone()))
     }
 
-    fn with_verified_only(&self, verified_only: bool) -> Arc<dyn Store> {
-        Arc::new(self.handle(self.precondition.clone(), verified_only))
+    fn with_administrators(&self, administrators: Administrators) -> Arc<dyn Store> {
+        Arc::new(self.handle(self.precondition.clone(), administrators))
     }
 
     async fn forget_future(&self, now: Timestamp) -> Result<(), StoreError> {
@@ -227,7 +219,7 @@ impl Store for SledStore {
     }
 
     async fn sweep(&self, now: Timestamp, sessions_before: Timestamp) -> Result<(), StoreError> {
-        let upkeep = self.handle(None, self.verified_only);
+        let upkeep = self.handle(None, self.administrators.clone());
         upkeep.purge(now, sessions_before).await
     }
 

@@ -12,7 +12,7 @@ use vestibule::store::{
 
 use super::conformance::Harness;
 use super::samples::{
-    ADMINS, POLICY, access_key, account, data_key, digest, invitation, mail, member_of, noon, session,
+    POLICY, access_key, account, data_key, digest, invitation, mail, member_of, noon, session,
 };
 use super::sled::Sled;
 
@@ -52,7 +52,7 @@ async fn fill(harness: &Sled) -> Samples {
         .unwrap();
     let gone = account("gone", random);
     store.create_account(gone.clone(), None, noon()).await.unwrap();
-    store.delete_account(gone.id, ADMINS).await.unwrap();
+    store.delete_account(gone.id).await.unwrap();
     store.put_session(kept.session.clone(), None).await.unwrap();
     store.create_invitation(kept.invitation.clone()).await.unwrap();
     let reset = Mail {
@@ -132,8 +132,8 @@ async fn a_damaged_account_is_an_error_everywhere() {
         assert_corrupt(&store.account_by_email(&ann.email).await);
         assert_corrupt(&store.account_by_username(&ann.username).await);
         assert_corrupt(&store.accounts(None, 10).await);
-        assert_corrupt(&store.update_account(&ann, ann.clone(), ADMINS).await);
-        assert_corrupt(&store.delete_account(ann.id, ADMINS).await);
+        assert_corrupt(&store.update_account(&ann, ann.clone()).await);
+        assert_corrupt(&store.delete_account(ann.id).await);
         assert_corrupt(&store.put_session(session, None).await);
         let members = store.group_members("ops").await.unwrap();
         assert_eq!(

@@ -55,10 +55,10 @@ pub(crate) async fn fill(store: &dyn Store, random: &Random) {
         username: "annie".parse().unwrap(),
         ..ann.clone()
     };
-    let changed = store.update_account(&ann, renamed, ADMINS).await.unwrap();
+    let changed = store.update_account(&ann, renamed).await.unwrap();
     assert_eq!(changed, UpdateAccount::Updated);
     assert_eq!(
-        store.delete_account(gone.id, ADMINS).await.unwrap(),
+        store.delete_account(gone.id).await.unwrap(),
         DeleteAccount::Deleted
     );
 

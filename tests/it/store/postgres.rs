@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 use vestibule::clock::{Clock, ManualClock};
-use vestibule::model::LockoutSubject;
+use vestibule::model::{Account, AccountStatus, Administrators, LockoutSubject};
 use vestibule::random::Random;
 use vestibule::store::postgres::PostgresStore;
-use vestibule::store::{AttemptOutcome, Import, Store};
+use vestibule::store::{
+    AttemptOutcome, EditAccount, Import, LastDecision, Precondition, PreconditionError, Store, StoreError,
+};
 
 use super::conformance::{Harness, OpenStore, conformance};
-use super::samples::{POLICY, account, noon};
+use super::samples::{ADMINS, POLICY, account, member_of, noon};
 use crate::harness::Cluster;
 
 /// A store in a database of its own.
@@ -47,7 +49,7 @@ impl Harness for Postgres {
     }
 
     fn store(&self) -> Arc<dyn Store> {
-        self.store.clone()
+        self.store.with_administrators(Administrators::new(ADMINS, false))
     }
 
     fn hand(&self) -> &ManualClock {
@@ -111,4 +113,48 @@ async fn s13_an_attempt_at_a_locked_account_writes_nothing() {
         assert!(matches!(attempt().await, AttemptOutcome::Locked(_)));
         assert_eq!(written(), before);
     }
+}
+
+/// A transaction may wait for a row for seconds, and a reload may replace the rule of who administers meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn s76_what_waits_within_a_transaction_is_judged_by_the_rule_at_its_end() {
+    let harness = Postgres::new();
+    let random = harness.random();
+    let administrators = Administrators::new(ADMINS, false);
+    let store = harness.store.with_administrators(administrators.clone());
+    let (boss, other) = (
+        member_of(ADMINS, "boss", random),
+        member_of("others", "other", random),
+    );
+    let deputy = member_of(ADMINS, "deputy", random);
+    for account in [&boss, &deputy, &other] {
+        store.create_account(account.clone(), None, noon()).await.unwrap();
+    }
+    let disable = |rule: &Administrators| {
+        let rule = rule.clone();
+        let edit = move |account: &mut Account| {
+            rule.replace("others", false);
+            account.status = AccountStatus::Disabled;
+            Some(Vec::new())
+        };
+        Arc::new(edit)
+    };
+    // The last member of what is the administrators' group by now.
+    let edited = store.edit_account(other.id, disable(&administrators)).await;
+    assert_eq!(edited.unwrap(), EditAccount::LastMember);
+
+    // Whoever administers no more.
+    administrators.replace(ADMINS, false);
+    let by = store.with_precondition(Precondition {
+        account: boss.id,
+        session: None,
+        password_changed_at: None,
+        administrators: Some(administrators.clone()),
+        last_decision: LastDecision::Any,
+    });
+    let edited = by.edit_account(deputy.id, disable(&administrators)).await;
+    let refused = StoreError::Precondition(PreconditionError::NotMember);
+    assert_eq!(edited.unwrap_err().to_string(), refused.to_string());
+    let stored = store.account(deputy.id).await.unwrap().unwrap();
+    assert_eq!(stored.status, AccountStatus::Active);
 }

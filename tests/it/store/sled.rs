@@ -6,12 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use vestibule::clock::{Clock, ManualClock};
+use vestibule::model::Administrators;
 use vestibule::random::Random;
 use vestibule::store::sled::SledStore;
 use vestibule::store::{Import, Store};
 
 use super::conformance::{Harness, OpenStore, conformance};
-use super::samples::noon;
+use super::samples::{ADMINS, noon};
 
 /// A sled store in a temporary folder.
 pub(crate) struct Sled {
@@ -51,7 +52,7 @@ impl Harness for Sled {
     }
 
     fn store(&self) -> Arc<dyn Store> {
-        self.store.clone()
+        self.store.with_administrators(Administrators::new(ADMINS, false))
     }
 
     fn hand(&self) -> &ManualClock {

@@ -5,9 +5,7 @@ use std::time::Duration;
 use vestibule::model::{AccessKey, AccessKeyId, Account, KeyUse, LockoutSubject, Session, SignInMethod};
 use vestibule::store::{AttemptOutcome, CreateAccessKey, DeleteAccount, PutSession, SessionsToEnd};
 
-use super::super::samples::{
-    ADMINS, POLICY, access_key, account, data_key, digest, later, mail, noon, session,
-};
+use super::super::samples::{POLICY, access_key, account, data_key, digest, later, mail, noon, session};
 use super::{Harness, assert_sound};
 
 /// A store with an account and a data key.
@@ -201,7 +199,7 @@ pub(crate) async fn a_removed_account_takes_its_access_keys_along<H: Harness>() 
         store.record_attempt(subject, POLICY).await.unwrap();
     }
     assert_eq!(
-        store.delete_account(ann.id, ADMINS).await.unwrap(),
+        store.delete_account(ann.id).await.unwrap(),
         DeleteAccount::Deleted
     );
     assert_eq!(store.access_keys(None).await.unwrap(), []);

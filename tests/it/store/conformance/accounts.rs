@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestibule::model::{Account, AccountStatus, LockoutSubject};
+use vestibule::model::{Account, AccountStatus, Administrators, LockoutSubject};
 use vestibule::store::{
     AccountEdit, AttemptOutcome, CreateAccount, DeleteAccount, EditAccount, UpdateAccount,
 };
@@ -50,7 +50,7 @@ pub(crate) async fn an_address_serves_one_account_in_any_case<H: Harness>() {
     assert_eq!(store.account(other.id).await.unwrap(), None);
     assert_eq!(store.account_by_username(&other.username).await.unwrap(), None);
 
-    store.delete_account(ann.id, ADMINS).await.unwrap();
+    store.delete_account(ann.id).await.unwrap();
     assert_eq!(
         store.create_account(other, None, noon()).await.unwrap(),
         CreateAccount::Created,
@@ -71,7 +71,7 @@ pub(crate) async fn a_username_is_never_given_again<H: Harness>() {
     let outcome = store.create_account(other.clone(), None, noon()).await;
     assert_eq!(outcome.unwrap(), CreateAccount::UsernameTaken);
 
-    store.delete_account(ann.id, ADMINS).await.unwrap();
+    store.delete_account(ann.id).await.unwrap();
     drop(store);
     let harness = harness.restart(noon());
     let store = harness.store();
@@ -182,10 +182,10 @@ pub(crate) async fn a_group_has_active_members_while_somebody_is_in_it<H: Harnes
         groups: ["opss".to_owned()].into(),
         ..ann.clone()
     };
-    store.update_account(&ann, moved, ADMINS).await.unwrap();
+    store.update_account(&ann, moved).await.unwrap();
     assert!(!store.group_has_active_members("ops").await.unwrap());
     assert!(store.group_has_active_members("opss").await.unwrap());
-    store.delete_account(ann.id, ADMINS).await.unwrap();
+    store.delete_account(ann.id).await.unwrap();
     assert!(!store.group_has_active_members("opss").await.unwrap());
     assert_sound(&store).await;
 }
@@ -201,7 +201,7 @@ pub(crate) async fn a_change_replaces_the_account_that_was_read<H: Harness>() {
     };
     let update = |expected: &Account, changed: &Account| {
         let (store, expected, changed) = (store.clone(), expected.clone(), changed.clone());
-        async move { store.update_account(&expected, changed, ADMINS).await.unwrap() }
+        async move { store.update_account(&expected, changed).await.unwrap() }
     };
     assert_eq!(update(&ann, &named).await, UpdateAccount::Updated);
     assert_eq!(store.account(ann.id).await.unwrap(), Some(named.clone()));
@@ -211,7 +211,7 @@ pub(crate) async fn a_change_replaces_the_account_that_was_read<H: Harness>() {
         "it was read too early"
     );
     assert_eq!(store.account(ann.id).await.unwrap(), Some(named.clone()));
-    store.delete_account(ann.id, ADMINS).await.unwrap();
+    store.delete_account(ann.id).await.unwrap();
     assert_eq!(update(&named, &ann).await, UpdateAccount::Changed, "it is gone");
     assert_eq!(store.account(ann.id).await.unwrap(), None);
 }
@@ -228,10 +228,10 @@ pub(crate) async fn an_edit_is_applied_to_the_account_as_it_is<H: Harness>() {
         name: Some("Ann".to_owned()),
         ..ann.clone()
     };
-    store.update_account(&ann, named.clone(), ADMINS).await.unwrap();
+    store.update_account(&ann, named.clone()).await.unwrap();
     let edit = |change: fn(&mut Account) -> bool| {
         let edit = move |account: &mut Account| change(account).then(Vec::new);
-        store.edit_account(ann.id, Arc::new(edit), ADMINS)
+        store.edit_account(ann.id, Arc::new(edit))
     };
     let joins = |account: &mut Account| account.groups.insert("ops".to_owned());
     let mut joined = named.clone();
@@ -262,7 +262,7 @@ pub(crate) async fn an_edit_is_applied_to_the_account_as_it_is<H: Harness>() {
     assert_eq!(store.account(ann.id).await.unwrap(), Some(joined));
     let nobody = account("nobody", random).id;
     let edit: AccountEdit = Arc::new(|_| Some(Vec::new()));
-    let absent = store.edit_account(nobody, edit, ADMINS).await;
+    let absent = store.edit_account(nobody, edit).await;
     assert_eq!(absent.unwrap(), EditAccount::Absent);
     assert_sound(&store).await;
 }
@@ -276,7 +276,7 @@ pub(crate) async fn a_change_moves_the_address<H: Harness>() {
         email: email("ann@example.org"),
         ..ann.clone()
     };
-    store.update_account(&ann, moved.clone(), ADMINS).await.unwrap();
+    store.update_account(&ann, moved.clone()).await.unwrap();
     assert_eq!(store.account_by_email(&ann.email).await.unwrap(), None);
     assert_eq!(store.account_by_email(&moved.email).await.unwrap(), Some(moved));
     let successor = Account {
@@ -297,11 +297,11 @@ pub(crate) async fn a_change_of_case_is_a_change<H: Harness>() {
         email: email("Ann@example.com"),
         ..ann.clone()
     };
-    let outcome = store.update_account(&ann, respelled.clone(), ADMINS).await;
+    let outcome = store.update_account(&ann, respelled.clone()).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
     let kept = store.account_by_email(&ann.email).await.unwrap().unwrap();
     assert_eq!(kept.email.as_str(), "Ann@example.com");
-    let outcome = store.update_account(&ann, respelled, ADMINS).await;
+    let outcome = store.update_account(&ann, respelled).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::Changed);
     assert_sound(&store).await;
 }
@@ -317,7 +317,7 @@ pub(crate) async fn a_change_cannot_take_an_address<H: Harness>() {
         email: email("BOB@example.com"),
         ..ann.clone()
     };
-    let outcome = store.update_account(&ann, greedy, ADMINS).await;
+    let outcome = store.update_account(&ann, greedy).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::EmailTaken);
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
     assert_sound(&store).await;
@@ -335,7 +335,7 @@ pub(crate) async fn an_account_keeps_the_usernames_that_it_had<H: Harness>() {
         ..account.clone()
     };
     let rename = async |account: &Account, name: &str| {
-        let outcome = store.update_account(account, called(account, name), ADMINS).await;
+        let outcome = store.update_account(account, called(account, name)).await;
         (
             outcome.unwrap(),
             store.account(account.id).await.unwrap().unwrap(),
@@ -375,7 +375,7 @@ pub(crate) async fn an_account_keeps_the_usernames_that_it_had<H: Harness>() {
         former_usernames: Vec::new(),
         ..anna.clone()
     };
-    store.update_account(&anna, forgetful, ADMINS).await.unwrap();
+    store.update_account(&anna, forgetful).await.unwrap();
     assert_eq!(store.account(ann.id).await.unwrap(), Some(anna.clone()));
 
     // Its owner may take it back.
@@ -388,7 +388,7 @@ pub(crate) async fn an_account_keeps_the_usernames_that_it_had<H: Harness>() {
     assert_eq!(former(&annie), ["anna", "ann"]);
     assert_sound(&store).await;
 
-    store.delete_account(annie.id, ADMINS).await.unwrap();
+    store.delete_account(annie.id).await.unwrap();
     assert_sound(&store).await;
     drop(store);
     let harness = harness.restart(noon());
@@ -425,10 +425,10 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
         },
     ];
     for way_out in &ways_out {
-        let outcome = store.update_account(&ann, way_out.clone(), ADMINS).await;
+        let outcome = store.update_account(&ann, way_out.clone()).await;
         assert_eq!(outcome.unwrap(), UpdateAccount::LastMember, "{way_out:?}");
     }
-    let outcome = store.delete_account(ann.id, ADMINS).await;
+    let outcome = store.delete_account(ann.id).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::LastMember);
     assert_eq!(store.account(ann.id).await.unwrap(), Some(ann.clone()));
 
@@ -437,17 +437,17 @@ pub(crate) async fn the_last_active_administrator_stays<H: Harness>() {
         name: Some("Ann".to_owned()),
         ..ann.clone()
     };
-    let outcome = store.update_account(&ann, named.clone(), ADMINS).await;
+    let outcome = store.update_account(&ann, named.clone()).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
-    let outcome = store.delete_account(disabled.id, ADMINS).await;
+    let outcome = store.delete_account(disabled.id).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
 
     // With another active one, the first may leave.
     let carl = member_of(ADMINS, "carl", harness.random());
     store.create_account(carl, None, noon()).await.unwrap();
-    let outcome = store.delete_account(ann.id, ADMINS).await;
+    let outcome = store.delete_account(ann.id).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
-    let outcome = store.delete_account(ann.id, ADMINS).await;
+    let outcome = store.delete_account(ann.id).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::Absent);
     assert_sound(&store).await;
 }
@@ -462,14 +462,9 @@ pub(crate) async fn an_account_is_deleted_by_the_password_that_was_proved<H: Har
         password_changed_at: set + Duration::from_secs(1),
         ..ann.clone()
     };
-    let outcome = store.update_account(&ann, changed.clone(), ADMINS).await;
+    let outcome = store.update_account(&ann, changed.clone()).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
-    let delete = async |at| {
-        store
-            .delete_account_with_password(ann.id, at, ADMINS)
-            .await
-            .unwrap()
-    };
+    let delete = async |at| store.delete_account_with_password(ann.id, at).await.unwrap();
     assert_eq!(delete(Some(set)).await, DeleteAccount::PasswordChanged);
     assert_eq!(
         store.settled_account(ann.id).await.unwrap(),
@@ -487,7 +482,7 @@ pub(crate) async fn an_account_is_deleted_by_the_password_that_was_proved<H: Har
 pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
     let harness = H::new();
     let store = harness.store();
-    let strict = store.with_verified_only(true);
+    let strict = store.with_administrators(Administrators::new(ADMINS, true));
     let boss = member_of(ADMINS, "boss", harness.random());
     let unproved = Account {
         email_verified: false,
@@ -503,16 +498,16 @@ pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
         groups: ["ops".to_owned()].into(),
         ..boss.clone()
     };
-    let outcome = strict.update_account(&boss, stripped, ADMINS).await;
+    let outcome = strict.update_account(&boss, stripped).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::LastMember);
-    let outcome = strict.delete_account(boss.id, ADMINS).await;
+    let outcome = strict.delete_account(boss.id).await;
     assert_eq!(outcome.unwrap(), DeleteAccount::LastMember);
     assert!(strict.group_has_active_members(ADMINS).await.unwrap());
 
     // Without e-mail verification the other one may sign in.
     let outcome = store
-        .with_verified_only(false)
-        .delete_account(boss.id, ADMINS)
+        .with_administrators(Administrators::new(ADMINS, false))
+        .delete_account(boss.id)
         .await;
     assert_eq!(outcome.unwrap(), DeleteAccount::Deleted);
     assert!(!strict.group_has_active_members(ADMINS).await.unwrap());
@@ -521,9 +516,9 @@ pub(crate) async fn the_last_administrator_who_may_sign_in_stays<H: Harness>() {
         status: AccountStatus::Disabled,
         ..unproved.clone()
     };
-    let outcome = store.update_account(&unproved, disabled.clone(), ADMINS).await;
+    let outcome = store.update_account(&unproved, disabled.clone()).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::LastMember);
-    let outcome = strict.update_account(&unproved, disabled, ADMINS).await;
+    let outcome = strict.update_account(&unproved, disabled).await;
     assert_eq!(outcome.unwrap(), UpdateAccount::Updated);
     assert!(!store.group_has_active_members(ADMINS).await.unwrap());
     assert_sound(&store).await;
@@ -545,7 +540,7 @@ pub(crate) async fn a_removed_account_takes_its_sessions_and_attempts_along<H: H
             AttemptOutcome::Counted(1)
         );
     }
-    store.delete_account(ann.id, ADMINS).await.unwrap();
+    store.delete_account(ann.id).await.unwrap();
     let left = store.sessions().await.unwrap();
     assert_eq!(left.len(), 2);
     assert!(left.iter().all(|session| session.account == bob.id));

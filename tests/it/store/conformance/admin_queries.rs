@@ -8,7 +8,7 @@ use vestibule::store::{
     AccountFilter, AccountOrder, AccountQuery, AccountSort, DeleteAccount, Store, StoreError, UpdateAccount,
 };
 
-use super::super::samples::{ADMINS, POLICY, account, email, later, member_of, noon, session};
+use super::super::samples::{POLICY, account, email, later, member_of, noon, session};
 use super::{Harness, assert_sound};
 
 async fn keep(store: &Arc<dyn Store>, accounts: &[Account]) {
@@ -121,7 +121,7 @@ pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
         groups: ["ops".to_owned()].into(),
         ..ann.clone()
     };
-    let updated = store.update_account(&ann, changed, ADMINS).await.unwrap();
+    let updated = store.update_account(&ann, changed).await.unwrap();
     assert_eq!(updated, UpdateAccount::Updated);
     assert_sound(&store).await;
     let gone = found(&store, text("ann@"), 9).await;
@@ -136,7 +136,7 @@ pub(crate) async fn what_an_account_is_found_by_follows_it<H: Harness>() {
     }
     assert!(found(&store, status(AccountStatus::Active), 9).await.is_empty());
 
-    let deleted = store.delete_account(ann.id, ADMINS).await.unwrap();
+    let deleted = store.delete_account(ann.id).await.unwrap();
     assert_eq!(deleted, DeleteAccount::Deleted);
     for filter in [
         text("lee"),
@@ -249,9 +249,9 @@ pub(crate) async fn groups_are_listed_with_their_members_counted<H: Harness>() {
         groups: ["opsx".to_owned()].into(),
         ..ann.clone()
     };
-    store.update_account(&ann, left, ADMINS).await.unwrap();
+    store.update_account(&ann, left).await.unwrap();
     assert_eq!(groups().await, ["ops 1", "opsx 2"]);
-    store.delete_account(bob.id, ADMINS).await.unwrap();
+    store.delete_account(bob.id).await.unwrap();
     assert_eq!(groups().await, ["opsx 1"]);
     assert_sound(&store).await;
 }
@@ -452,17 +452,14 @@ pub(crate) async fn a_search_of_many_is_read_by_its_terms_page_by_page<H: Harnes
     store.create_accounts(accounts.clone()).await.unwrap();
     // Their usernames stay, and belong to no account.
     for gone in accounts.iter().step_by(4) {
-        store.delete_account(gone.id, ADMINS).await.unwrap();
+        store.delete_account(gone.id).await.unwrap();
     }
     let renamed = Account {
         username: "zoe".parse().unwrap(),
         former_usernames: vec!["user001".parse().unwrap()],
         ..accounts[1].clone()
     };
-    store
-        .update_account(&accounts[1], renamed.clone(), ADMINS)
-        .await
-        .unwrap();
+    store.update_account(&accounts[1], renamed.clone()).await.unwrap();
     accounts[1] = renamed;
     let mut expected: Vec<_> = accounts
         .iter()
@@ -534,8 +531,8 @@ pub(crate) async fn counts_follow_the_accounts<H: Harness>() {
         groups: ["dev".to_owned()].into(),
         ..ann.clone()
     };
-    store.update_account(&ann, changed, ADMINS).await.unwrap();
-    store.delete_account(bob.id, ADMINS).await.unwrap();
+    store.update_account(&ann, changed).await.unwrap();
+    store.delete_account(bob.id).await.unwrap();
     for (filter, expected) in [
         (AccountFilter::default(), 2),
         (status(AccountStatus::Disabled), 1),

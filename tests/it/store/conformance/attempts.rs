@@ -6,7 +6,7 @@ use std::time::Duration;
 use vestibule::model::{LockoutPolicy, LockoutSubject};
 use vestibule::store::{AttemptOutcome, Store};
 
-use super::super::samples::{ADMINS, POLICY, account, later, noon};
+use super::super::samples::{POLICY, account, later, noon};
 use super::{Harness, assert_sound};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -274,7 +274,7 @@ pub(crate) async fn a_removed_account_still_locks<H: Harness>() {
     let LockoutSubject::Account(id) = known else {
         unreachable!()
     };
-    store.delete_account(id, ADMINS).await.unwrap();
+    store.delete_account(id).await.unwrap();
     lock(&store, known).await;
     assert_locked(&store, known, 20 * MINUTE).await;
     assert_sound(&store).await;

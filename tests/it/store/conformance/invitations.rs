@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestibule::model::{Account, AccountStatus, Invitation, InvitationKind};
+use vestibule::model::{Account, AccountStatus, Administrators, Invitation, InvitationKind};
 use vestibule::store::{CreateAccount, Store};
 
 use super::super::samples::{ADMINS, account, digest, email, invitation, later, mail, member_of, noon};
@@ -269,7 +269,7 @@ pub(crate) async fn the_first_administrators_invitation_serves_while_none_may_si
         .create_account(ann.clone(), Some(first.digest), noon())
         .await;
     assert_eq!(refused.unwrap(), CreateAccount::InvitationVoid);
-    let strict = store.with_verified_only(true);
+    let strict = store.with_administrators(Administrators::new(ADMINS, true));
     let made = strict.create_account(ann, Some(first.digest), noon()).await;
     assert_eq!(made.unwrap(), CreateAccount::Created);
     assert_sound(&store).await;

@@ -14,7 +14,7 @@ use vestibule::store::{
     UpdateAccount,
 };
 
-use super::super::samples::{ADMINS, account, digest, email, invitation, later, mail, mailed_token, noon};
+use super::super::samples::{account, digest, email, invitation, later, mail, mailed_token, noon};
 use super::{Harness, assert_sound, together};
 
 const LEASE: Duration = Duration::from_mins(2);
@@ -241,7 +241,7 @@ pub(crate) async fn s78_of_twenty_pending_changes_at_one_moment_the_newest_serve
                 account.pending_email = Some(pending.clone());
                 Some(Vec::new())
             };
-            let edited = store.edit_account(account, Arc::new(edit), "admins").await;
+            let edited = store.edit_account(account, Arc::new(edit)).await;
             assert!(matches!(edited, Ok(EditAccount::Edited { .. })), "{edited:?}");
             let stamp = stamp(Some(token), None);
             store.claim_mail(id, stamp, minutes(1)).await.unwrap()
@@ -336,11 +336,7 @@ pub(crate) async fn mails_come_with_what_brings_them_about<H: Harness>() {
     let told = mail(&ann, harness.random());
     let edit = |id| {
         let told = told.clone();
-        store.edit_account(
-            id,
-            Arc::new(move |_: &mut Account| Some(vec![told.clone()])),
-            ADMINS,
-        )
+        store.edit_account(id, Arc::new(move |_: &mut Account| Some(vec![told.clone()])))
     };
     assert!(matches!(edit(ann.id).await.unwrap(), EditAccount::Edited { .. }));
     assert_eq!(waiting().await, 2);
@@ -467,7 +463,7 @@ async fn set_password(store: &Arc<dyn Store>, account: &Account, at: Timestamp) 
         password_changed_at: at,
         ..account.clone()
     };
-    let updated = store.update_account(account, reset.clone(), ADMINS).await;
+    let updated = store.update_account(account, reset.clone()).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     reset
 }
@@ -579,7 +575,7 @@ pub(crate) async fn s77_a_change_of_the_address_that_was_taken_back_or_replaced_
             }),
             ..ann.clone()
         };
-        let updated = store.update_account(ann, changed.clone(), ADMINS).await;
+        let updated = store.update_account(ann, changed.clone()).await;
         assert_eq!(updated.unwrap(), UpdateAccount::Updated);
         *ann = changed;
     };
@@ -609,7 +605,7 @@ pub(crate) async fn s77_a_change_of_the_address_that_was_taken_back_or_replaced_
         password_changed_at: later(noon(), Duration::from_secs(5)),
         ..ann.clone()
     };
-    store.update_account(&ann, reset, ADMINS).await.unwrap();
+    store.update_account(&ann, reset).await.unwrap();
     let kept = store.account(ann.id).await.unwrap().unwrap();
     assert_eq!(kept.pending_email, None, "a new password takes it back");
     assert_sound(&store).await;

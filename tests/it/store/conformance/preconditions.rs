@@ -63,7 +63,7 @@ impl<H: Harness> Scene<H> {
         let mut changed = self.admin.clone();
         change(&mut changed);
         let store = self.store();
-        let updated = store.update_account(&self.admin, changed, ADMINS).await;
+        let updated = store.update_account(&self.admin, changed).await;
         assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     }
 
@@ -92,12 +92,12 @@ impl<H: Harness> Scene<H> {
             ),
             (
                 "update_account",
-                store.update_account(ann, renamed, ADMINS).await.map(drop),
+                store.update_account(ann, renamed).await.map(drop),
             ),
             (
                 "edit_account",
                 store
-                    .edit_account(ann.id, Arc::new(|_: &mut Account| Some(Vec::new())), ADMINS)
+                    .edit_account(ann.id, Arc::new(|_: &mut Account| Some(Vec::new())))
                     .await
                     .map(drop),
             ),
@@ -133,10 +133,7 @@ impl<H: Harness> Scene<H> {
                     .await
                     .map(drop),
             ),
-            (
-                "delete_account",
-                store.delete_account(ann.id, ADMINS).await.map(drop),
-            ),
+            ("delete_account", store.delete_account(ann.id).await.map(drop)),
         ]
     }
 
@@ -210,11 +207,7 @@ pub(crate) async fn s76_whoever_was_disabled_or_deleted_changes_nothing<H: Harne
     scene.assert_refused(PreconditionError::AccountInactive).await;
 
     let scene = Scene::<H>::new().await;
-    scene
-        .store()
-        .delete_account(scene.admin.id, ADMINS)
-        .await
-        .unwrap();
+    scene.store().delete_account(scene.admin.id).await.unwrap();
     scene.assert_refused(PreconditionError::AccountInactive).await;
 }
 
@@ -306,7 +299,7 @@ pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_
         ..scene.admin.clone()
     };
     let own = store.with_precondition(scene.precondition.clone());
-    let updated = own.update_account(&scene.admin, changed.clone(), ADMINS).await;
+    let updated = own.update_account(&scene.admin, changed.clone()).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
 
     let sessions = store.sessions().await.unwrap();
@@ -332,7 +325,7 @@ pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_
         password_changed_at: later(noon(), Duration::from_secs(2)),
         ..changed.clone()
     };
-    let updated = store.update_account(&changed, reset, ADMINS).await;
+    let updated = store.update_account(&changed, reset).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     scene.assert_refused(PreconditionError::SessionEnded).await;
 }

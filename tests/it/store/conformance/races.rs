@@ -114,7 +114,7 @@ pub(crate) async fn of_twenty_changes_one_is_made<H: Harness>() {
             name: Some(n.to_string()),
             ..ann.clone()
         };
-        async move { store.update_account(&ann, changed, ADMINS).await.unwrap() }
+        async move { store.update_account(&ann, changed).await.unwrap() }
     })
     .await;
     assert_eq!(count(&outcomes, &UpdateAccount::Updated), 1);
@@ -134,7 +134,7 @@ pub(crate) async fn of_twenty_edits_all_are_made<H: Harness>() {
     let outcomes = together(20, |n| {
         let store = store.clone();
         let edit = move |account: &mut Account| account.groups.insert(format!("g{n:02}")).then(Vec::new);
-        async move { store.edit_account(ann.id, Arc::new(edit), ADMINS).await.unwrap() }
+        async move { store.edit_account(ann.id, Arc::new(edit)).await.unwrap() }
     })
     .await;
     let is_edited = |outcome: &&EditAccount| matches!(outcome, EditAccount::Edited { .. });
@@ -160,7 +160,7 @@ pub(crate) async fn of_two_administrators_who_step_down_one_stays<H: Harness>() 
             } else {
                 changed.status = AccountStatus::Disabled;
             }
-            async move { store.update_account(&account, changed, ADMINS).await.unwrap() }
+            async move { store.update_account(&account, changed).await.unwrap() }
         })
         .await;
         assert_eq!(count(&outcomes, &UpdateAccount::Updated), 1);
@@ -182,7 +182,7 @@ pub(crate) async fn of_two_accounts_that_want_an_address_one_gets_it<H: Harness>
             email: email("boss@example.com"),
             ..account.clone()
         };
-        async move { store.update_account(&account, changed, ADMINS).await.unwrap() }
+        async move { store.update_account(&account, changed).await.unwrap() }
     })
     .await;
     assert_eq!(count(&outcomes, &UpdateAccount::Updated), 1);
@@ -213,7 +213,7 @@ pub(crate) async fn of_three_who_want_a_username_one_gets_it<H: Harness>() {
                     username: newcomer.username,
                     ..account.clone()
                 };
-                let updated = store.update_account(&account, changed, ADMINS).await.unwrap();
+                let updated = store.update_account(&account, changed).await.unwrap();
                 updated == UpdateAccount::Updated
             }
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vestibule::model::{Account, AccountStatus, KeyUse, Session, TokenDigest};
 use vestibule::store::{PutSession, SessionsToEnd, Store};
 
-use super::super::samples::{ADMINS, access_key, account, digest, later, noon, session};
+use super::super::samples::{access_key, account, digest, later, noon, session};
 use super::{Harness, assert_sound};
 
 async fn tokens(store: &Arc<dyn Store>) -> BTreeSet<TokenDigest> {
@@ -59,7 +59,7 @@ pub(crate) async fn a_session_needs_an_account_that_may_sign_in<H: Harness>() {
         status: AccountStatus::Disabled,
         ..ann.clone()
     };
-    store.update_account(&ann, disabled, ADMINS).await.unwrap();
+    store.update_account(&ann, disabled).await.unwrap();
     let refused = store
         .put_session(session(ann.id, 1, harness.random()), None)
         .await;
@@ -265,7 +265,7 @@ pub(crate) async fn a_session_that_begins_is_noted_on_its_account<H: Harness>() 
         status: AccountStatus::Disabled,
         ..bob.clone()
     };
-    store.update_account(&bob, disabled, ADMINS).await.unwrap();
+    store.update_account(&bob, disabled).await.unwrap();
     let refused = store
         .put_session(session(bob.id, 6, harness.random()), None)
         .await;

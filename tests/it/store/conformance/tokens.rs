@@ -8,7 +8,7 @@ use vestibule::model::{
 use vestibule::store::{AttemptOutcome, ConsumeToken, DeleteAccount, TokenEffect, UpdateAccount};
 
 use super::super::samples::{
-    ADMINS, POLICY, account, digest, email, invitation, later, mail, mailed_token, noon, session,
+    POLICY, account, digest, email, invitation, later, mail, mailed_token, noon, session,
 };
 use super::{Harness, assert_sound, together};
 
@@ -144,7 +144,7 @@ pub(crate) async fn s19_a_new_password_or_address_and_disabling_void_all_tokens<
             _ => changed.name = Some("Ann".to_owned()),
         }
         assert_eq!(
-            store.update_account(&ann, changed, ADMINS).await.unwrap(),
+            store.update_account(&ann, changed).await.unwrap(),
             UpdateAccount::Updated
         );
         for n in 1..=3 {
@@ -223,7 +223,7 @@ pub(crate) async fn an_account_moves_to_the_address_of_the_token_if_it_is_free<H
             assert!(store.token(digest(1)).await.unwrap().is_some(), "not used up");
             assert_eq!(store.mails(None, 9).await.unwrap().mails, []);
             let holder = store.account_by_email(&holder.email).await.unwrap().unwrap();
-            store.delete_account(holder.id, ADMINS).await.unwrap();
+            store.delete_account(holder.id).await.unwrap();
         } else {
             assert!(was_consumed(&outcome));
         }
@@ -256,7 +256,7 @@ pub(crate) async fn tokens_go_with_their_account_and_when_they_expire<H: Harness
     assert!(store.token(digest(2)).await.unwrap().is_some());
     assert_sound(&store).await;
     assert_eq!(
-        store.delete_account(ann.id, ADMINS).await.unwrap(),
+        store.delete_account(ann.id).await.unwrap(),
         DeleteAccount::Deleted
     );
     assert_eq!(store.token(digest(2)).await.unwrap(), None);
@@ -299,7 +299,7 @@ pub(crate) async fn s78_an_account_that_may_not_sign_in_moves_nowhere<H: Harness
         ..ann.clone()
     };
     store.save_token(token).await.unwrap();
-    let updated = store.update_account(&ann, disabled, ADMINS).await;
+    let updated = store.update_account(&ann, disabled).await;
     assert_eq!(updated.unwrap(), UpdateAccount::Updated);
     let effect = TokenEffect::ChangeEmail;
     let outcome = store.consume_token(digest(1), effect, Vec::new(), noon()).await;
@@ -312,7 +312,7 @@ pub(crate) async fn s78_an_account_that_may_not_sign_in_moves_nowhere<H: Harness
 pub(crate) async fn s19_an_account_that_is_gone_gets_no_token<H: Harness>() {
     let (harness, ann) = ann_with::<H>(&[]).await;
     let store = harness.store();
-    store.delete_account(ann.id, ADMINS).await.unwrap();
+    store.delete_account(ann.id).await.unwrap();
     let token = mailed_token(1, Purpose::ResetByAdministrator, &ann);
     store.save_token(token).await.unwrap();
     assert_eq!(store.token(digest(1)).await.unwrap(), None);
