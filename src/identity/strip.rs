@@ -39,12 +39,14 @@ const NEVER_IN_TRAILERS: [HeaderName; 22] = [
 /// How the names begin under which proxies tell who the user is. Applications that are given some of a family may read the
 /// others too: Grafana takes a role from `X-WEBAUTH-ROLE`.
 /// A name belongs to the longest that fits.
-const FAMILIES: [&str; 20] = [
+const FAMILIES: [&str; 24] = [
     "cf-access-",
     "impersonate-",
+    "iv-",
     "oidc-claim-",
     "remote-",
-    "tailscale-user-",
+    "sm-",
+    "tailscale-",
     "x-amzn-oidc-",
     "x-appengine-user-",
     "x-auth-",
@@ -54,8 +56,10 @@ const FAMILIES: [&str; 20] = [
     "x-authentik-",
     "x-consumer-",
     "x-goog-authenticated-user-",
+    "x-hasura-",
     "x-ms-client-principal",
     "x-pomerium-",
+    "x-proxiedentit",
     "x-proxy-",
     "x-remote-",
     "x-vouch-",
@@ -68,7 +72,7 @@ const CREDENTIALS: [&str; 4] = ["x-auth-email", "x-auth-key", "x-auth-token", "x
 
 /// Words of the names of headers that have a request of one account act for another one, where the first may do so, written
 /// without the signs between words: `X-On-Behalf-Of`, `es-security-runas-user`.
-const ACTS_FOR_OTHERS_WORDS: [&str; 11] = [
+const ACTS_FOR_OTHERS_WORDS: [&str; 13] = [
     "actas",
     "actingas",
     "assumeuser",
@@ -76,8 +80,10 @@ const ACTS_FOR_OTHERS_WORDS: [&str; 11] = [
     "doas",
     "impersonat",
     "onbehalf",
+    "originaluser",
     "proxiedentit",
     "runas",
+    "selectuser",
     "sudo",
     "switchuser",
 ];

@@ -26,7 +26,7 @@ pub(super) fn is_call(head: &RequestHead<'_>) -> bool {
     let is_of_grpc = parts.is_some_and(|(begins, rest)| {
         begins.eq_ignore_ascii_case(MEDIA_TYPE) && matches!(rest, [] | [b'+' | b'-' | b';' | b' ', ..])
     });
-    *head.method == Method::POST && is_of_grpc && Page::at(head.path).is_none()
+    *head.method == Method::POST && is_of_grpc && !head.path.starts_with(Page::PREFIX)
 }
 
 impl RequestContext<'_> {

@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::iter;
 use std::rc::Rc;
 
 use http::header::HOST;
@@ -22,7 +23,9 @@ use crate::authenticate::JudgedPolicy;
 use crate::authorize::{AccessDenied, Permit};
 use crate::refusal::{Hint, Problem, Refusal};
 use crate::request::{Host, RequestHead};
-use crate::route::{BadPath, MOST_READINGS, PathRoutesFor, ReadPath, Route, RouteMatch, Unroutable};
+use crate::route::{
+    BadPath, MOST_READINGS, PathRoutesFor, ReadPath, Route, RouteMatch, RouteTarget, Unroutable,
+};
 
 const DESTINATION_SHOWN: &str = "Destination";
 
@@ -332,14 +335,22 @@ impl<'a> SecondResourcePolicy<'a> {
             })
     }
 
-    /// Whether a route leads to the request's own application, under any upstream name.
+    /// Whether a route leads to the request's own application, under any upstream name; or has an answer in place of that.
     pub(super) fn leads_there(&self, route: &Route) -> bool {
         let upstreams = &self.gateway.upstreams;
-        upstreams.is_one_application(route.target(), self.own.target())
+        let mut targets = iter::once(route.target()).chain(route.covers().iter().copied());
+        targets.any(|target| upstreams.is_one_application(target, self.own.target()))
     }
 
     /// Extends the permit to a route and a method, if policy admits that.
     pub(super) fn extends_to(&self, route: &Route, method: &Method) -> Result<(), AccessDenied> {
+        // The gateway answers there itself, and the application has nothing to do with it.
+        if route.target() == RouteTarget::Answer {
+            return Err(AccessDenied {
+                refusal: Refusal::because(Problem::Forbidden, "the route has no application"),
+                principal: None,
+            });
+        }
         self.permit.extends_to(route, method, self.head.client)?;
         let policy = JudgedPolicy::of(route.policy(), self.head.client);
         self.policies.borrow_mut().extend(policy);

@@ -5,8 +5,9 @@ use http::{HeaderName, Method};
 
 use super::second_resource::{SecondResourceError, SecondResourcePolicy};
 use super::source_readings::SourceReading;
+use crate::config::Allow;
 use crate::request::{after_letters, words};
-use crate::route::Route;
+use crate::route::{Route, StaticAnswer};
 
 /// Pages from which a client navigates, and whose parts it is shown.
 pub(super) const PAGES: [(HeaderName, &str); 2] = [
@@ -15,8 +16,11 @@ pub(super) const PAGES: [(HeaderName, &str); 2] = [
 ];
 
 /// Words with which a name, or the rest of one, names a function of the server, written without the signs between words.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 12] = [
+    "analogcomponent",
+    "functiondefinition",
     "nextaction",
+    "routingexpression",
     "rscaction",
     "serveraction",
     "serverfn",
@@ -28,10 +32,16 @@ const FUNCTIONS: [&str; 9] = [
 ];
 
 /// What a name ends with that names a part of the application.
-const PARTS: [&str; 3] = ["namespace", "xapp", "sitename"];
+const PARTS: [&str; 5] = [
+    "namespace",
+    "parseapplicationid",
+    "seldonmodel",
+    "sitename",
+    "xapp",
+];
 
 /// The first letters of all of them.
-const FIRST_LETTERS: &[u8] = b"nqrsx";
+const FIRST_LETTERS: &[u8] = b"afnpqrsx";
 
 /// What a header chooses beside the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +88,15 @@ impl SecondResourcePolicy<'_> {
             let taken = taken.filter(|_| !route.methods().contains(method));
             self.extends_to(route, taken.as_ref().unwrap_or(method)).is_ok()
         };
-        let mut others = self.gateway.routes.all().filter(|route| self.leads_there(route));
+        // What everybody is shown in place of the application, its robots.txt say, closes nothing.
+        let is_shown = |route: &Route| {
+            *route.allow() == Allow::Public && route.answer().is_some_and(StaticAnswer::is_content)
+        };
+        let mut others = self
+            .gateway
+            .routes
+            .all()
+            .filter(|route| self.leads_there(route) && !is_shown(route));
         match others.find(|route| !admits(route)) {
             None => Ok(()),
             Some(route) => Err(SecondResourceError::Below {
@@ -124,6 +142,11 @@ mod tests {
             ("x-consul-namespace", Some(Choice::Part)),
             ("x-frappe-site-name", Some(Choice::Part)),
             ("x-app", Some(Choice::Part)),
+            ("x-parse-application-id", Some(Choice::Part)),
+            ("seldon-model", Some(Choice::Part)),
+            ("x-analog-component", Some(Choice::Function)),
+            ("spring.cloud.function.definition", Some(Choice::Function)),
+            ("spring.cloud.function.routing-expression", Some(Choice::Function)),
             ("x-app-version", None),
             ("x-namespaces", None),
             ("x-action", None),

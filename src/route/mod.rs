@@ -54,6 +54,9 @@ pub struct Route {
     pub(super) target: RouteTarget,
     /// What it is answered with if it has no upstream.
     pub(super) answer: Option<StaticAnswer>,
+    /// Where an answer without an upstream stands in the way of others: the targets of the routes at its path, or at the
+    /// nearest one above.
+    pub(super) covers: Vec<RouteTarget>,
     pub(super) encoded_slash: bool,
     pub(super) case_sensitive: bool,
     pub(super) preflight: bool,
@@ -203,6 +206,11 @@ impl Route {
     /// Returns what it is answered with without an upstream.
     pub fn answer(&self) -> Option<&StaticAnswer> {
         self.answer.as_ref()
+    }
+
+    /// Returns the targets that its path would lead to without its answer.
+    pub fn covers(&self) -> &[RouteTarget] {
+        &self.covers
     }
 
     /// Whether it serves administrators alone for the time being.

@@ -37,6 +37,11 @@ impl StaticAnswer {
         }))
     }
 
+    /// Whether it is content, rather than a refusal or a redirect.
+    pub fn is_content(&self) -> bool {
+        matches!(self, Self::Text { status, .. } if status.is_success())
+    }
+
     /// Returns the response to a request with this method.
     pub fn response(&self, method: &Method) -> Response<Bytes> {
         let mut response = Response::default();

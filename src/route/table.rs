@@ -144,6 +144,7 @@ impl Routes {
         for host in routes.exact.values_mut().chain(routes.below.values_mut()) {
             host.paths.sort_by_key(|path| Reverse(path.path.len()));
             host.prefixes = Prefixes::of(host.paths.iter().map(|path| path.path.as_str()));
+            host.note_covered();
         }
         let mut below: Vec<Host> = routes.below.keys().filter_map(|host| host.parse().ok()).collect();
         below.sort();
@@ -246,6 +247,7 @@ impl Routes {
             policy: route.policy().into(),
             target: self.target(config, route)?,
             answer: StaticAnswer::of(route)?,
+            covers: Vec::new(),
             encoded_slash: route.encoded_slash,
             case_sensitive: route.case_sensitive,
             preflight: route.preflight,
@@ -323,6 +325,27 @@ impl HostRoutes {
     /// Returns the routes at an index of [`Self::prefixes`].
     pub(super) fn nth(&self, index: usize) -> Option<&PathRoutes> {
         self.paths.get(index)
+    }
+
+    /// Notes for each route without an upstream whose paths it stands in. Paths are sorted.
+    fn note_covered(&mut self) {
+        let targets = |routes: &PathRoutes| -> Vec<RouteTarget> {
+            let all = routes.routes.iter().map(Route::target);
+            all.filter(|target| *target != RouteTarget::Answer).collect()
+        };
+        let led: Vec<Vec<RouteTarget>> = self.paths.iter().map(targets).collect();
+        for index in 0..self.paths.len() {
+            let path = &self.paths[index].path;
+            let above = (index..self.paths.len())
+                .filter(|&above| prefixes::rest(path, &self.paths[above].path).is_some());
+            let covered = above.map(|above| &led[above]).find(|led| !led.is_empty());
+            let covered = covered.cloned().unwrap_or_default();
+            for route in &mut self.paths[index].routes {
+                if route.target == RouteTarget::Answer {
+                    route.covers.clone_from(&covered);
+                }
+            }
+        }
     }
 
     fn add(&mut self, path: &str, route: Route) -> Result<(), RouteError> {

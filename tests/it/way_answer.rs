@@ -5,7 +5,7 @@ use serde_json::Value;
 use vestibule::config::{Respond, RouteConfig};
 use vestibule::control::Command;
 
-use crate::harness::{Running, route};
+use crate::harness::{Application, Running, route};
 
 fn redirect(path: &str, allow: &str, url: &str) -> RouteConfig {
     RouteConfig {
@@ -129,4 +129,81 @@ async fn a_route_answers_with_a_text_without_an_application() {
         assert_eq!(explained["route"]["upstream"], upstream);
         assert_eq!(explained["to_program"]["status"], Value::from(status));
     }
+}
+
+/// What a route answers in place of the application is closed, however it is asked for.
+#[tokio::test]
+async fn s75_what_the_gateway_answers_in_place_of_an_application_is_no_second_resource() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        let writes = ["PUT", "DELETE", "MKCOL"].map(str::to_owned).to_vec();
+        config.route = vec![
+            route("/", "public", &app.url()),
+            redirect("/w/ops", "authenticated", "/"),
+            respond("/w/shut", 403, "no"),
+            respond("/robots.txt", 200, "User-agent: *"),
+            RouteConfig {
+                methods: vec!["GET".to_owned()],
+                ..route("/ro", "public", &app.url())
+            },
+            RouteConfig {
+                methods: writes,
+                ..respond("/ro", 403, "read only")
+            },
+        ];
+    })
+    .await;
+    let base = format!("https://{}", gateway.authority());
+    let send = async |method: &str, path: &str, name: &str, value: &str| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let value = value.replace("HOST", &base);
+        let asked = gateway.client().request(method, gateway.url(path));
+        asked
+            .header(name.to_owned(), value)
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    for (method, path, name, value) in [
+        ("COPY", "/w", "destination", "HOST/leak"),
+        ("MOVE", "/w", "destination", "HOST/leak"),
+        ("DELETE", "/w", "x-other", "1"),
+        ("COPY", "/x", "destination", "HOST/w/shut/y"),
+        ("COPY", "/x", "destination", "HOST/w/ops"),
+        ("COPY", "/x", "destination", "HOST/ro/y"),
+        ("DELETE", "/", "x-other", "1"),
+        ("PUT", "/x", "x-amz-copy-source", "/w/shut/y"),
+        ("POST", "/x", "next-action", "0a"),
+        ("GET", "/x", "x-parse-application-id", "b"),
+    ] {
+        let status = send(method, path, name, value).await;
+        assert_eq!(status, 403, "{method} {path} {name}: {value}");
+    }
+    assert_eq!(app.received().len(), 0);
+    assert_eq!(send("COPY", "/x", "destination", "HOST/y").await, 200);
+    assert_eq!(send("GET", "/ro/y", "x-other", "1").await, 200);
+}
+
+/// Everybody is shown some texts in place of the application's, and they close nothing.
+#[tokio::test]
+async fn a_text_for_everybody_stands_in_nobodys_way() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &app.url()),
+            respond("/robots.txt", 200, "User-agent: *"),
+            // Beside the application.
+            RouteConfig {
+                host: Some("other.example.com".to_owned()),
+                ..redirect("/", "public", "https://gw.example.com/")
+            },
+        ];
+    })
+    .await;
+    let asked = gateway
+        .client()
+        .post(gateway.url("/x"))
+        .header("next-action", "0a");
+    assert_eq!(asked.send().await.unwrap().status(), 200);
 }
