@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
 use crate::request::{
-    after_letters, begins_as, fold, is_plain, names_second_resource, overrides_method, reads_as, words,
+    after_letters, begins_as, chooses_beside_path, fold, is_plain, names_second_resource, overrides_method,
+    reads_as, words,
 };
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
@@ -169,7 +170,10 @@ impl Strip {
 
     /// Whether policy or framing depends on a field that a client sends.
     pub fn is_decisive(&self, name: &HeaderName) -> bool {
-        names_second_resource(name) || overrides_method(name) || NEVER_IN_TRAILERS.contains(name)
+        names_second_resource(name)
+            || chooses_beside_path(name)
+            || overrides_method(name)
+            || NEVER_IN_TRAILERS.contains(name)
     }
 
     /// Strips request trailers, also of fields that may only be in the head.
@@ -182,6 +186,7 @@ impl Strip {
                     || acts_for_others(name)
                     || is_of_the_connection(name)
                     || names_second_resource(name)
+                    || chooses_beside_path(name)
                     || overrides_method(name)
                     || NEVER_IN_TRAILERS
                         .iter()

@@ -10,9 +10,8 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::forward::with_path;
 use super::second_resource::{DESTINATION, SecondResourceError, SecondResourcePolicy, acts_on_destination};
-use super::server_functions::PAGES;
 use crate::config::HostPattern;
-use crate::request::{names_second_resource, reads_as};
+use crate::request::{chooses_beside_path, names_second_resource};
 use crate::route::Route;
 
 /// Headers with URLs that clients know, and what qualifies them (RFC 4918, section 10).
@@ -46,7 +45,7 @@ impl SecondResourcePolicy<'_> {
                 // Swift's is no URL.
                 *name == DESTINATION && !value.as_bytes().starts_with(b"/") && !has_scheme(value)
             } else {
-                names_second_resource(name) || PAGES.iter().any(|(page, _)| reads_as(name, page.as_str()))
+                names_second_resource(name) || chooses_beside_path(name)
             }
         });
         let may_mean = |method| self.gateway.may_mean(self.head, self.own, self.permit, method);

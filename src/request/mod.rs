@@ -9,6 +9,7 @@ mod id;
 mod method_override;
 mod network;
 mod origin;
+mod server_function;
 
 use std::net::IpAddr;
 
@@ -24,6 +25,7 @@ pub use id::{RequestId, RequestIds, X_REQUEST_ID};
 pub use method_override::overrides_method;
 pub use network::Network;
 pub use origin::{CrossOrigin, is_origin, require_same_origin};
+pub use server_function::{Choice, PAGES, chooses_beside_path};
 
 /// The client's address, and whether it came through a trusted proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
