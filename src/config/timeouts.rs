@@ -48,7 +48,7 @@ impl Default for TimeoutsConfig {
 pub struct RouteTimeouts {
     /// For the head of the application's answer.
     pub response: Option<HumanDuration>,
-    /// For the next byte of the application's body, in either direction.
+    /// For the next byte of a body, from the application or from the client. A client that takes nothing has the general one.
     pub idle: Option<HumanDuration>,
 }
 
@@ -60,6 +60,6 @@ pub struct UpstreamTimeouts {
     pub connect: Option<HumanDuration>,
     /// For the head of its answer.
     pub response: Option<HumanDuration>,
-    /// For the next byte of its body, in either direction.
+    /// For the next byte of a body, from it or from the client. A client that takes nothing has the general one.
     pub idle: Option<HumanDuration>,
 }

@@ -7,6 +7,7 @@ use http_body::Body as _;
 
 use super::Gateway;
 use super::body_buffer::BufferedBody;
+use super::forward::require_length;
 use super::second_resource::SecondResources;
 use crate::authenticate::{
     AuthRequirements, Authenticated, AuthnOutcome, Credentials, SessionTouch, SignedRequest,
@@ -145,6 +146,9 @@ impl Gateway {
         match self.authenticator.identify(head, terms).await? {
             AuthnOutcome::Known(identified) => Ok((identified, None)),
             AuthnOutcome::NeedsBody(pending) => {
+                if let RouteMatch::Route(route) = to {
+                    require_length(self.body_limits(route), body.size_hint().lower())?;
+                }
                 let read = self.signed_bodies.read(body, head.client.address).await?;
                 let identified = self.authenticator.decide(pending, &read.bytes)?;
                 Ok((identified, Some(read)))

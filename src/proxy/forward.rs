@@ -111,6 +111,18 @@ impl Gateway {
         if headers.len() > FIELDS_KEPT {
             headers = self.decisive_first(&headers, signed.is_some())?;
         }
+        let limits = self.body_limits(route);
+        let length = match &read {
+            Some(read) => read.bytes.len() as u64,
+            None => http_body::Body::size_hint(&inbound.upload).lower(),
+        };
+        require_length(limits, length)?;
+        let target = inbound.target.map(|sent| {
+            let bare = self.authenticator.target(sent, signed.as_deref());
+            bare.unwrap_or_else(|| sent.clone())
+        });
+        let target = target.map(|target| for_application(route, target)).transpose()?;
+        // After everything for which a request is refused: what is not sent spends nothing.
         let spends = route.enforces_single_use(head.method) || admission.second.spends_signature();
         let spent = self.claim_signature(signed.as_deref().filter(|_| spends)).await?;
         let id = match route.target() {
@@ -121,14 +133,6 @@ impl Gateway {
             }
         };
         let options = send_options(route);
-        let limits = self.body_limits(route, id);
-        let length = match &read {
-            Some(read) => read.bytes.len() as u64,
-            None => http_body::Body::size_hint(&inbound.upload).lower(),
-        };
-        if limits.most.is_some_and(|most| length > most) {
-            return Err(Refusal::new(Problem::TooLarge));
-        }
         let body = if let Some(read) = &read {
             // A chunked body is read only where its decoded length is 0: its content is empty.
             let is_chunked = signed.as_ref().is_some_and(|signed| signed.chunks.is_some());
@@ -142,11 +146,6 @@ impl Gateway {
             let check = signed.as_mut().and_then(|signed| signed.body.take());
             RequestBody::new(inbound.upload, check, permit, self.identity.strip(), limits)
         };
-        let target = inbound.target.map(|sent| {
-            let bare = self.authenticator.target(sent, signed.as_deref());
-            bare.unwrap_or_else(|| sent.clone())
-        });
-        let target = target.map(|target| for_application(route, target)).transpose()?;
         let mut request = Request::new(body);
         *request.method_mut() = head.method.clone();
         *request.uri_mut() = target.map(Uri::from).unwrap_or_default();
@@ -170,8 +169,11 @@ impl Gateway {
     }
 
     /// Returns what a request body may be: as the route says, else its upstream, else the general configuration.
-    fn body_limits(&self, route: &Route, id: UpstreamId) -> BodyLimits {
-        let upstream = self.upstreams.of(id);
+    pub(super) fn body_limits(&self, route: &Route) -> BodyLimits {
+        let upstream = match route.target() {
+            RouteTarget::Upstream(id) => self.upstreams.of(id),
+            RouteTarget::Demo | RouteTarget::Answer => None,
+        };
         let idle = route.timeouts().idle.map(|limit| limit.0);
         let most = route.limits().request_body.map(|most| most.0);
         BodyLimits {
@@ -357,8 +359,8 @@ impl Gateway {
                 keep_to_tls(response.headers_mut(), asked_for);
             } else {
                 let prefix = outbound.prefix.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
-                let base = [b"https://", asked_for.as_bytes(), prefix].concat();
-                lead_to_client(response.headers_mut(), upstream.authorities(), &base);
+                let base = [b"https://", asked_for.as_bytes()].concat();
+                lead_to_client(response.headers_mut(), upstream.authorities(), &base, prefix);
             }
         }
         let mut pending = PendingResponse::from(response.map(BodySource::Upstream));
@@ -397,6 +399,14 @@ impl Gateway {
     }
 }
 
+/// Refuses a body that is too large by its length.
+pub(super) fn require_length(limits: BodyLimits, length: u64) -> Result<(), Refusal> {
+    match limits.most {
+        Some(most) if length > most => Err(Refusal::new(Problem::TooLarge)),
+        _ => Ok(()),
+    }
+}
+
 /// Returns what requests to a route have instead of what its upstream says.
 fn send_options(route: &Route) -> SendOptions {
     let timeouts = route.timeouts();
@@ -419,7 +429,7 @@ pub(super) fn for_application(route: &Route, target: PathAndQuery) -> Result<Pat
     let changed = path.map(|path| with_path(&target, &path));
     match changed {
         Some(changed) => {
-            changed.ok_or_else(|| Refusal::because(Problem::BadRequest, "what is left of the path is none"))
+            changed.ok_or_else(|| Refusal::because(Problem::BadRequest, "the rest of the path is not a path"))
         }
         // A target in absolute form without a path; the policy saw `/` (RFC 9112, section 3.2.2).
         None if target.as_str() == "/" => Ok(PathAndQuery::from_static("/")),
@@ -452,8 +462,14 @@ fn keep_to_tls(headers: &mut HeaderMap, authority: &HeaderValue) {
     }
 }
 
-/// Rewrites a `Location` with one of the application's own authorities to the base that the client knows it by.
-fn lead_to_client<'o>(headers: &mut HeaderMap, mut own: impl Iterator<Item = &'o HeaderValue>, base: &[u8]) {
+/// Rewrites a `Location` with one of the application's own authorities to the base that the client knows it by, and puts the
+/// prefix before its path if the application has not.
+fn lead_to_client<'o>(
+    headers: &mut HeaderMap,
+    mut own: impl Iterator<Item = &'o HeaderValue>,
+    base: &[u8],
+    prefix: &[u8],
+) {
     let Some(location) = headers.get(LOCATION) else {
         return;
     };
@@ -470,9 +486,17 @@ fn lead_to_client<'o>(headers: &mut HeaderMap, mut own: impl Iterator<Item = &'o
             .is_ok_and(|own| without(own, port) == without(named, port))
     };
     if own.any(is_named)
-        && let Ok(outer) = HeaderValue::from_bytes(&[base, target].concat())
+        && let Ok(outer) = HeaderValue::from_bytes(&[base, missing_prefix(target, prefix), target].concat())
     {
         headers.insert(LOCATION, outer);
+    }
+}
+
+/// Returns the prefix, or nothing if a target begins with it at a segment border.
+fn missing_prefix<'p>(target: &[u8], prefix: &'p [u8]) -> &'p [u8] {
+    match target.strip_prefix(prefix) {
+        Some([] | [b'/' | b'?' | b'#', ..]) => b"",
+        _ => prefix,
     }
 }
 

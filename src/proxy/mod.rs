@@ -66,6 +66,7 @@ use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
 use body_buffer::BodyBufferPool;
 use past_requests::PastRequests;
+use upstream_paths::UpstreamPrefixes;
 use url_schemes::UrlSchemes;
 
 pub use access_log::find_refusals;
@@ -86,6 +87,7 @@ pub struct Gateway {
     identity: Identity,
     upstreams: Upstreams,
     url_schemes: UrlSchemes,
+    upstream_prefixes: UpstreamPrefixes,
     portal: Portal,
     services: Services,
     metrics: Arc<Metrics>,
@@ -189,10 +191,12 @@ impl Gateway {
         let form_body = bytes(config.limits.form_body.0);
         // hyper's smallest read buffer is 8 KiB.
         let request_head = bytes(config.limits.request_head.0).max(8 << 10);
+        let upstreams = Upstreams::new(config, &routes, &shared.upstream_connections)?;
         Ok(Self {
             authenticator: Authenticator::new(&config.login, &services, &shared.clock),
             identity: Identity::new(config, &routes)?,
-            upstreams: Upstreams::new(config, &routes, &shared.upstream_connections)?,
+            upstream_prefixes: UpstreamPrefixes::new(&routes, &upstreams),
+            upstreams,
             url_schemes: UrlSchemes::new(config, &routes),
             portal: Portal::new(
                 config,

@@ -220,7 +220,7 @@ impl<'a> SecondResourcePolicy<'a> {
         let route = self.require_second(&path, &Method::PUT, DESTINATION_SHOWN)?;
         let url = self.rewritten(route, url, DESTINATION_SHOWN)?;
         // Routes have the paths that clients know.
-        let place = match self.own.stripped_prefix() {
+        let place = match route.stripped_prefix() {
             Some(_) => path.as_str(),
             None => url.path(),
         };

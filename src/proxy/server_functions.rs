@@ -39,11 +39,6 @@ impl SecondResourcePolicy<'_> {
     /// Requires that every route to the request's own application, on any host, admits `method` or, if it does not take that,
     /// a method that it takes.
     pub(super) fn require_everywhere(&self, method: &Method) -> Result<(), SecondResourceError> {
-        let admits = |route: &Route| {
-            let taken = route.methods().names().first().and_then(|name| name.parse().ok());
-            let taken = taken.filter(|_| !route.methods().contains(method));
-            self.extends_to(route, taken.as_ref().unwrap_or(method)).is_ok()
-        };
         // What everybody is shown in place of the application, its robots.txt say, closes nothing.
         let is_shown = |route: &Route| {
             *route.allow() == Allow::Public && route.answer().is_some_and(StaticAnswer::is_content)
@@ -53,12 +48,19 @@ impl SecondResourcePolicy<'_> {
             .routes
             .all()
             .filter(|route| self.leads_there(route) && !is_shown(route));
-        match others.find(|route| !admits(route)) {
+        match others.find(|route| !self.admits(route, method)) {
             None => Ok(()),
             Some(route) => Err(SecondResourceError::Below {
                 method: method.clone(),
                 route: route.label().to_string(),
             }),
         }
+    }
+
+    /// Whether a route admits the principal for `method` or, if it does not take that, for a method that it takes.
+    pub(super) fn admits(&self, route: &Route, method: &Method) -> bool {
+        let taken = route.methods().names().first().and_then(|name| name.parse().ok());
+        let taken = taken.filter(|_| !route.methods().contains(method));
+        self.extends_to(route, taken.as_ref().unwrap_or(method)).is_ok()
     }
 }

@@ -24,8 +24,6 @@ pub struct Routes {
     upstreams: Vec<UpstreamName>,
     /// Targets of routes that are limited to some methods.
     by_method: Vec<RouteTarget>,
-    /// Whether an upstream does not get the whole path of some route.
-    strips_prefixes: bool,
     /// All hosts that have routes, and that of `public_url`.
     patterns: Vec<HostPattern>,
     public: PublicOrigin,
@@ -131,7 +129,6 @@ impl Routes {
             below: HashMap::new(),
             upstreams: Vec::new(),
             by_method: Vec::new(),
-            strips_prefixes: false,
             patterns: Vec::new(),
             public: PublicOrigin {
                 base: base(&config.public_url),
@@ -178,11 +175,6 @@ impl Routes {
     /// Returns the targets of routes that are limited to some methods, without duplicates.
     pub fn targets_by_method(&self) -> &[RouteTarget] {
         &self.by_method
-    }
-
-    /// Whether an upstream does not get the whole path of some route.
-    pub fn strips_prefixes(&self) -> bool {
-        self.strips_prefixes
     }
 
     /// Returns the base of `public_url`: `https://host:port`.
@@ -269,7 +261,6 @@ impl Routes {
         if made.methods != Methods::ALL && !self.by_method.contains(&made.target) {
             self.by_method.push(made.target);
         }
-        self.strips_prefixes |= made.strip_prefix.is_some();
         let host = match pattern {
             HostPattern::Exact(host) => self.exact.entry(host.into()).or_default(),
             HostPattern::Below(domain) => self.below.entry(domain.into()).or_default(),

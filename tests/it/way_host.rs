@@ -105,6 +105,10 @@ async fn a_redirect_to_the_applications_own_host_leads_to_the_clients() {
     for (to, leads) in [
         (format!("http://{own}/x?y#z"), format!("https://{client}/x?y#z")),
         (format!("https://{own}"), format!("https://{client}")),
+        // The application may put the prefix there itself.
+        (format!("http://{own}/app/x"), format!("https://{client}/x")),
+        (format!("http://{own}/app"), format!("https://{client}")),
+        (format!("http://{own}/apples"), format!("https://{client}/apples")),
         ("/x".to_owned(), "/x".to_owned()),
         (
             "http://other.example/".to_owned(),

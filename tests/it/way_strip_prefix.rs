@@ -1,7 +1,7 @@
 //! Routes whose applications do not get the whole path.
 
 use http::Method;
-use vestibule::config::{RouteConfig, StripPrefix};
+use vestibule::config::{Respond, RouteConfig, StripPrefix};
 
 use crate::harness::{Application, Running, route};
 
@@ -122,6 +122,80 @@ async fn s43_a_path_of_the_application_is_for_whom_all_routes_to_it_admit() {
     }
     // The whole of the application may be below.
     assert_eq!(status(&gateway, "DELETE", "/pub/x", &[]).await, 403);
+}
+
+/// A route that takes other methods, or answers itself, closes its path to the application as well.
+#[tokio::test]
+async fn s43_a_path_that_is_closed_by_methods_or_an_answer_is_not_open_by_a_prefix() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        let closed = Respond {
+            status: 403,
+            text: "closed".to_owned(),
+        };
+        config.route = vec![
+            whole("/pub", "public", &app.url()),
+            RouteConfig {
+                methods: vec!["GET".to_owned()],
+                ..route("/admin", "authenticated", &app.url())
+            },
+            RouteConfig {
+                methods: vec!["GET".to_owned()],
+                ..route("/readable", "public", &app.url())
+            },
+            whole("/v2", "public", &app.url()),
+            RouteConfig {
+                respond: Some(closed),
+                ..route("/v2/secret", "public", "")
+            },
+        ];
+    })
+    .await;
+    for (method, path) in [
+        ("GET", "/pub/admin"),
+        ("POST", "/pub/admin"),
+        ("GET", "/pub/secret"),
+        ("GET", "/pub/secret/x"),
+        ("POST", "/pub/secret/x"),
+    ] {
+        assert_eq!(status(&gateway, method, path, &[]).await, 403, "{method} {path}");
+    }
+    assert_eq!(app.received().len(), 0);
+    for (method, path) in [("GET", "/pub/readable"), ("GET", "/pub/x"), ("POST", "/v2/x")] {
+        assert_eq!(status(&gateway, method, path, &[]).await, 200, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn s75_tags_are_compared_and_written_by_the_routes_that_they_name() {
+    let app = Application::start().await;
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            whole("/dav", "public", &app.url()),
+            whole("/files", "public", &app.url()),
+            route("/closed", "authenticated", &app.url()),
+            route("/other", "public", "demo:"),
+        ];
+    })
+    .await;
+    let base = format!("https://{}", gateway.authority());
+    for (tag, written) in [
+        ("/files/x", Some("/x")),
+        ("/dav/x", Some("/x")),
+        ("/dav/closed", None),
+        ("/files/closed/x", None),
+        ("/other/x", None),
+    ] {
+        let tagged = format!("<{base}{tag}> (<urn:x>)");
+        let seen = status(&gateway, "PUT", "/dav/y", &[("if", &tagged)]).await;
+        assert_eq!(seen, if written.is_some() { 200 } else { 403 }, "{tag}");
+        let received = app.received().pop();
+        let host = gateway.authority();
+        let written = written.map(|path| format!("<http://{host}{path}> (<urn:x>)"));
+        if let Some(written) = written {
+            assert_eq!(received.unwrap().header("if"), Some(written.as_str()));
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;
-use crate::config::{Config, RouteConfig, StripPrefix};
+use crate::config::{Config, RouteConfig, ServerAddress, StripPrefix, UpstreamTarget, UpstreamUrl};
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     for (index, route) in config.route.iter().enumerate() {
@@ -13,7 +13,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             findings.error(
                 &path,
                 format!(
-                    "no beginning of the route's path {:?}: write one that ends where one of its segments does, or `true` for \
+                    "not a beginning of the route's path {:?}: write one that ends where one of its segments does, or `true` for \
                      all of it",
                     route.path
                 ),
@@ -28,10 +28,12 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
                 "not together with `compat`, whose paths are those of its own clients",
             );
         }
+        let own = addresses(config, route);
         let is_apart = |other: &RouteConfig| {
-            !route.upstream.is_empty()
-                && other.upstream == route.upstream
-                && stripped(other) != stripped(route)
+            stripped(other) != stripped(route)
+                && addresses(config, other)
+                    .iter()
+                    .any(|address| own.contains(address))
         };
         if let Some(other) = config.route.iter().position(is_apart) {
             findings.warn(
@@ -45,6 +47,20 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
             );
         }
     }
+}
+
+/// The addresses of its application's servers; none if it has no application, or a wrong one.
+fn addresses(config: &Config, route: &RouteConfig) -> Vec<ServerAddress> {
+    let servers = match route.target() {
+        Ok(UpstreamTarget::Server(server)) => vec![server],
+        Ok(UpstreamTarget::Named(name)) => config
+            .upstream
+            .get(name)
+            .and_then(|upstream| upstream.parsed_servers().ok())
+            .unwrap_or_default(),
+        Ok(UpstreamTarget::Demo) | Err(_) => Vec::new(),
+    };
+    servers.iter().map(UpstreamUrl::server_address).collect()
 }
 
 fn stripped(route: &RouteConfig) -> Option<&str> {

@@ -140,7 +140,7 @@ fn what_routes_and_upstreams_have_instead_is_checked_where_it_stands() {
         "upstream.app.timeouts.connect: must be longer than 0".to_owned(),
         "upstream.app.timeouts.read: unknown".to_owned(),
         "route[0].timeouts.idle: must be longer than 0".to_owned(),
-        "route[0].strip_prefix: no beginning of the route's path \"/app\"".to_owned(),
+        "route[0].strip_prefix: not a beginning of the route's path \"/app\"".to_owned(),
         "route[1].strip_prefix: not together with `compat`".to_owned(),
         "route[2].strip_prefix: neither true nor false".to_owned(),
     ] {
@@ -165,7 +165,7 @@ fn routes_to_one_application_by_different_paths_are_warned_of() {
             strip_prefix = true
             [[route]]
             path = "/app/admin"
-            upstream = "app"
+            upstream = "http://localhost:3000"
             {other}
             "#
         )

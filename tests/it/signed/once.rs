@@ -80,6 +80,28 @@ async fn s36_it_is_spent_only_if_the_application_was_reached() {
 }
 
 #[tokio::test]
+async fn s36_a_body_that_is_too_large_spends_nothing() {
+    let front = Front::before(Application::start().await, |route| {
+        route.replay = Replay::All;
+        route.limits.request_body = Some("10B".to_owned().try_into().unwrap());
+    })
+    .await;
+    let body = "more than ten bytes";
+    let write = post("/", body);
+    for headers in [
+        front.key.aws(&write),
+        front.key.aws_declared(&write),
+        front.key.backend_ai(&write),
+    ] {
+        for _ in 0..2 {
+            let answer = front.send_with(&write, &headers, body).await;
+            assert_eq!(slug(answer).await.0, "too-large", "{headers:?}");
+        }
+    }
+    assert_eq!(front.app.received().len(), 0);
+}
+
+#[tokio::test]
 async fn s36_a_restart_forgets_none() {
     let front = front(Replay::Writes).await;
     let write = post("/", "x");
