@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::BuildError;
+use crate::certified_key::CertificateError;
 use crate::clock::Clock;
 use crate::config::{Config, MailTransport, PlainAddress, SecretSource, StoreLocation, resolve_links};
 use crate::control::{check_store_folder, sealing_master_key};
-use crate::listener::{CertificateError, ListenerTls, check_address, may_bind};
+use crate::listener::{ListenerTls, check_address, may_bind};
 use crate::log_file::{LogFile, Reopening};
 use crate::portal::{Portal, PortalError};
 use crate::proxy::Gateway;

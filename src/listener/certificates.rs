@@ -1,7 +1,7 @@
-//! Loads certificates and keys from files, and chooses one by SNI.
+//! The certificates that are served: one is chosen by SNI.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,45 +9,11 @@ use jiff::Timestamp;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::private_file::{FileError, about, read_private};
+use crate::certified_key::{self, CertificateError};
 use crate::config::CertificateConfig;
-use crate::regular_file;
-
-/// A certificate that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
-    /// A file cannot be read, or others may read the key.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The file has no certificate.
-    #[error("{0}: no certificate in this file; it must have one in PEM form (-----BEGIN CERTIFICATE-----)")]
-    NoCertificate(PathBuf),
-    /// The certificate is malformed.
-    #[error("{path}: not a certificate: {reason}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        reason: String,
-    },
-    /// The file has no private key.
-    #[error("{0}: no private key in this file; it must have one in PEM form (-----BEGIN PRIVATE KEY-----)")]
-    NoKey(PathBuf),
-    /// Certificate and key do not match, or the type of key is not supported.
-    #[error("{key}: this key cannot serve the certificate in {cert}: {reason}")]
-    Mismatch {
-        /// The certificate file.
-        cert: PathBuf,
-        /// The key file.
-        key: PathBuf,
-        /// The cause.
-        reason: String,
-    },
-}
 
 /// The certificates in use. Replaced atomically, so a handshake sees the old set or the new one.
 #[derive(Debug)]
@@ -145,13 +111,13 @@ pub(super) fn load(
     provider: &CryptoProvider,
     now: Timestamp,
 ) -> Result<LoadedCertificate, CertificateError> {
-    let CertificateConfig { cert, key } = files;
-    let chain = read_chain(cert)?;
-    let leaf = chain
+    let certified = certified_key::load(files, provider)?;
+    let leaf = certified
+        .cert
         .first()
-        .ok_or_else(|| CertificateError::NoCertificate(cert.clone()))?;
+        .ok_or_else(|| CertificateError::NoCertificate(files.cert.clone()))?;
     let (names, ends, doubts) = {
-        let leaf = parse(cert, leaf)?;
+        let leaf = parse(&files.cert, leaf)?;
         let ends = leaf.validity().not_after.timestamp();
         (
             names(&leaf),
@@ -159,31 +125,12 @@ pub(super) fn load(
             doubts(&leaf, now),
         )
     };
-    let pem = read_private(key)?;
-    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| CertificateError::NoKey(key.clone()))?;
-    let certified =
-        CertifiedKey::from_der(chain, private, provider).map_err(|error| CertificateError::Mismatch {
-            cert: cert.clone(),
-            key: key.clone(),
-            reason: error.to_string(),
-        })?;
     Ok(LoadedCertificate {
         key: Arc::new(certified),
         names,
         ends,
         doubts,
     })
-}
-
-/// Reads all certificates of a PEM file, in order.
-pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let pem = about(path, regular_file::read(path))?;
-    CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| CertificateError::Malformed {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
 }
 
 pub(super) fn parse<'a>(

@@ -25,9 +25,10 @@ use rcgen::{
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{GeneralName, ParsedExtension, X509Certificate};
 
-use super::certificates::{parse, read_chain};
-use super::private_file::{FileError, about, read_private, write_atomically};
+use super::certificates::parse;
+use crate::certified_key::read_chain;
 use crate::config::CertificateConfig;
+use crate::private_file::{FileError, about, read_private, write_atomically};
 use crate::system_user::owner_in_the_way;
 
 /// The file of the authority's certificate.

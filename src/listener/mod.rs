@@ -7,7 +7,6 @@ mod accept;
 mod certificates;
 mod connection_slots;
 mod local_ca;
-mod private_file;
 mod proxy_protocol;
 mod real_ip;
 mod redirect;
@@ -16,10 +15,8 @@ mod stream;
 mod tls;
 
 pub use accept::{Accepted, BoundSockets, ConnectionSettings, Listener};
-pub use certificates::CertificateError;
 pub use connection_slots::{Activity, TunnelSlot};
 pub use local_ca::{AUTHORITY_FILE, LocalCaError};
-pub use private_file::FileError;
 pub use real_ip::forwarded;
 pub use socket::{ListenError, check_address, may_bind};
 pub use stream::ClientStream;

@@ -11,8 +11,9 @@ use rustls::version::{TLS12, TLS13};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::certificates::{CertificateError, Certificates, LoadedCertificate, load};
+use super::certificates::{Certificates, LoadedCertificate, load};
 use super::local_ca::{Leaf, LocalCa, LocalCaError};
+use crate::certified_key::CertificateError;
 use crate::clock::Clock;
 use crate::config::{CertificateConfig, Config, HostPattern, TlsVersion};
 use crate::metrics::Metrics;

@@ -34,7 +34,7 @@ pub enum FileError {
 }
 
 /// Adds the path to an I/O error.
-pub(super) fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileError> {
+pub fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileError> {
     result.map_err(|error| FileError::Io {
         path: path.to_owned(),
         error,
@@ -42,7 +42,7 @@ pub(super) fn about<T>(path: &Path, result: io::Result<T>) -> Result<T, FileErro
 }
 
 /// Reads a private key file. Refuses one that others may read, with exceptions for orchestrators' mounts.
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // Checks the open file, not the path: the path could name another file a moment later.
     let mut file = about(path, regular_file::open(path))?;
     require_private(path, &file).map_err(|error| match error {
@@ -58,7 +58,7 @@ pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError>
 }
 
 /// Writes a file by rename, with this mode: after a crash it has the old content or the new, never a part.
-pub(super) fn write_atomically(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
+pub fn write_atomically(path: &Path, mode: u32, content: &[u8]) -> Result<(), FileError> {
     let mut newborn = path.as_os_str().to_owned();
     newborn.push(".new");
     let newborn = PathBuf::from(newborn);
