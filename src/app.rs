@@ -22,12 +22,12 @@ use crate::control::{Administration, OpenError};
 use crate::descriptors::DescriptorBudget;
 use crate::listener::{ListenError, Listener, ListenerTls, TlsError};
 use crate::log_file::Reopening;
-use crate::metrics::{Counter, Metrics};
+use crate::metrics::{Counter, Metrics, ServerGauges};
 use crate::proxy::{Gateway, GatewayError, GatewayHandle, RequestHistory, SharedState};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
-use crate::upstream::ConnectionLimit;
+use crate::upstream::{ConnectionLimit, ServerState, ServerStatus};
 
 pub use check::{CheckFinding, CheckReport, check};
 pub use explain::{ExplainReport, RefusalReport, RefusedRequest, explain_offline};
@@ -253,7 +253,8 @@ impl Application {
         // Probes are served until then too: a draining gateway is live, and reports that it is not ready.
         let ops = async {
             if let Some(ops) = self.ops {
-                ops.run(drained.clone()).await;
+                let gateway = self.serving.gateway.clone();
+                ops.run(move || gauges(&gateway.load()), drained.clone()).await;
             }
         };
         self.readiness.set(true);
@@ -314,6 +315,20 @@ fn upstream_connections(config: &Config) -> usize {
             Ok(UpstreamTarget::Demo) | Err(_) => 0,
         });
     most.fold(0, usize::saturating_add)
+}
+
+/// Returns the servers of all applications, as the metrics show them.
+fn gauges(gateway: &Gateway) -> Vec<ServerGauges> {
+    let all = gateway.upstreams().status().into_iter().flat_map(|upstream| {
+        let gauges = move |server: ServerStatus| ServerGauges {
+            upstream: upstream.name.clone(),
+            server: server.url,
+            is_up: matches!(server.state, ServerState::Up | ServerState::Starting),
+            active_requests: server.active_requests,
+        };
+        upstream.servers.into_iter().map(gauges)
+    });
+    all.collect()
 }
 
 async fn bind_ops(

@@ -129,6 +129,19 @@ impl Refusals {
     }
 }
 
+/// A server of an application, as the metrics show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerGauges {
+    /// The upstream.
+    pub upstream: String,
+    /// The server's URL.
+    pub server: String,
+    /// Whether it gets its share of requests.
+    pub is_up: bool,
+    /// Requests under way.
+    pub active_requests: usize,
+}
+
 impl Metrics {
     /// Counts a response in the class of its status.
     pub fn responded(&self, status: u16) {
@@ -143,11 +156,13 @@ impl Metrics {
     }
 
     /// Renders all metrics in the Prometheus text format, version 0.0.4. `started` is when the process began
-    /// to serve, since 1970; `uptime` the time since then.
-    pub fn exposition(&self, started: Duration, uptime: Duration) -> String {
+    /// to serve, since 1970; `uptime` the time since then; `servers` are those of all applications.
+    pub fn exposition(&self, started: Duration, uptime: Duration, servers: &[ServerGauges]) -> String {
         let mut text = String::with_capacity(8192);
         // Cannot fail: it writes to a string.
-        let _ = self.write(&mut text, started, uptime);
+        let _ = self
+            .write(&mut text, started, uptime)
+            .and_then(|()| write_servers(&mut text, servers));
         text
     }
 
@@ -330,6 +345,42 @@ impl Metrics {
     }
 }
 
+fn write_servers(text: &mut String, servers: &[ServerGauges]) -> fmt::Result {
+    type Gauge = fn(&ServerGauges) -> usize;
+    let gauges: [(&str, &str, Gauge); 2] = [
+        (
+            "vestibule_upstream_server_up",
+            "1 if a server of an application gets its share of requests.",
+            |server| usize::from(server.is_up),
+        ),
+        (
+            "vestibule_upstream_server_active_requests",
+            "Requests that are under way at a server of an application.",
+            |server| server.active_requests,
+        ),
+    ];
+    for (name, help, gauge) in gauges {
+        describe(text, name, "gauge", help)?;
+        for server in servers {
+            let (upstream, url) = (label(&server.upstream), label(&server.server));
+            writeln!(
+                text,
+                "{name}{{upstream=\"{upstream}\",server=\"{url}\"}} {}",
+                gauge(server)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Escapes the value of a label, as the text format asks for.
+fn label(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
 fn describe(text: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
@@ -344,7 +395,13 @@ mod tests {
         for status in [101, 200, 204, 303, 404, 429, 503] {
             metrics.responded(status);
         }
-        let text = metrics.exposition(Duration::from_secs(100), Duration::from_millis(2500));
+        let servers = [ServerGauges {
+            upstream: "a\"b".to_owned(),
+            server: "http://127.0.0.1:3000".to_owned(),
+            is_up: true,
+            active_requests: 3,
+        }];
+        let text = metrics.exposition(Duration::from_secs(100), Duration::from_millis(2500), &servers);
         for line in [
             "process_start_time_seconds 100",
             "vestibule_uptime_seconds 2.5",
@@ -353,6 +410,8 @@ mod tests {
             "vestibule_responses_total{class=\"4xx\"} 2",
             "# TYPE vestibule_connections gauge",
             "vestibule_connections 0",
+            "vestibule_upstream_server_up{upstream=\"a\\\"b\",server=\"http://127.0.0.1:3000\"} 1",
+            "vestibule_upstream_server_active_requests{upstream=\"a\\\"b\",server=\"http://127.0.0.1:3000\"} 3",
         ] {
             assert!(text.lines().any(|written| written == line), "{line}\n{text}");
         }

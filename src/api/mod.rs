@@ -14,6 +14,7 @@ mod mail;
 mod request;
 mod server;
 mod session;
+mod upstream;
 
 pub use access_key::{AccessKeyList, AccessKeyView, CreatedAccessKey, RevokedAccessKeys, RotatedMaster};
 pub use account::{
@@ -28,3 +29,4 @@ pub use mail::{MailList, MailView, ResentMails};
 pub use request::{LoggedRequest, RecentRequest, RequestReport};
 pub use server::{ReloadReport, ServerInfo};
 pub use session::{EndedSessions, LiveSessionList, SessionList, SessionView};
+pub use upstream::{UpstreamList, UpstreamServerView, UpstreamView};

@@ -14,7 +14,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
 use super::{Addresses, BuildError, Generation};
-use crate::api::{ReloadReport, ServerInfo};
+use crate::api::{ReloadReport, ServerInfo, UpstreamList};
 use crate::config::{Config, ConfigErrors, LoadedConfig, StoreLocation};
 use crate::control::{Administration, Command, CommandError, CommandResult};
 use crate::listener::{ConnectionSettings, ListenerTls};
@@ -144,6 +144,10 @@ impl RunningGateway {
     pub async fn execute(&self, command: Command, by: &Actor) -> Result<CommandResult, CommandError> {
         match command {
             Command::Reload => Ok(to_value(self.reload(by).await?)?.into()),
+            Command::ListUpstreams => {
+                let upstreams = self.gateway.load().upstreams().status();
+                Ok(to_value(UpstreamList::from(upstreams))?.into())
+            }
             Command::Whereabouts => Ok(to_value(self.server_info().await)?.into()),
             Command::Explain { .. }
             | Command::ExplainRequest(_)

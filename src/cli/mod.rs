@@ -28,6 +28,7 @@ mod standard_stream;
 mod store;
 mod table;
 pub mod trust;
+mod upstreams;
 mod user;
 
 use std::env;
@@ -113,6 +114,8 @@ enum Command {
     /// Back up, verify, move or repair the store.
     #[command(subcommand)]
     Store(store::Store),
+    /// List the applications behind the running gateway, and which of their servers are up.
+    Upstreams,
     /// Reload the configuration and certificates of the running gateway, as SIGHUP does.
     Reload(admin_client::ReasonArg),
 }
@@ -165,6 +168,7 @@ impl Cli {
             Some(Command::Lock(command)) => ask(config, async |gateway| command.run(gateway).await),
             Some(Command::Audit(command)) => ask(config, async |gateway| command.run(gateway, json).await),
             Some(Command::Store(command)) => ask(config, async |gateway| command.run(gateway, json).await),
+            Some(Command::Upstreams) => ask(config, async |gateway| upstreams::run(gateway).await),
             Some(Command::Reload(why)) => reload::run(config, why).map(Some),
         };
         match done {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod audit;
+mod balance;
 mod branding;
 mod check;
 mod checks;
@@ -55,6 +56,7 @@ use crate::request::Host;
 
 pub use admin::AdminConfig;
 pub use audit::{AuditConfig, AuditMode};
+pub use balance::{Balance, HealthConfig};
 pub use branding::{BrandingConfig, Link};
 pub use check::resolve_links;
 pub use checks::ChecksConfig;

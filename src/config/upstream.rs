@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{RequestLimits, SecretSource, UpstreamTimeouts, UpstreamUrl, UpstreamUrlError};
+use super::{
+    Balance, CertificateConfig, HealthConfig, RequestLimits, SecretSource, UpstreamTimeouts, UpstreamUrl,
+    UpstreamUrlError,
+};
 
 /// An application behind the gateway.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -15,6 +18,16 @@ pub struct UpstreamConfig {
     /// Where it listens: `http://`, `https://`, `h2c://` or `unix:` and a path. Several are balanced. Required.
     #[schemars(required, extend("examples" = [["http://127.0.0.1:3000"]], "default" = null))]
     pub servers: Vec<String>,
+    /// How requests are shared among its servers: "round-robin", "least-loaded", or "hash": the same server for a session, or
+    /// for a client's address where there is no session.
+    pub balance: Balance,
+    /// Shares of its servers, in their order, from 1 to 100: of `[3, 1]` the first gets three of four requests. Default: all
+    /// alike.
+    #[schemars(extend("examples" = [[1]], "default" = []))]
+    pub weights: Vec<u16>,
+    /// Which of its servers get requests: `path`, `status`, `interval`, `timeout`, `rise`, `fall`, `failures`, `slow_start`.
+    #[schemars(extend("examples" = [{"path": "/healthz"}]))]
+    pub health: HealthConfig,
     /// Headers over those of `[identity]`; placeholders as there, and secrets: `X-Secret = { env = "…" }`.
     /// A secret from a file or the environment is taken as it is, without placeholders.
     #[schemars(extend("examples" = [{"X-Remote-User": "{username}"}]))]
@@ -30,6 +43,13 @@ pub struct UpstreamConfig {
     /// PEM file of the authority that signs this application's certificate, instead of the system's.
     #[schemars(extend("examples" = ["certs/console-ca.pem"]))]
     pub ca: Option<PathBuf>,
+    /// Host name that its `https` servers are asked for (SNI) and that their certificate must be for, instead of that of
+    /// their URL.
+    #[schemars(extend("examples" = ["console.internal"]))]
+    pub server_name: Option<String>,
+    /// Certificate with which the gateway makes itself known to its `https` servers.
+    #[schemars(extend("examples" = [{"cert": "certs/gateway.pem", "key": "certs/gateway.key"}]))]
+    pub client_certificate: Option<CertificateConfig>,
     /// Connections to all its servers at one time; with `h2c://`, where a connection has many, requests. Further
     /// requests wait for a moment, then get 503.
     pub max_connections: usize,
@@ -45,9 +65,14 @@ impl Default for UpstreamConfig {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
+            balance: Balance::default(),
+            weights: Vec::new(),
+            health: HealthConfig::default(),
             headers: BTreeMap::new(),
             preset: None,
             ca: None,
+            server_name: None,
+            client_certificate: None,
             destination: None,
             max_connections: 512,
             timeouts: UpstreamTimeouts::default(),

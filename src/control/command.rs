@@ -111,6 +111,8 @@ pub enum Command {
     ReadAudit(AuditQuery),
     /// Returns where the gateway listens, as [`ServerInfo`](crate::api::ServerInfo).
     Whereabouts,
+    /// Lists the upstreams and the state of their servers. Returns an [`UpstreamList`](crate::api::UpstreamList).
+    ListUpstreams,
     /// Explains what would happen to a request. Returns an `ExplainReport`.
     Explain {
         /// Its method.
@@ -162,6 +164,7 @@ impl Command {
             | Self::ListKeys(_)
             | Self::ReadAudit(_)
             | Self::Whereabouts
+            | Self::ListUpstreams
             | Self::Explain { .. }
             | Self::ExplainRequest(_)
             | Self::ExplainRefusals { .. }

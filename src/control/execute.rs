@@ -109,7 +109,8 @@ impl Administration {
             | Command::ExplainRequest(_)
             | Command::ExplainRefusals { .. }
             | Command::Recall(_)
-            | Command::Whereabouts => {
+            | Command::Whereabouts
+            | Command::ListUpstreams => {
                 return Err(CommandError::new("there is no gateway to ask"));
             }
         })

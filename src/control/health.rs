@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ServerGauges};
 use crate::store::{Store, StoreError};
 
 /// The most concurrent connections: probes and scrapers are few.
@@ -115,8 +115,13 @@ impl HealthServer {
     }
 
     /// Serves until `stop`, which should come after the gateway has drained, since `/readyz` reports the
-    /// draining.
-    pub async fn run(self, stop: CancellationToken) {
+    /// draining. `servers` are those of all applications, for the metrics.
+    pub async fn run(
+        self,
+        servers: impl Fn() -> Vec<ServerGauges> + Send + Sync + 'static,
+        stop: CancellationToken,
+    ) {
+        let servers = Arc::new(servers);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut connections = JoinSet::new();
         loop {
@@ -130,9 +135,9 @@ impl HealthServer {
                 Some(_) = connections.join_next() => {}
                 (place, accepted) = next => match accepted {
                     Ok((stream, _)) => {
-                        let view = self.view.clone();
+                        let (view, servers) = (self.view.clone(), servers.clone());
                         connections.spawn(async move {
-                            view.serve(stream).await;
+                            view.serve(stream, servers.as_ref()).await;
                             drop(place);
                         });
                     }
@@ -147,8 +152,9 @@ impl HealthServer {
 }
 
 impl HealthView {
-    async fn serve(&self, stream: TcpStream) {
-        let service = service_fn(|request| async move { Ok::<_, Infallible>(self.respond(&request)) });
+    async fn serve(&self, stream: TcpStream, servers: &(impl Fn() -> Vec<ServerGauges> + Sync)) {
+        let service =
+            service_fn(|request| async move { Ok::<_, Infallible>(self.respond(&request, servers)) });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .auto_date_header(false)
@@ -159,7 +165,11 @@ impl HealthView {
         let _ = connection.await;
     }
 
-    fn respond<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    fn respond<B>(
+        &self,
+        request: &Request<B>,
+        servers: &impl Fn() -> Vec<ServerGauges>,
+    ) -> Response<Full<Bytes>> {
         let (status, content_type, text) = match request.uri().path() {
             "/livez" | "/readyz" | "/metrics" if !matches!(*request.method(), Method::GET | Method::HEAD) => {
                 (
@@ -176,7 +186,7 @@ impl HealthView {
                 (
                     StatusCode::OK,
                     EXPOSITION,
-                    self.metrics.exposition(self.started, uptime),
+                    self.metrics.exposition(self.started, uptime, &servers()),
                 )
             }
             _ => (StatusCode::NOT_FOUND, PLAIN, "not found\n".to_owned()),

@@ -55,6 +55,7 @@ impl AuditedCommand {
             | Command::ListKeys(_)
             | Command::ReadAudit(_)
             | Command::Whereabouts
+            | Command::ListUpstreams
             | Command::Explain { .. }
             | Command::ExplainRequest(_)
             | Command::ExplainRefusals { .. }

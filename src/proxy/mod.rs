@@ -232,6 +232,11 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Returns the upstreams of its routes.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
     /// Checks that the identity and upstream stages can be built. `routes` must come from the same
     /// configuration.
     pub fn check(config: &Config, routes: &Routes) -> Result<(), GatewayError> {

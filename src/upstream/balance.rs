@@ -1,36 +1,31 @@
-//! Balances requests over the servers of an upstream: round robin with health checks, on Pingora's load
-//! balancer.
+//! Balances requests over the servers of an upstream, and checks their health.
 
-use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use pingora_error::{Error, ErrorType};
-use pingora_load_balancing::discovery::Static;
-use pingora_load_balancing::health_check::HealthCheck;
-use pingora_load_balancing::selection::RoundRobin;
-use pingora_load_balancing::{Backend, Backends, LoadBalancer};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::health::Health;
 use super::server::Server;
+use crate::config::Balance;
 use crate::warning_limit::WarningLimit;
-
-/// Interval of the health checks.
-const CHECKED_EVERY: Duration = Duration::from_secs(5);
 
 /// Least time between two checks, when a server is suspected.
 const CHECKED_AGAIN: Duration = Duration::from_millis(500);
 
-/// The servers of an upstream, and their rotation.
+/// The servers of an upstream, and the strategy by which one is chosen for a request.
 pub(super) struct Balancer {
-    servers: Arc<[Server]>,
-    /// `None` for a single server, which is always used.
-    rounds: Option<LoadBalancer<RoundRobin>>,
-    /// Triggers a health check ahead of time.
+    servers: Box<[Server]>,
+    balance: Balance,
+    /// Indexes of servers, each as often as its weight says and spread over the whole.
+    rotation: Box<[usize]>,
+    turn: AtomicUsize,
+    interval: Duration,
+    /// Triggers a check ahead of time.
     suspected: Arc<Notify>,
     /// Limits the warnings about suspected servers.
     warnings: Arc<WarningLimit>,
@@ -47,7 +42,8 @@ pub(super) struct Suspicion {
 }
 
 impl Suspicion {
-    /// Marks the server as suspect: others are preferred for a while, and until it responds to a probe.
+    /// Reports a failure. After as many as are allowed others are preferred for a while, and until the server responds to a
+    /// probe.
     pub(super) fn raise(self, reason: &str) {
         if let Some(left_out) = self.health.fail() {
             self.checks.notify_one();
@@ -64,29 +60,27 @@ impl Suspicion {
     }
 }
 
-/// The servers that one request was already sent to.
+/// The servers that one request was already sent to, and by what it is balanced.
 #[derive(Debug, Default)]
-pub(super) struct TriedServers(Vec<usize>);
+pub(super) struct Selection {
+    tried: Vec<usize>,
+    /// What has the same server each time, with [`Balance::Hash`].
+    key: u64,
+}
 
 impl Balancer {
     /// Creates a balancer; `None` without servers.
-    pub(super) fn new(servers: Vec<Server>) -> Option<Self> {
-        let servers: Arc<[Server]> = servers.into();
-        let rounds = match servers.len() {
-            0 => return None,
-            1 => None,
-            count => {
-                let backends: BTreeSet<_> = (0..count).filter_map(backend).collect();
-                let mut rounds = LoadBalancer::from_backends(Backends::new(Static::new(backends)));
-                rounds.set_health_check(Box::new(HealthProbe(servers.clone())));
-                // The list does not change, and reading it does not wait.
-                let _ = futures_util::FutureExt::now_or_never(rounds.update());
-                Some(rounds)
-            }
-        };
+    pub(super) fn new(servers: Vec<Server>, balance: Balance, interval: Duration) -> Option<Self> {
+        if servers.is_empty() {
+            return None;
+        }
+        let weights: Vec<u16> = servers.iter().map(Server::weight).collect();
         Some(Self {
-            servers,
-            rounds,
+            servers: servers.into(),
+            balance,
+            rotation: rotation(&weights),
+            turn: AtomicUsize::new(0),
+            interval,
             suspected: Arc::default(),
             warnings: Arc::default(),
         })
@@ -96,15 +90,29 @@ impl Balancer {
         &self.servers
     }
 
+    pub(super) fn balance(&self) -> Balance {
+        self.balance
+    }
+
     /// Whether there is more than one server.
     pub(super) fn has_several(&self) -> bool {
-        self.rounds.is_some()
+        self.servers.len() > 1
+    }
+
+    /// Begins the selection of a server for a request. `hash` writes what it is balanced by, if that counts.
+    pub(super) fn begin(&self, hash: impl FnOnce(&mut DefaultHasher)) -> Selection {
+        let mut selection = Selection::default();
+        if self.has_several() && self.balance == Balance::Hash {
+            let mut hasher = DefaultHasher::new();
+            hash(&mut hasher);
+            selection.key = hasher.finish();
+        }
+        selection
     }
 
     /// Returns a reporter for the server's response; `None` for a single server, which is always used.
     pub(super) fn suspicion(&self, server: &Server) -> Option<Suspicion> {
-        self.rounds.as_ref()?;
-        Some(Suspicion {
+        self.has_several().then(|| Suspicion {
             health: server.health().clone(),
             checks: self.suspected.clone(),
             warnings: self.warnings.clone(),
@@ -112,114 +120,175 @@ impl Balancer {
         })
     }
 
-    /// Returns the next server that was not tried: in turn, one that accepts connections and is not suspect;
-    /// failing that, one that accepts connections; failing that, any.
-    pub(super) fn next(&self, tried: &mut TriedServers) -> Option<&Server> {
-        let is_new = |index: &usize| !tried.0.contains(index);
-        let index = match &self.rounds {
-            None => Some(0).filter(is_new),
-            Some(rounds) => self
-                .select(rounds, tried, false)
-                .or_else(|| self.select(rounds, tried, true))
-                .or_else(|| (0..self.servers.len()).find(is_new)),
-        }?;
-        tried.0.push(index);
+    /// Returns the next server that was not tried: by the strategy, one that is up and not suspect; failing that, one that
+    /// is up; failing that, any.
+    pub(super) fn next(&self, selection: &mut Selection) -> Option<&Server> {
+        if !self.has_several() {
+            let is_new = selection.tried.is_empty();
+            selection.tried.push(0);
+            return self.servers.first().filter(|_| is_new);
+        }
+        let index = self
+            .select(selection, is_sound)
+            .or_else(|| self.select(selection, |server| !server.health().is_down()))
+            .or_else(|| (0..self.servers.len()).find(|index| !selection.tried.contains(index)))?;
+        selection.tried.push(index);
         self.servers.get(index)
     }
 
-    /// Like [`next`](Self::next), but returns only a server that accepts connections and is not suspect.
-    pub(super) fn next_sound(&self, tried: &mut TriedServers) -> Option<&Server> {
-        let index = self.select(self.rounds.as_ref()?, tried, false)?;
-        tried.0.push(index);
+    /// Like [`next`](Self::next), but returns only a server that is up and not suspect.
+    pub(super) fn next_sound(&self, selection: &mut Selection) -> Option<&Server> {
+        let index = self.select(selection, is_sound)?;
+        selection.tried.push(index);
         self.servers.get(index)
     }
 
-    fn select(
-        &self,
-        rounds: &LoadBalancer<RoundRobin>,
-        tried: &TriedServers,
-        takes_suspects: bool,
-    ) -> Option<usize> {
-        let is_sound = |index: usize| {
-            self.servers
-                .get(index)
-                .is_some_and(|server| !server.health().is_suspect())
+    /// Returns the index of the server that the strategy prefers among those that were not tried and are admitted.
+    fn select(&self, selection: &Selection, admits: impl Fn(&Server) -> bool) -> Option<usize> {
+        let admitted = |index: usize| {
+            let server = self.servers.get(index)?;
+            (!selection.tried.contains(&index) && admits(server)).then_some((index, server))
         };
-        let accepts = |backend: &Backend, is_ready: bool| {
-            let index = index(backend).filter(|index| !tried.0.contains(index));
-            is_ready && index.is_some_and(|index| takes_suspects || is_sound(index))
-        };
-        let selected = rounds.select_with(b"", 2 * self.servers.len(), accepts);
-        selected.and_then(|backend| index(&backend))
-    }
-
-    /// Runs health checks at intervals, and ahead of time when a server is suspected or may be readmitted.
-    /// Never returns.
-    pub(super) async fn run_health_checks(&self) {
-        let Some(rounds) = &self.rounds else {
-            return;
-        };
-        loop {
-            let checked = Instant::now();
-            rounds.backends().run_health_check(true).await;
-            tokio::time::sleep(CHECKED_AGAIN).await;
-            let _ = timeout(self.next_check(checked), self.suspected.notified()).await;
-        }
-    }
-
-    /// Returns the time until the next check: when the next suspect is due that was not at the last check.
-    /// One that was and did not respond is probed with all others.
-    fn next_check(&self, last: Instant) -> Duration {
-        let due = self.servers.iter().filter_map(|server| server.health().due());
-        let due = due.filter(|due| *due > last).min();
-        due.map_or(CHECKED_EVERY, |due| due.saturating_duration_since(Instant::now()))
-            .min(CHECKED_EVERY)
-    }
-}
-
-/// Returns a stand-in backend, an address that encodes the index. Connections are made elsewhere, so that
-/// Unix sockets and hosts with changing addresses are balanced too.
-fn backend(index: usize) -> Option<Backend> {
-    Backend::new(&format!("0.0.0.0:{}", index + 1)).ok()
-}
-
-fn index(backend: &Backend) -> Option<usize> {
-    let name = backend.addr.as_inet()?;
-    usize::from(name.port()).checked_sub(1)
-}
-
-struct HealthProbe(Arc<[Server]>);
-
-#[async_trait]
-impl HealthCheck for HealthProbe {
-    async fn check(&self, backend: &Backend) -> pingora_error::Result<()> {
-        let server = index(backend).and_then(|index| self.0.get(index));
-        match server {
-            None => Ok(()),
-            Some(server) => server
-                .check_health()
-                .await
-                .map_err(|error| Error::explain(ErrorType::ConnectError, error.to_string())),
-        }
-    }
-
-    async fn health_status_change(&self, backend: &Backend, healthy: bool) {
-        if let Some(server) = index(backend).and_then(|index| self.0.get(index)) {
-            if healthy {
-                tracing::info!(%server, "a server is there again");
-            } else {
-                tracing::warn!(%server, "a server takes no connections, or does not answer");
+        match self.balance {
+            Balance::RoundRobin => self.next_in_turn(admitted),
+            Balance::LeastLoaded => self.least_loaded(admitted),
+            Balance::Hash => {
+                let admitted = (0..self.servers.len()).filter_map(admitted);
+                let distances = admitted.map(|(index, server)| (index, distance(selection.key, server)));
+                let nearest = distances.min_by(|(_, one), (_, other)| one.total_cmp(other));
+                nearest.map(|(index, _)| index)
             }
         }
     }
 
-    fn health_threshold(&self, _: bool) -> usize {
-        1
+    fn next_in_turn<'s>(&'s self, admitted: impl Fn(usize) -> Option<(usize, &'s Server)>) -> Option<usize> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let takes_turn = |server: &Server| {
+            let share = server.health().share();
+            share >= 1.0 || part(turn) < share
+        };
+        let length = self.rotation.len();
+        let next = admitted(*self.rotation.get(turn % length)?);
+        if let Some((index, _)) = next.filter(|(_, server)| takes_turn(server)) {
+            return Some(index);
+        }
+        // The turns of a server that is left out are for all others alike, not for its neighbour.
+        let others: Vec<_> = self.rotation.iter().copied().filter_map(admitted).collect();
+        let begin = (turn / length).wrapping_add(turn % length);
+        let after = |step: usize| others.get(begin.wrapping_add(step) % others.len());
+        let taking = (0..others.len())
+            .filter_map(after)
+            .find(|(_, server)| takes_turn(server));
+        taking.or(others.first()).map(|(index, _)| *index)
     }
+
+    fn least_loaded<'s>(&'s self, admitted: impl Fn(usize) -> Option<(usize, &'s Server)>) -> Option<usize> {
+        let admitted = (0..self.servers.len()).filter_map(admitted);
+        let loads: Vec<(usize, f64)> = admitted.map(|(index, server)| (index, server.load())).collect();
+        let least = loads.iter().map(|(_, load)| *load).min_by(f64::total_cmp)?;
+        let alike = loads.iter().filter(|(_, load)| *load <= least);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % alike.clone().count();
+        alike.map(|(index, _)| *index).nth(turn)
+    }
+
+    /// Checks the servers at intervals, and suspects as soon as they may be readmitted. Never returns.
+    pub(super) async fn run_health_checks(&self) {
+        if !self.servers.iter().any(Server::is_checked) && !self.has_several() {
+            return;
+        }
+        let mut last = None::<Instant>;
+        loop {
+            let began = Instant::now();
+            let is_periodic = last.is_none_or(|last| began >= last + self.interval);
+            if is_periodic {
+                last = Some(began);
+            }
+            let checks = self.servers.iter().map(|server| server.check_health(is_periodic));
+            futures_util::future::join_all(checks).await;
+            tokio::time::sleep(CHECKED_AGAIN.min(self.interval)).await;
+            let periodic = last.map_or(began, |last| last + self.interval);
+            let next = self.due_after(began).map_or(periodic, |due| due.min(periodic));
+            let wait = next.saturating_duration_since(Instant::now());
+            let _ = timeout(wait, self.suspected.notified()).await;
+        }
+    }
+
+    /// Returns when the next suspect is due that was not at the last check. One that was and did not respond is probed with
+    /// all others.
+    fn due_after(&self, last: Instant) -> Option<Instant> {
+        let due = self.servers.iter().filter_map(|server| server.health().due());
+        due.filter(|due| *due > last).min()
+    }
+}
+
+fn is_sound(server: &Server) -> bool {
+    !server.health().is_down() && !server.health().is_suspect()
+}
+
+/// Returns servers' indexes, each as often as its weight says: always the one that is the farthest behind its share.
+fn rotation(weights: &[u16]) -> Box<[usize]> {
+    let all: u32 = weights.iter().copied().map(u32::from).sum();
+    // Alike, however they are written.
+    if weights.iter().all(|weight| weights.first() == Some(weight)) {
+        return (0..weights.len()).collect();
+    }
+    let mut behind: Vec<i64> = vec![0; weights.len()];
+    let turns = (0..all).filter_map(|_| {
+        for (behind, weight) in behind.iter_mut().zip(weights) {
+            *behind += i64::from(*weight);
+        }
+        let most = *behind.iter().max()?;
+        let index = behind.iter().position(|behind| *behind == most)?;
+        behind[index] -= i64::from(all);
+        Some(index)
+    });
+    turns.collect()
+}
+
+/// Returns a number from 0 to 1 for a turn, without a pattern over neighbouring turns.
+fn part(turn: usize) -> f64 {
+    fraction(hash_of(turn))
+}
+
+/// Returns how far a server is from a key: of rendezvous hashing with weights, by which a server that goes or comes moves no
+/// keys but its own.
+fn distance(key: u64, server: &Server) -> f64 {
+    -fraction(hash_of((key, server.name()))).ln() / f64::from(server.weight())
+}
+
+fn hash_of(value: impl std::hash::Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Maps a hash to a number above 0 and below 1.
+fn fraction(hash: u64) -> f64 {
+    let high = u32::try_from(hash >> 32).unwrap_or_default();
+    (f64::from(high) + 0.5) / (f64::from(u32::MAX) + 1.0)
 }
 
 impl fmt::Debug for Balancer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.servers.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_are_spread_by_weight() {
+        assert_eq!(*rotation(&[1, 1, 1]), [0, 1, 2]);
+        assert_eq!(*rotation(&[7, 7]), [0, 1]);
+        assert_eq!(*rotation(&[3, 1]), [0, 0, 1, 0]);
+        assert_eq!(*rotation(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn parts_of_turns_have_no_pattern() {
+        let below = (0..10_000).filter(|turn| part(*turn) < 0.2).count();
+        assert!((1_900..2_100).contains(&below), "{below}");
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::crypto::aws_lc_rs;
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,7 +23,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::connection_limit::OpenConnection;
 use super::early_response::EarlyResponseStream;
 use super::{RequestBody, UpstreamBuildError};
-use crate::config::{Endpoint, UpstreamUrl};
+use crate::certified_key;
+use crate::config::{CertificateConfig, Endpoint, UpstreamConfig, UpstreamUrl};
 use crate::trust_anchors::read_trust_anchors;
 
 /// Most bytes of a response head in HTTP/2; the same as hyper's limit in HTTP/1.
@@ -49,19 +51,27 @@ pub(super) struct ServerTls {
     name: ServerName<'static>,
 }
 
-/// Trusted root certificates; each source is read once.
+/// TLS settings by the files that they are made of; each is read once.
 #[derive(Default)]
-pub(super) struct TrustStore {
-    system: Option<Arc<ClientConfig>>,
-    files: HashMap<PathBuf, Arc<ClientConfig>>,
+pub(super) struct TlsSettings {
+    made: HashMap<TlsFiles, Arc<ClientConfig>>,
 }
 
-impl TrustStore {
-    /// Returns how a server is reached; over TLS with the roots in `authority` or else the system's.
+/// What TLS settings are made of.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+struct TlsFiles {
+    /// Trusted roots; `None`: those of the system.
+    authority: Option<PathBuf>,
+    /// The client's certificate and its key.
+    certificate: Option<(PathBuf, PathBuf)>,
+}
+
+impl TlsSettings {
+    /// Returns how a server is reached; over TLS as the settings of its upstream say.
     pub(super) fn transport(
         &mut self,
         server: &UpstreamUrl,
-        authority: Option<&Path>,
+        settings: Option<&UpstreamConfig>,
     ) -> Result<ServerTransport, UpstreamBuildError> {
         let endpoint = match server {
             UpstreamUrl::H2c(endpoint) => return Ok(ServerTransport::Http2(endpoint.clone())),
@@ -73,20 +83,24 @@ impl TrustStore {
             }
             UpstreamUrl::Https(endpoint) => endpoint,
         };
-        let name =
-            ServerName::try_from(bare(endpoint).to_owned()).map_err(|_| UpstreamBuildError::Server {
-                name: server.to_string(),
-                source: crate::config::UpstreamUrlError::Host,
-            })?;
-        let known = authority.map_or(self.system.as_ref(), |path| self.files.get(path));
-        let config = match (known, authority) {
-            (Some(config), _) => config.clone(),
-            (None, Some(path)) => {
-                let config = client_config(file_roots(path)?);
-                self.files.insert(path.to_owned(), config.clone());
-                config
-            }
-            (None, None) => self.system.insert(client_config(system_roots()?)).clone(),
+        let name = settings.and_then(|settings| settings.server_name.as_deref());
+        let name = name.unwrap_or_else(|| bare(endpoint)).to_owned();
+        let name = ServerName::try_from(name).map_err(|_| UpstreamBuildError::Server {
+            name: server.to_string(),
+            source: crate::config::UpstreamUrlError::Host,
+        })?;
+        let certificate = settings.and_then(|settings| settings.client_certificate.as_ref());
+        let files = TlsFiles {
+            authority: settings.and_then(|settings| settings.ca.clone()),
+            certificate: certificate.map(|pair| (pair.cert.clone(), pair.key.clone())),
+        };
+        let config = if let Some(config) = self.made.get(&files) {
+            config.clone()
+        } else {
+            let roots = files.authority.as_deref().map_or_else(system_roots, file_roots)?;
+            let config = client_config(roots, certificate)?;
+            self.made.insert(files, config.clone());
+            config
         };
         let tls = ServerTls {
             connector: config.into(),
@@ -224,14 +238,25 @@ fn bare(endpoint: &Endpoint) -> &str {
         .unwrap_or(name)
 }
 
-fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
+fn client_config(
+    roots: RootCertStore,
+    certificate: Option<&CertificateConfig>,
+) -> Result<Arc<ClientConfig>, UpstreamBuildError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
     #[expect(clippy::expect_used, reason = "the provider speaks these versions")]
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .expect("the provider speaks TLS 1.2 and 1.3");
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let builder = builder.with_root_certificates(roots);
+    let mut config = match certificate {
+        None => builder.with_no_client_auth(),
+        Some(files) => {
+            let pair = certified_key::load(files, &provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
+    Ok(Arc::new(config))
 }
 
 fn file_roots(path: &Path) -> Result<RootCertStore, UpstreamBuildError> {

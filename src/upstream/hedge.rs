@@ -11,7 +11,7 @@ use http::Request;
 use http::header::UPGRADE;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::balance::TriedServers;
+use super::balance::Selection;
 use super::server::{ReplayableHead, SendOutcome, Server};
 use super::{ConnectionPermit, RequestBody, Upstream};
 use crate::authorize::Permit;
@@ -43,7 +43,7 @@ impl<'s> HedgedSender<'s> {
         &mut self,
         server: &'s Server,
         request: Request<RequestBody>,
-        tried: &mut TriedServers,
+        selection: &mut Selection,
         connection: &mut Option<ConnectionPermit>,
     ) -> (&'s Server, SendOutcome) {
         let may_hedge = self.upstream.balancer.has_several()
@@ -62,7 +62,7 @@ impl<'s> HedgedSender<'s> {
         }
         let until = began + limit;
         // Boxed: large and seldom needed.
-        Box::pin(self.hedge_if_silent(server, sent, &copied, until, tried, connection)).await
+        Box::pin(self.hedge_if_silent(server, sent, &copied, until, selection, connection)).await
     }
 
     async fn hedge_if_silent(
@@ -71,7 +71,7 @@ impl<'s> HedgedSender<'s> {
         mut sent: Pin<&mut impl Future<Output = SendOutcome>>,
         copied: &ReplayableHead,
         until: Instant,
-        tried: &mut TriedServers,
+        selection: &mut Selection,
         connection: &mut Option<ConnectionPermit>,
     ) -> (&'s Server, SendOutcome) {
         let is_silent = async { server.health().is_suspect() || !server.probe_shared().await };
@@ -84,14 +84,15 @@ impl<'s> HedgedSender<'s> {
         }
         self.upstream
             .suspect(server, "no answer to a request and none to a probe");
-        let Some(other) = self.upstream.balancer.next_sound(tried) else {
+        let Some(other) = self.upstream.balancer.next_sound(selection) else {
             return (server, sent.await);
         };
         self.was_hedged = true;
         let (upstream, permit, client, is_patient) =
             (self.upstream, self.permit, self.client, self.is_patient);
         let hedge = async {
-            let (taken, _turn) = upstream.slots.take(client).await.ok()?;
+            let (mut taken, _turn) = upstream.slots.take(client).await.ok()?;
+            taken.count(other.begin());
             permit.require_current().ok()?;
             match other.send(copied.request(), None).await {
                 SendOutcome::Responded(response) => Some((response, taken)),

@@ -8,6 +8,7 @@ mod connect;
 mod connection_limit;
 mod early_response;
 mod health;
+mod health_check;
 mod hedge;
 mod http1_pool;
 mod http2_pool;
@@ -21,6 +22,7 @@ mod slots;
 mod upload;
 mod verifying_body;
 
+use std::hash::Hash as _;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -32,16 +34,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authenticate::Lapse;
 use crate::authorize::Permit;
-use crate::config::{Config, UpstreamConfig, UpstreamTimeouts, UpstreamUrlError};
+use crate::certified_key::CertificateError;
+use crate::config::{Balance, Config, UpstreamConfig, UpstreamTimeouts, UpstreamUrlError};
+use crate::request::Network;
 use crate::route::{RouteTarget, Routes, UpstreamId, UpstreamName};
 use crate::trust_anchors::TrustAnchorError;
 use crate::warning_limit::WarningLimit;
 use balance::Balancer;
-use connect::TrustStore;
+use connect::TlsSettings;
+use health_check::HealthCheck;
 use server::{SendOutcome, Server};
 use slots::UpstreamSlots;
 
 pub use connection_limit::ConnectionLimit;
+pub use health::ServerState;
 pub use idle_timeout::IdleTimeout;
 pub use incoming_body::IncomingBody;
 pub use request_body::{BodyError, BodyLimits, BodyProgress, RequestBody};
@@ -84,6 +90,32 @@ pub struct Reachability {
     pub server: String,
     /// Whether it accepts a connection, or why not.
     pub result: io::Result<()>,
+}
+
+/// An upstream and its servers, as they are at a moment.
+#[derive(Clone, Debug)]
+pub struct UpstreamStatus {
+    /// The upstream.
+    pub name: String,
+    /// How its servers are chosen.
+    pub balance: Balance,
+    /// The most connections at one time.
+    pub max_connections: usize,
+    /// Its servers.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// A server of an upstream, as it is at a moment.
+#[derive(Clone, Debug)]
+pub struct ServerStatus {
+    /// Its URL.
+    pub url: String,
+    /// Whether it gets requests.
+    pub state: ServerState,
+    /// Its share beside those of the others.
+    pub weight: u16,
+    /// Requests under way, tunnels and unfinished responses included.
+    pub active_requests: usize,
 }
 
 /// Why a request got no response.
@@ -149,6 +181,9 @@ pub enum UpstreamBuildError {
         /// The cause.
         error: TrustAnchorError,
     },
+    /// The client's certificate or its key cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The system has no trusted certificates.
     #[error("the system's authorities of certificates cannot be used: {0}")]
     SystemAuthorities(String),
@@ -185,7 +220,7 @@ impl Upstreams {
         routes: &Routes,
         all: &Arc<ConnectionLimit>,
     ) -> Result<Self, UpstreamBuildError> {
-        let mut trust = TrustStore::default();
+        let mut tls = TlsSettings::default();
         let general = UpstreamLimits::from(config);
         let upstreams = routes.upstreams().iter().map(|upstream| {
             let (name, servers, settings) = match upstream {
@@ -201,19 +236,29 @@ impl Upstreams {
                 }
             };
             let limits = settings.map_or(general, |settings| general.with(settings));
-            let authority = settings.and_then(|settings| settings.ca.as_deref());
             let most = settings.map_or_else(
                 || UpstreamConfig::default().max_connections,
                 |settings| settings.max_connections,
             );
             let slots = Arc::new(UpstreamSlots::new(most, all.clone(), limits.connect));
+            let check = Arc::new(HealthCheck::new(settings, limits.connect));
             let mut connected = Vec::new();
-            for server in servers {
-                let transport = trust.transport(&server, authority)?;
-                connected.push(Server::new(&server, transport, limits, slots.clone()));
+            for (index, server) in servers.iter().enumerate() {
+                let transport = tls.transport(server, settings)?;
+                let weight = settings.and_then(|settings| settings.weights.get(index));
+                let weight = weight.copied().unwrap_or(1);
+                connected.push(Server::new(
+                    server,
+                    transport,
+                    limits,
+                    weight,
+                    slots.clone(),
+                    check.clone(),
+                ));
             }
-            let balancer =
-                Balancer::new(connected).ok_or_else(|| UpstreamBuildError::NoServers(name.clone()))?;
+            let balance = settings.map(|settings| settings.balance).unwrap_or_default();
+            let balancer = Balancer::new(connected, balance, check.interval())
+                .ok_or_else(|| UpstreamBuildError::NoServers(name.clone()))?;
             Ok(Upstream {
                 name,
                 balancer,
@@ -241,6 +286,17 @@ impl Upstreams {
             others.any(|other| other.server_address() == server.server_address())
         };
         one == other || servers(one).iter().any(shares)
+    }
+
+    /// Returns the state of all servers.
+    pub fn status(&self) -> Vec<UpstreamStatus> {
+        let status = |upstream: &Upstream| UpstreamStatus {
+            name: upstream.name.clone(),
+            balance: upstream.balancer.balance(),
+            max_connections: upstream.slots.most(),
+            servers: upstream.balancer.servers().iter().map(Server::status).collect(),
+        };
+        self.0.iter().map(status).collect()
     }
 
     /// Connects to each server as requests would, TLS included, within `limit`. Sends no request.
@@ -320,12 +376,21 @@ impl Upstream {
         let taken = self.slots.take(client).await;
         let (connection, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
         let mut connection = Some(connection);
-        let mut tried = balance::TriedServers::default();
+        // One address has the same server, as has one session.
+        let mut selection = self.balancer.begin(|hasher| match permit.session() {
+            Some(session) => session.id().hash(hasher),
+            None => Network::from(client).hash(hasher),
+        });
         let mut sending = hedge::HedgedSender::new(self, permit, client, is_patient);
         let mut last = io::Error::from(io::ErrorKind::NotConnected);
-        while let Some(server) = self.balancer.next(&mut tried) {
+        while let Some(server) = self.balancer.next(&mut selection) {
             permit.require_current()?;
-            let (server, attempted) = sending.send(server, request, &mut tried, &mut connection).await;
+            if let Some(connection) = &mut connection {
+                connection.count(server.begin());
+            }
+            let (server, attempted) = sending
+                .send(server, request, &mut selection, &mut connection)
+                .await;
             match attempted {
                 SendOutcome::Responded(mut response) => {
                     let settled = response_framing::settle(response.status(), response.headers_mut());

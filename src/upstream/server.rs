@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ use tokio::time::{Instant, timeout};
 
 use super::connect::{self, Http1Transport, ServerTransport};
 use super::health::Health;
+use super::health_check::HealthCheck;
 use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
 use super::http2_pool::{Http2Pool, StreamUse};
-use super::slots::UpstreamSlots;
-use super::{BodyProgress, RequestBody, ResponseBody, SendOptions, UpstreamLimits};
+use super::slots::{ActiveRequest, UpstreamSlots};
+use super::{BodyProgress, RequestBody, ResponseBody, SendOptions, ServerStatus, UpstreamLimits};
 use crate::config;
 
 /// Longest idle time of a connection that a non-repeatable request may reuse: the server may close an idle
@@ -41,7 +43,11 @@ pub(super) struct Server {
     slots: Arc<UpstreamSlots>,
     http1: Arc<Http1Pool>,
     http2: Http2Pool,
+    weight: u16,
+    /// Requests under way.
+    active: Arc<AtomicUsize>,
     health: Arc<Health>,
+    check: Arc<HealthCheck>,
     /// Outcome of the last probe on behalf of a request. Locked during a probe.
     probed: tokio::sync::Mutex<Option<Probed>>,
 }
@@ -76,7 +82,9 @@ impl Server {
         address: &config::UpstreamUrl,
         transport: ServerTransport,
         limits: UpstreamLimits,
+        weight: u16,
         slots: Arc<UpstreamSlots>,
+        check: Arc<HealthCheck>,
     ) -> Self {
         let http1 = Arc::default();
         slots.register(&http1);
@@ -90,7 +98,10 @@ impl Server {
             slots,
             http1,
             http2: Http2Pool::default(),
-            health: Arc::default(),
+            weight,
+            active: Arc::default(),
+            health: Arc::new(Health::new(check.config())),
+            check,
             probed: tokio::sync::Mutex::default(),
         }
     }
@@ -114,16 +125,71 @@ impl Server {
         &self.health
     }
 
-    /// Checks that the server accepts a connection. A suspect that is due must also respond to a request,
-    /// since the kernel accepts connections for a stopped process; then it is readmitted.
-    pub(super) async fn check_health(&self) -> io::Result<()> {
-        if self.health.due().is_none_or(|due| Instant::now() < due) {
-            return timeout(self.limits.connect, connect::probe(&self.transport)).await?;
+    /// Returns its share beside those of other servers.
+    pub(super) fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// Counts a request that is sent to it.
+    pub(super) fn begin(&self) -> ActiveRequest {
+        ActiveRequest::begin(&self.active)
+    }
+
+    /// Returns its state.
+    pub(super) fn status(&self) -> ServerStatus {
+        ServerStatus {
+            url: self.name.to_string(),
+            state: self.health.state(),
+            weight: self.weight,
+            active_requests: self.active.load(Ordering::Relaxed),
         }
-        timeout(self.limits.connect, self.ping()).await??;
-        self.health.readmit();
-        tracing::info!(server = %self, "a server answers again");
-        Ok(())
+    }
+
+    /// Returns what its load would be with one more request, for its weight.
+    pub(super) fn load(&self) -> f64 {
+        let requests = u32::try_from(self.active.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+        (f64::from(requests) + 1.0) / (f64::from(self.weight) * self.health.share())
+    }
+
+    /// Whether checks ask it for something.
+    pub(super) fn is_checked(&self) -> bool {
+        self.check.target().is_some()
+    }
+
+    /// Checks the server, if that is due by the interval or since it is suspect. A suspect must respond to a request, since the
+    /// kernel accepts connections for a stopped process; then it is readmitted.
+    pub(super) async fn check_health(&self, is_periodic: bool) {
+        let is_due = self.health.due().is_some_and(|due| Instant::now() >= due);
+        if !is_due && !is_periodic {
+            return;
+        }
+        let limit = self.check.timeout();
+        let checked = match self.check.target() {
+            Some(target) => timeout(limit, self.check_response(target)).await,
+            None if is_due => timeout(limit, self.ping()).await,
+            None => timeout(limit, connect::probe(&self.transport)).await,
+        };
+        let checked = checked.map_err(io::Error::from).flatten();
+        if is_due && checked.is_ok() {
+            self.health.readmit();
+            tracing::info!(server = %self, "a server answers again");
+        }
+        if !is_periodic {
+            return;
+        }
+        match self.health.check(checked.is_ok()).map(|_| checked) {
+            Some(Ok(())) => tracing::info!(server = %self, "a server is up again"),
+            Some(Err(error)) => tracing::warn!(server = %self, %error, "a server is down: its check fails"),
+            None => {}
+        }
+    }
+
+    async fn check_response(&self, target: &Uri) -> io::Result<()> {
+        let status = self.ask(Method::GET, target.clone()).await?;
+        if self.check.accepts(status) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{target} answers {status}")))
     }
 
     /// Whether the server responds to a probe, for requests that wait for it. Runs one probe at a time;
@@ -155,9 +221,15 @@ impl Server {
 
     /// Sends `OPTIONS *` (RFC 9110, section 9.3.7); any response counts.
     async fn ping(&self) -> io::Result<()> {
+        let asked = self.ask(Method::OPTIONS, Uri::from_static("*"));
+        asked.await.map(drop)
+    }
+
+    /// Sends a request of the gateway's own over a new connection, and returns the status of the response.
+    async fn ask(&self, method: Method, target: Uri) -> io::Result<StatusCode> {
         let mut request = Request::new(RequestBody::empty());
-        *request.method_mut() = Method::OPTIONS;
-        *request.uri_mut() = Uri::from_static("*");
+        *request.method_mut() = method;
+        *request.uri_mut() = target;
         request.headers_mut().insert(HOST, self.authority.clone());
         let responded = match &self.transport {
             ServerTransport::Http2(endpoint) => {
@@ -171,7 +243,8 @@ impl Server {
                 sender.send_request(request).await
             }
         };
-        responded.map(drop).map_err(io::Error::other)
+        let responded = responded.map_err(io::Error::other)?;
+        Ok(responded.status())
     }
 
     /// Connects as a request would, and sends none.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +55,25 @@ pub struct ConnectionPermit {
     own: LimitPermit,
     all: LimitPermit,
     _tunnel: Option<OpenConnection>,
+    /// Counts the request at the server that it is sent to.
+    active: Option<ActiveRequest>,
+}
+
+/// A request under way at a server, which counts it.
+#[derive(Debug)]
+pub(super) struct ActiveRequest(Arc<AtomicUsize>);
+
+impl ActiveRequest {
+    pub(super) fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count.clone())
+    }
+}
+
+impl Drop for ActiveRequest {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One of the client's turns. Held until the response head arrives.
@@ -68,6 +88,11 @@ pub(super) struct ClientTurn<'p> {
 pub(super) struct NoCapacity;
 
 impl ConnectionPermit {
+    /// Counts its request at another server from now on.
+    pub(super) fn count(&mut self, active: ActiveRequest) {
+        self.active = Some(active);
+    }
+
     /// Registers a response that holds this permit and may be aborted to free it.
     pub(super) fn lend(&self, response: &Arc<OpenResponse>) {
         for permit in [&self.own, &self.all] {
@@ -86,6 +111,11 @@ impl UpstreamSlots {
             patience,
             clients: Mutex::default(),
         }
+    }
+
+    /// Returns the most permits at one time.
+    pub(super) fn most(&self) -> usize {
+        self.own.most()
     }
 
     /// Registers a pool whose idle connections may be closed to make room.
@@ -131,6 +161,7 @@ impl UpstreamSlots {
             own,
             all,
             _tunnel: None,
+            active: None,
         };
         let turn = ClientTurn {
             _client: client,

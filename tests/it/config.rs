@@ -9,6 +9,7 @@ mod generated;
 mod mistakes;
 mod ownership;
 mod started;
+mod upstreams;
 mod warnings;
 
 use std::fs;

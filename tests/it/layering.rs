@@ -20,6 +20,12 @@ const EDGES: &[(&str, &str, &str)] = &[
         "services",
         "what they know of a resource beside its record",
     ),
+    (
+        "api",
+        "config",
+        "how servers are chosen is what the operator wrote",
+    ),
+    ("api", "upstream", "the state of servers"),
     ("api", "csv", "a list of accounts is a table of a spreadsheet too"),
     (
         "csv",
@@ -103,14 +109,27 @@ const EDGES: &[(&str, &str, &str)] = &[
         "regular_file",
         "what a configuration names is read without waiting",
     ),
-    ("certified_key", "config", "which files have a certificate and its key"),
+    (
+        "certified_key",
+        "config",
+        "which files have a certificate and its key",
+    ),
     ("certified_key", "private_file", "a key is its owner's alone"),
     ("certified_key", "regular_file", "certificates are read"),
     ("private_file", "config", "which modes are private"),
     ("private_file", "regular_file", "keys are read"),
     ("listener", "certified_key", "what is served"),
     ("listener", "private_file", "the local authority has keys"),
-    ("app::check", "certified_key", "a key that is not the certificate's is told where it stands"),
+    (
+        "upstream",
+        "certified_key",
+        "by what the gateway is known to a server",
+    ),
+    (
+        "app::check",
+        "certified_key",
+        "a key that is not the certificate's is told where it stands",
+    ),
     (
         "portal",
         "regular_file",
@@ -175,8 +194,8 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("app", "services", "made once, shared by all"),
     (
         "app",
-        "upstream::ConnectionLimit",
-        "the bound for all applications outlasts a reload",
+        "upstream",
+        "the bound for all applications outlasts a reload, and the state of their servers is told",
     ),
     (
         "app::explain",
@@ -257,6 +276,11 @@ const EDGES: &[(&str, &str, &str)] = &[
         "cli::explain",
         "proxy",
         "what the stages say of a request is printed",
+    ),
+    (
+        "cli::upstreams",
+        "upstream::ServerState",
+        "the state of a server is printed",
     ),
     ("cli", "random", "a program begins with the machine's randomness"),
     ("cli", "secret", "a password typed is one"),
@@ -449,11 +473,6 @@ const FENCED: &[(&str, &[&str], &str)] = &[
         "hyper_util",
         &["listener", "proxy", "upstream", "control::health", "doctor::http"],
         "it carries hyper's connections",
-    ),
-    (
-        "pingora_load_balancing",
-        &["upstream"],
-        "which server answers is one stage's business",
     ),
     ("lettre", &["services::mail"], "mails are sent in one place"),
 ];

@@ -8,34 +8,46 @@ use x509_parser::extensions::GeneralName;
 
 use super::Findings;
 use crate::config::toml_document::KeyPath;
-use crate::config::{Config, HostPattern, LooseMode, require_private};
+use crate::config::{CertificateConfig, Config, HostPattern, LooseMode, require_private};
 use crate::regular_file;
 
 pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
     let (mut covered, mut is_any_read) = (Vec::new(), false);
     for (index, pair) in config.tls.certificates.iter().enumerate() {
         let path = KeyPath::from("tls.certificates").index(index);
-        match names_of(&pair.cert) {
-            Ok(names) => {
-                covered.extend(names);
-                is_any_read = true;
-            }
-            Err(reason) => findings.error(&path.key("cert"), reason),
-        }
-        match require_key(&pair.key) {
-            Ok(None) => {}
-            Ok(Some(loose)) => findings.warn(
-                &path.key("key"),
-                format!("{}: {loose}", pair.key.display()),
-                "tls.certificates",
-                "give the file of the key the mode 0600",
-            ),
-            Err(reason) => findings.error(&path.key("key"), reason),
+        if let Some(names) = check_pair(&path, pair, "tls.certificates", findings) {
+            covered.extend(names);
+            is_any_read = true;
         }
     }
     if is_any_read {
         warn_of_uncovered_hosts(config, &covered, findings);
     }
+}
+
+/// Checks the files of a certificate and its key. Returns the hosts of the certificate, if it can be read. A warning is about
+/// `key`.
+pub(super) fn check_pair(
+    path: &KeyPath,
+    pair: &CertificateConfig,
+    key: &str,
+    findings: &mut Findings<'_, '_>,
+) -> Option<Vec<String>> {
+    let names = names_of(&pair.cert);
+    if let Err(reason) = &names {
+        findings.error(&path.key("cert"), reason.clone());
+    }
+    match require_key(&pair.key) {
+        Ok(None) => {}
+        Ok(Some(loose)) => findings.warn(
+            &path.key("key"),
+            format!("{}: {loose}", pair.key.display()),
+            key,
+            "give the file of the key the mode 0600",
+        ),
+        Err(reason) => findings.error(&path.key("key"), reason),
+    }
+    names.ok()
 }
 
 fn warn_of_uncovered_hosts(config: &Config, covered: &[String], findings: &mut Findings<'_, '_>) {

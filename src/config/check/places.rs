@@ -106,7 +106,9 @@ fn places(config: &Config, file: &str) -> Vec<Place> {
             SecretSource::File { file } => Some(file),
             _ => None,
         });
-        for file in secrets.chain(&upstream.ca) {
+        let pair = upstream.client_certificate.iter();
+        let pair = pair.flat_map(|pair| [&pair.cert, &pair.key]);
+        for file in secrets.chain(&upstream.ca).chain(pair) {
             add(Use::File, "upstream", file);
         }
     }

@@ -23,7 +23,7 @@ async fn it_tells_that_it_lives_is_ready_and_what_it_counted() {
         .unwrap();
     let address = ops.address().unwrap();
     let stop = CancellationToken::new();
-    let run = tokio::spawn(ops.run(stop.clone()));
+    let run = tokio::spawn(ops.run(Vec::new, stop.clone()));
 
     assert!(ask(address, "GET", "/livez").await.starts_with("HTTP/1.1 200"));
     assert!(ask(address, "GET", "/readyz").await.starts_with("HTTP/1.1 503"));
