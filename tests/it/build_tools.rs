@@ -21,20 +21,10 @@ fn linked_with(programs: &[&str]) -> (bool, String) {
 
 #[test]
 fn the_packages_that_are_missing_are_named_before_anything_is_built() {
-    assert_eq!(linked_with(&["cc", "make", "cmake"]), (true, String::new()));
-    for (programs, packages) in [
-        (["cc", "make"].as_slice(), "cmake"),
-        (&["cc", "cmake"], "make"),
-        (&["make"], "gcc cmake"),
-        (&[], "gcc make cmake"),
-    ] {
-        let (is_linked, said) = linked_with(programs);
-        assert!(!is_linked, "{programs:?}");
-        assert!(
-            said.ends_with(&format!("apt-get install {packages}\n")),
-            "{programs:?}: {said}"
-        );
-    }
+    assert_eq!(linked_with(&["cc"]), (true, String::new()));
+    let (is_linked, said) = linked_with(&[]);
+    assert!(!is_linked);
+    assert!(said.ends_with("apt-get install gcc\n"), "{said}");
 }
 
 /// Cargo uses it for every link, build scripts of dependencies first.
