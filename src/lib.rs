@@ -20,6 +20,7 @@ pub mod control;
 mod csv;
 pub mod descriptors;
 pub mod doctor;
+mod gcra;
 pub mod identity;
 pub mod ids;
 pub mod listener;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::gcra::Gcra;
 use crate::clock::Clock;
+use crate::gcra::Gcra;
 use crate::ids::AccountId;
 
 /// The most changes of an account in a [`WINDOW`]: more than a user makes by hand, few enough for the store

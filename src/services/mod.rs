@@ -24,7 +24,6 @@ mod derived_key_cache;
 mod dual_time;
 mod email_tokens;
 mod failed_mails;
-mod gcra;
 mod hasher;
 mod input;
 mod invitations;

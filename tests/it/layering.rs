@@ -103,6 +103,7 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("services", "route::Page", "links in mails lead to pages"),
     ("services::mail", "route::AccountPage", "which page a link is to"),
     ("services::mail", "route::AdminPage", "which page a link is to"),
+    ("services", "gcra", "changes and audited refusals have rates"),
     ("services", "store", "the trait, where what they decide is kept"),
     (
         "config",

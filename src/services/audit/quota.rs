@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::AuditConfig;
+use crate::gcra::Gcra;
 use crate::ids::AccountId;
 use crate::model::{AuditDetail, AuditEvent, AuditKind, AuditOutcome, DetailKey};
 use crate::request::Network;
-use crate::services::gcra::Gcra;
 
 /// The most events of one kind and outcome that an account or a client may record in a burst.
 pub(super) const AT_ONCE: usize = 1000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A rate limit with a burst. The state of a sequence of events is one time: when the next event would be due
 /// if they came evenly (the generic cell rate algorithm, ITU-T I.371).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gcra {
+pub(crate) struct Gcra {
     /// The time between events at the sustained rate.
     interval: Duration,
     /// How far ahead of that rate events may come.
@@ -15,7 +15,7 @@ pub(super) struct Gcra {
 impl Gcra {
     /// Allows a burst of `at_once` events and a sustained rate of `by_and_by` events a `period`; each at
     /// least 1.
-    pub(super) fn new(at_once: usize, by_and_by: usize, period: Duration) -> Self {
+    pub(crate) fn new(at_once: usize, by_and_by: usize, period: Duration) -> Self {
         let interval = period.as_nanos() / by_and_by.max(1) as u128;
         let interval = Duration::from_nanos(u64::try_from(interval).unwrap_or(u64::MAX));
         let at_once = u32::try_from(at_once.max(1)).unwrap_or(u32::MAX);
@@ -27,7 +27,7 @@ impl Gcra {
 
     /// Admits an event at `now` and advances `next`, or returns the time to wait. A sequence starts with
     /// [`Duration::ZERO`], and starts over once `next` is past.
-    pub(super) fn admit(self, next: &mut Duration, now: Duration) -> Result<(), Duration> {
+    pub(crate) fn admit(self, next: &mut Duration, now: Duration) -> Result<(), Duration> {
         let due = now.max(*next).saturating_add(self.interval);
         let latest = now.saturating_add(self.burst);
         if due > latest {
