@@ -1,6 +1,7 @@
 //! Refusals: why a request is not served, with separate parts for the client and for the log.
 
 mod hint;
+mod rate_limit;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 pub use hint::Hint;
+pub use rate_limit::{RateLimit, RateSubject};
 
 /// A refusal of a request.
 ///

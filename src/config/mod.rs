@@ -65,7 +65,7 @@ pub use diagnostic::{Diagnostic, TextPosition};
 pub use header_template::{HeaderEncoding, HeaderTemplate, HeaderTemplateError, Placeholder, TemplatePiece};
 pub use host_pattern::HostPattern;
 pub use identity::{IdentityConfig, IdentityPreset};
-pub use limits::{LimitsConfig, RequestLimits};
+pub use limits::{LimitsConfig, RequestLimits, RouteLimits};
 pub use listen::{ListenConfig, PlainAddress, PlainAddressError};
 pub use load::{ConfigErrors, DEFAULT_PATH, LoadedConfig, SYSTEM_PATH};
 pub use lockout::LockoutConfig;
@@ -85,7 +85,7 @@ pub use signup::{SignupConfig, SignupMode};
 pub use store::{StoreConfig, StoreLocation, StoreUrlError};
 pub use timeouts::{RouteTimeouts, TimeoutsConfig, UpstreamTimeouts};
 pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
-pub use units::{HumanDuration, Size};
+pub use units::{HumanDuration, RequestRate, Size};
 pub use upstream::{DestinationForm, UpstreamConfig, UpstreamPreset};
 pub use upstream_url::{Endpoint, ServerAddress, UpstreamTarget, UpstreamUrl, UpstreamUrlError};
 

@@ -10,7 +10,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Conditions, HostPattern, Policy, RequestLimits, Reserved, RouteTimeouts, UpstreamTarget, UpstreamUrlError,
+    Conditions, HostPattern, Policy, Reserved, RouteLimits, RouteTimeouts, UpstreamTarget, UpstreamUrlError,
 };
 use crate::request::{Host, HostError};
 
@@ -72,9 +72,10 @@ pub struct RouteConfig {
     /// Timeouts of its requests: `response` and `idle`, instead of those of the upstream or of `[timeouts]`.
     #[schemars(extend("examples" = [{"response": "5m"}]))]
     pub timeouts: RouteTimeouts,
-    /// Limits of its requests: `request_body`, instead of that of the upstream or of `[limits]`.
+    /// Limits of its requests: `request_body`, instead of that of the upstream or of `[limits]`; `address_rate` and `user_rate`,
+    /// instead of those of `[limits]`, for the requests to this route alone.
     #[schemars(extend("examples" = [{"request_body": "10MiB"}]))]
-    pub limits: RequestLimits,
+    pub limits: RouteLimits,
     /// Serves the clients of another gateway too. "backend.ai": those of Backend.AI in session mode, which sign in at
     /// `server/login` under the route's path, and send everything else under its `func`.
     #[schemars(extend("examples" = ["backend.ai"]))]
@@ -119,7 +120,7 @@ impl Default for RouteConfig {
             maintenance: false,
             response_headers: BTreeMap::new(),
             timeouts: RouteTimeouts::default(),
-            limits: RequestLimits::default(),
+            limits: RouteLimits::default(),
             compat: None,
             assertion: None,
             line: ConfigLine::default(),

@@ -115,6 +115,71 @@ impl JsonSchema for Size {
     }
 }
 
+/// A number of requests in a time, written like "20/s", "600/m" or "5000/h".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub struct RequestRate {
+    /// The number, at least 1. So many may come at once.
+    pub count: u32,
+    /// The time in which so many may come again.
+    pub period: Duration,
+}
+
+impl<'de> Deserialize<'de> for RequestRate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a rate such as \"20/s\"", |text| {
+            Self::try_from(text.to_owned())
+        })
+    }
+}
+
+/// The units of a rate.
+const PERIODS: [(&str, Duration); 3] = [
+    ("s", Duration::from_secs(1)),
+    ("m", Duration::from_mins(1)),
+    ("h", Duration::from_hours(1)),
+];
+
+impl TryFrom<String> for RequestRate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parts = text.split_once('/');
+        let rate = parts.and_then(|(count, unit)| {
+            let count = count.trim().parse().ok().filter(|count| *count > 0)?;
+            let (_, period) = PERIODS.iter().find(|(name, _)| *name == unit.trim())?;
+            Some(Self {
+                count,
+                period: *period,
+            })
+        });
+        rate.ok_or_else(|| "not a rate such as \"20/s\", \"600/m\" or \"5000/h\"".to_owned())
+    }
+}
+
+impl From<RequestRate> for String {
+    fn from(rate: RequestRate) -> Self {
+        rate.to_string()
+    }
+}
+
+impl fmt::Display for RequestRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = PERIODS.iter().find(|(_, period)| *period == self.period);
+        write!(f, "{}/{}", self.count, unit.map_or("s", |(unit, _)| unit))
+    }
+}
+
+impl JsonSchema for RequestRate {
+    fn schema_name() -> Cow<'static, str> {
+        "RequestRate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A number of requests in a time: \"20/s\", \"600/m\", \"5000/h\"." })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +194,16 @@ mod tests {
         assert_eq!(HumanDuration(Duration::from_secs(90)).to_string(), "90s");
         for text in ["", "20", "20 bananas", "-1s"] {
             assert!(HumanDuration::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_shown_as_they_are_written() {
+        for text in ["1/s", "20/s", "600/m", "5000/h"] {
+            assert_eq!(RequestRate::try_from(text.to_owned()).unwrap().to_string(), text);
+        }
+        for text in ["", "20", "0/s", "-1/s", "20/d", "20/", "/s", "1.5/s"] {
+            assert!(RequestRate::try_from(text.to_owned()).is_err(), "{text}");
         }
     }
 

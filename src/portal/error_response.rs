@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::renderer::PageRenderer;
 use super::request_context::{RequestContext, ResponseFormat, navigates};
 use super::return_to::place_of;
 use crate::model::Principal;
-use crate::refusal::{Hint, Problem, Refusal};
+use crate::refusal::{Hint, Problem, RateLimit, RateSubject, Refusal};
 use crate::request::RequestHead;
 use crate::route::{BadPath, Page};
 use crate::text::fill;
@@ -56,6 +56,19 @@ struct RefusalView<'a> {
 impl PageRenderer {
     /// Any refusal of any stage.
     pub(super) fn refuse(
+        &self,
+        head: &RequestHead<'_>,
+        refusal: &Refusal,
+        signed_in: Option<&Principal>,
+    ) -> Response<Bytes> {
+        let mut response = self.refusal(head, refusal, signed_in);
+        if let Some(Hint::RequestRate(limit)) = &refusal.hint {
+            set_rate_limit(response.headers_mut(), limit);
+        }
+        response
+    }
+
+    fn refusal(
         &self,
         head: &RequestHead<'_>,
         refusal: &Refusal,
@@ -275,6 +288,18 @@ pub(super) fn set_retry_after(response: &mut Response<Bytes>, wait: Option<Durat
     }
 }
 
+/// Says which limit is used up, and when it is not (draft-ietf-httpapi-ratelimit-headers, sections 3 and 4).
+fn set_rate_limit(headers: &mut HeaderMap, limit: &RateLimit) {
+    let (name, rate) = (limit.subject.name(), limit.rate);
+    let policy = format!("\"{name}\";q={};w={}", rate.count, rate.period.as_secs());
+    let left = format!("\"{name}\";r=0;t={}", whole_seconds(limit.wait).max(1));
+    for (field, value) in [("ratelimit-policy", policy), ("ratelimit", left)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(field, value);
+        }
+    }
+}
+
 /// The key of a hint's text, and its placeholder with the value.
 fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
     let seconds = |seconds: &u64| Some(("seconds", seconds.to_string()));
@@ -303,6 +328,10 @@ fn hint_text(hint: &Hint) -> (&'static str, Option<(&'static str, String)>) {
         Hint::ChangedOften => ("hint.changed-often", None),
         Hint::KeyLimited => ("hint.key-limited", None),
         Hint::Maintenance => ("hint.maintenance", None),
+        Hint::RequestRate(limit) => match limit.subject {
+            RateSubject::Address => ("hint.address-rate", None),
+            RateSubject::User => ("hint.user-rate", None),
+        },
     }
 }
 

@@ -63,11 +63,19 @@ impl Gateway {
     ) -> Result<Admitted<'r>, Rejection> {
         require_directed(head, sni)?;
         let to = self.routes.find(head)?;
+        if let RouteMatch::Route(route) = to {
+            let admitted = self.request_rates.admit_address(route, head.client);
+            admitted.map_err(|refusal| Rejection::from(refusal).at(to))?;
+        }
         let identified = self.identify(head, body, to).await;
         let (identified, read) = identified.map_err(|refusal| Rejection::from(refusal).at(to))?;
         let admitted = self
             .permit(head, to, identified.credentials)
-            .and_then(|permit| Ok((self.admit_second(head, to, &permit)?, permit)));
+            .and_then(|permit| Ok((self.admit_second(head, to, &permit)?, permit)))
+            .and_then(|(second, permit)| {
+                self.admit_user(to, &permit)?;
+                Ok((second, permit))
+            });
         match admitted {
             Ok((mut second, mut permit)) => {
                 permit.depend_on(second.take_policies());
@@ -126,6 +134,19 @@ impl Gateway {
         let second = self.second_resources(head, to, permit);
         second.map_err(|refusal| Rejection {
             user: permit.principal().cloned(),
+            ..Rejection::from(refusal).at(to)
+        })
+    }
+
+    /// Counts a request for its account, where requests have a rate.
+    fn admit_user(&self, to: RouteMatch<'_>, permit: &Permit) -> Result<(), Rejection> {
+        let RouteMatch::Route(route) = to else {
+            return Ok(());
+        };
+        let principal = permit.principal();
+        let admitted = self.request_rates.admit_user(route, principal.map(Arc::as_ref));
+        admitted.map_err(|refusal| Rejection {
+            user: principal.cloned(),
             ..Rejection::from(refusal).at(to)
         })
     }

@@ -31,6 +31,7 @@ mod pace;
 mod past_requests;
 mod portal_call;
 mod request_history;
+mod request_rates;
 mod response_body;
 mod second_resource;
 mod server_functions;
@@ -66,6 +67,7 @@ use crate::warning_limit::WarningLimit;
 use access_log::AccessLog;
 use body_buffer::BodyBufferPool;
 use past_requests::PastRequests;
+use request_rates::RequestRates;
 use upstream_paths::UpstreamPrefixes;
 use url_schemes::UrlSchemes;
 
@@ -110,6 +112,7 @@ pub struct Gateway {
     /// Fields of a request head.
     header_fields: usize,
     timeouts: Timeouts,
+    request_rates: RequestRates,
     /// Limits the warnings about refused requests.
     warnings: WarningLimit,
     tunnels: TaskTracker,
@@ -216,6 +219,11 @@ impl Gateway {
             request_head,
             header_fields: config.limits.header_fields,
             timeouts: Timeouts::from(&config.timeouts),
+            request_rates: RequestRates::new(
+                config.limits.address_rate,
+                config.limits.user_rate,
+                shared.clock.clone(),
+            ),
             warnings: WarningLimit::default(),
             tunnels: shared.tunnels,
             history: shared.history,

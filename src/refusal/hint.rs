@@ -1,5 +1,6 @@
 //! Hints that a refusal gives the client beyond its kind.
 
+use super::RateLimit;
 use crate::route::BadPath;
 
 /// What the client is told beyond the kind of a refusal; nothing that only the owner of a key may know.
@@ -51,4 +52,6 @@ pub enum Hint {
     KeyLimited,
     /// The route is in maintenance.
     Maintenance,
+    /// There were too many requests.
+    RequestRate(RateLimit),
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::config::{Allow, Policy, Replay, RequestLimits, RouteTimeouts};
+use crate::config::{Allow, Policy, Replay, RouteLimits, RouteTimeouts};
 
 use backendai_session::BackendAiSession;
 pub use below::PathRoutesFor;
@@ -68,7 +68,7 @@ pub struct Route {
     pub(super) preserve_host: bool,
     strip_prefix: Option<StrippedPrefix>,
     pub(super) timeouts: RouteTimeouts,
-    pub(super) limits: RequestLimits,
+    pub(super) limits: RouteLimits,
     pub(super) session_form: Option<BackendAiSession>,
 }
 
@@ -160,7 +160,7 @@ impl Route {
     }
 
     /// Returns the limits of its requests.
-    pub fn limits(&self) -> RequestLimits {
+    pub fn limits(&self) -> RouteLimits {
         self.limits
     }
 

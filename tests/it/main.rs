@@ -77,6 +77,7 @@ mod way_identity;
 mod way_limits;
 mod way_plain;
 mod way_policy;
+mod way_rates;
 mod way_response_headers;
 mod way_route;
 mod way_route_limits;

@@ -8,11 +8,19 @@ use crate::layering::root;
 use crate::security_map::exists;
 
 /// The test that shows the effect of each key in these sections.
-const SHOWN: [(&str, &str); 35] = [
+const SHOWN: [(&str, &str); 37] = [
     ("limits.form_body", "way_limits.rs#heads_and_forms_have_a_size"),
     (
         "limits.request_body",
         "way_route_limits.rs#a_request_body_is_as_large_as_its_route_says_or_its_upstream_or_all",
+    ),
+    (
+        "limits.address_rate",
+        "way_rates.rs#so_many_requests_of_an_address_pass_and_then_one_each_interval",
+    ),
+    (
+        "limits.user_rate",
+        "way_rates.rs#the_requests_of_an_account_are_counted_in_all_its_sessions_and_keys",
     ),
     ("limits.request_head", "settings.rs#limits_request_head"),
     (
