@@ -7,9 +7,9 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::header_encoding::{put_ascii, put_percent};
-use super::strip::acts_for_others;
 use crate::config::{HeaderEncoding, HeaderTemplate, Placeholder, TemplatePiece};
 use crate::model::Principal;
+use crate::request::acts_for_others;
 
 /// Initial capacity for the values of one request, in bytes.
 const USUAL_LENGTH: usize = 192;

@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, header};
 
 use super::connection_header::is_of_the_connection;
 use crate::request::{
-    after_letters, begins_as, chooses_beside_path, fold, is_plain, names_second_resource, overrides_method,
-    reads_as, words,
+    acts_for_others, begins_as, chooses_beside_path, fold, is_plain, names_second_resource, overrides_method,
+    reads_as,
 };
 
 /// Fields that frame, route or authenticate a request, or that policy evaluated with its head; a trailer must
@@ -67,51 +67,35 @@ const FAMILIES: [&str; 24] = [
     "x-webauth-",
 ];
 
+/// The families that say nothing but who the user is: an application may believe one that it was never told to read, where it
+/// is told nobody, so they are removed for every application once any is told who the user is.
+const USERS: [&str; 10] = [
+    "remote-",
+    "tailscale-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-goog-authenticated-user-",
+    "x-pomerium-",
+    "x-remote-",
+    "x-vouch-",
+    "x-webauth-",
+];
+
 /// Names of a family that are what clients authenticate with elsewhere: to Swift and Cloudflare. Each is removed only where an
 /// application is given itself.
 const CREDENTIALS: [&str; 4] = ["x-auth-email", "x-auth-key", "x-auth-token", "x-auth-user"];
-
-/// Words of the names of headers that have a request of one account act for another one, where the first may do so, written
-/// without the signs between words: `X-On-Behalf-Of`, `es-security-runas-user`.
-const ACTS_FOR_OTHERS_WORDS: [&str; 13] = [
-    "actas",
-    "actingas",
-    "assumeuser",
-    "callerobjectid",
-    "doas",
-    "impersonat",
-    "onbehalf",
-    "originaluser",
-    "proxiedentit",
-    "runas",
-    "selectuser",
-    "sudo",
-    "switchuser",
-];
-
-/// Such headers whose names do not say so.
-const ACTS_FOR_OTHERS: [&str; 5] = [
-    "api-username",
-    "from",
-    "mscrmcallerid",
-    "x-presto-user",
-    "x-trino-user",
-];
-
-/// Whether an application may take the user from this header if the request's credential is one that may act for others.
-pub(super) fn acts_for_others(name: &HeaderName) -> bool {
-    let says_so = |words: &[u8]| {
-        ACTS_FOR_OTHERS_WORDS
-            .iter()
-            .any(|known| after_letters(words, known).is_some())
-    };
-    words(name).any(says_so) || ACTS_FOR_OTHERS.iter().any(|known| reads_as(name, known))
-}
 
 /// Returns the family of a name with `-` for every sign.
 fn family_of(name: &str) -> Option<&'static str> {
     let families = FAMILIES.into_iter().filter(|family| name.starts_with(family));
     families.max_by_key(|family| family.len())
+}
+
+/// Returns the bit of the first letter of a name in lower case; 0 if it begins with another character.
+fn letter(name: &str) -> u32 {
+    let first = name.bytes().next().filter(u8::is_ascii_lowercase);
+    first.map_or(0, |first| 1 << (first - b'a'))
 }
 
 /// The header names that any upstream gets from the gateway. Clients may send none of them, in any spelling
@@ -121,19 +105,26 @@ pub struct Strip {
     /// With `-` for every sign.
     plain: Vec<HeaderName>,
     folded: HashSet<String>,
-    /// Those of [`FAMILIES`] to which one of the names belongs.
+    /// Those of [`FAMILIES`] to which one of the names belongs, and those of [`USERS`] if there is any.
     families: Vec<&'static str>,
+    /// With which letters these begin: a bit each.
+    first_letters: u32,
 }
 
 impl Strip {
     pub(super) fn new<'n>(names: impl Iterator<Item = &'n HeaderName>) -> Self {
         let folded: BTreeSet<String> = names.map(fold).collect();
+        let is_given = |family| folded.iter().any(|name| family_of(name) == Some(family));
+        let families: Vec<_> = FAMILIES
+            .into_iter()
+            .filter(|family| is_given(*family) || USERS.contains(family) && !folded.is_empty())
+            .collect();
         Self {
             plain: folded.iter().filter_map(|name| name.parse().ok()).collect(),
-            families: FAMILIES
-                .into_iter()
-                .filter(|family| folded.iter().any(|name| family_of(name) == Some(*family)))
-                .collect(),
+            first_letters: families
+                .iter()
+                .fold(0, |letters, family| letters | letter(family)),
+            families,
             folded: folded.into_iter().collect(),
         }
     }
@@ -144,7 +135,8 @@ impl Strip {
     }
 
     fn is_of_a_family(&self, name: &HeaderName) -> bool {
-        self.families.iter().any(|family| begins_as(name, family))
+        self.first_letters & letter(name.as_str()) != 0
+            && self.families.iter().any(|family| begins_as(name, family))
             && !CREDENTIALS.iter().any(|known| reads_as(name, known))
     }
 

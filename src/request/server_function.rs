@@ -6,8 +6,12 @@ use http::HeaderName;
 use super::{after_letters, reads_as, words};
 
 /// Pages from which a client navigates, and whose parts it is shown.
-pub const PAGES: [(HeaderName, &str); 2] = [
+pub const PAGES: [(HeaderName, &str); 3] = [
     (HeaderName::from_static("next-url"), "Next-Url"),
+    (
+        HeaderName::from_static("x-sveltekit-pathname"),
+        "X-Sveltekit-Pathname",
+    ),
     (HeaderName::from_static("x-twofold-path"), "X-Twofold-Path"),
 ];
 

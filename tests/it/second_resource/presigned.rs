@@ -234,6 +234,37 @@ async fn s35_a_presigned_url_signs_what_stores_are_told() {
     }
 }
 
+/// What runs, and for whom, is the signer's to say.
+#[tokio::test]
+async fn s75_a_presigned_url_signs_what_chooses_a_function_a_part_a_page_or_a_user() {
+    let app = Application::start().await;
+    let (gateway, signer) = start(vec![route("/", "authenticated", &app.url())]).await;
+    for name in [
+        "next-action",
+        "next_action",
+        "rsc-action-id",
+        "x-server-id",
+        "x-qrl",
+        "x-vault-namespace",
+        "x-frappe-site-name",
+        "x-parse-application-id",
+        "next-url",
+        "x-sveltekit-pathname",
+        "sudo",
+        "impersonate-user",
+        "x-on-behalf-of",
+    ] {
+        let header = (name, "/b");
+        let unsigned = request("POST", "/b/k");
+        let url = signer.presigned(&unsigned, 60);
+        let (found, told) = send(&gateway, "POST", &url, &owned(&[header])).await;
+        assert_eq!(found, 401, "{name}: {told}");
+        let url = signer.presigned_over(&unsigned, Some(60), &[header]);
+        let (found, told) = send(&gateway, "POST", &url, &owned(&[header])).await;
+        assert_eq!(found, 200, "{name}: {told}");
+    }
+}
+
 /// A route's settings for signatures also apply to second resources.
 #[tokio::test]
 async fn s75_a_signature_serves_once_where_the_route_of_a_second_resource_says_so() {

@@ -80,8 +80,10 @@ async fn s75_the_page_of_next_url_is_read_by_whoever_may() {
         ("/%63ad", 400),
         ("/x/../cad", 400),
     ] {
-        let headers = [("next-url", url)];
-        let asked = ask(&gateway, &app, &cookie, ("GET", "/pub"), &headers).await;
-        assert_eq!(asked.status, status, "{url}: {}", asked.problem);
+        for name in ["next-url", "x-sveltekit-pathname", "x_twofold_path"] {
+            let headers = [(name, url)];
+            let asked = ask(&gateway, &app, &cookie, ("GET", "/pub"), &headers).await;
+            assert_eq!(asked.status, status, "{name}: {url}: {}", asked.problem);
+        }
     }
 }

@@ -9,7 +9,9 @@ use super::payload::Payload;
 use super::{SigV4Claim, SignatureLocation};
 use crate::authenticate::signature::mac::from_hex;
 use crate::authenticate::signature::{Message, SignatureError};
-use crate::request::{CopySource, fold, is_plain, names_second_resource};
+use crate::request::{
+    CopySource, acts_for_others, chooses_beside_path, fold, is_plain, names_second_resource,
+};
 
 const DATE: &str = "x-amz-date";
 
@@ -222,7 +224,12 @@ fn require_headers(
         of_aws(name)
             || match form {
                 SignatureLocation::Header => CopySource::of(name).is_some(),
-                SignatureLocation::Presigned(_) => names_second_resource(name) || tells_store(name),
+                SignatureLocation::Presigned(_) => {
+                    names_second_resource(name)
+                        || chooses_beside_path(name)
+                        || acts_for_others(name)
+                        || tells_store(name)
+                }
             }
     };
     let mut telling = message.headers.keys().filter(tells).map(HeaderName::as_str);
