@@ -348,6 +348,7 @@ fn path_hint_text(reason: &BadPath) -> &'static str {
         BadPath::EncodedSlash => "hint.path-encoded-slash",
         BadPath::Overlong => "hint.path-overlong",
         BadPath::VirtualHost => "hint.path-virtual-host",
+        BadPath::HostAfterPrefix => "hint.path-host-after-prefix",
         BadPath::TooDeep => "hint.path-too-deep",
         BadPath::TooAmbiguous => "hint.path-too-ambiguous",
         BadPath::Ambiguous(_) => "hint.path-ambiguous",

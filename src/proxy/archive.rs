@@ -5,7 +5,8 @@
 
 use http::Method;
 
-use super::second_resource::{SecondResourceError, SecondResourcePolicy};
+use super::second_resource::SecondResourcePolicy;
+use super::second_resource_error::SecondResourceError;
 use crate::request::{CopySource, Extent, SourceForm, unpacks_archive};
 
 impl SecondResourcePolicy<'_> {

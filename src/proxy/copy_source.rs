@@ -9,7 +9,8 @@ use std::iter;
 
 use http::Method;
 
-use super::second_resource::{SecondResourceError, SecondResourcePolicy, acts_on_destination, only};
+use super::second_resource::{SecondResourcePolicy, acts_on_destination, only};
+use super::second_resource_error::SecondResourceError;
 use super::source_readings::{SourceReading, TargetPath, bucket_and_key, is_bucket_of, readings};
 use crate::config::HostPattern;
 use crate::request::{CopySource, Extent, Host, SourceForm, is_plain, reads_as};

@@ -34,6 +34,7 @@ mod request_history;
 mod request_rates;
 mod response_body;
 mod second_resource;
+mod second_resource_error;
 mod server_functions;
 mod source_readings;
 mod target_host;

@@ -17,11 +17,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::if_header::resource_tags;
+use super::second_resource_error::SecondResourceError;
 use super::source_readings::{SourceReading, TargetPath, destinations};
 use super::{Gateway, method_override};
 use crate::authenticate::JudgedPolicy;
 use crate::authorize::{AccessDenied, Permit};
-use crate::refusal::{Hint, Problem, Refusal};
+use crate::refusal::{Problem, Refusal};
 use crate::request::{Host, RequestHead};
 use crate::route::{
     BadPath, MOST_READINGS, PathRoutesFor, ReadPath, Route, RouteMatch, RouteTarget, Unroutable,
@@ -35,7 +36,7 @@ const OVERWRITE: HeaderName = HeaderName::from_static("overwrite");
 const DEPTH: HeaderName = HeaderName::from_static("depth");
 
 /// Most bytes of a header that names resources; common servers accept no longer field.
-const MOST_BYTES: usize = 8 << 10;
+pub(super) const MOST_BYTES: usize = 8 << 10;
 
 /// Most readings of all paths together that a request names beside its own, over every base and host.
 const MOST_OF_ALL: usize = 4 * MOST_READINGS;
@@ -59,31 +60,6 @@ pub(super) struct SecondResources {
 enum ValuePart {
     Text(String),
     Url(PathAndQuery),
-}
-
-/// Why a second resource is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SecondResourceError {
-    #[error("{0} names no URL of this host, or more than one")]
-    Unreadable(&'static str),
-    #[error("{0} is longer than {MOST_BYTES} bytes")]
-    TooLong(&'static str),
-    #[error("{0} names resources that can be read in too many ways together")]
-    TooAmbiguous(&'static str),
-    #[error("{0}: {1}")]
-    BadPath(&'static str, BadPath),
-    #[error("{0} names another host")]
-    OtherHost(&'static str),
-    #[error("{header} names {path}: {reason}")]
-    Forbidden {
-        header: &'static str,
-        path: String,
-        reason: String,
-    },
-    #[error("{method} on the route {route}, which is below, is for others")]
-    Below { method: Method, route: String },
-    #[error("what the application is asked for is also the route {0}'s, which is for others")]
-    Shared(String),
 }
 
 /// Evaluates the second resources of one request, whose permit covers only its own route.
@@ -330,6 +306,8 @@ impl<'a> SecondResourcePolicy<'a> {
             .into_iter()
             .filter_map(move |PathRoutesFor { route, all, .. }| {
                 let leads_there = all.iter().find(|route| self.leads_there(route))?;
+                // One for this method that leads elsewhere opens nothing here.
+                let route = route.filter(|route| self.leads_there(route));
                 let admits = route.is_some_and(|route| self.extends_to(route, method).is_ok());
                 (!admits).then_some(leads_there)
             })
@@ -405,7 +383,7 @@ impl<'a> SecondResourcePolicy<'a> {
             return Ok(Some((url, path)));
         }
         let is_meant = match self.find(&path, method) {
-            Ok(RouteMatch::Route(route)) => self.leads_there(route),
+            Ok(RouteMatch::Route(route)) => self.leads_there(route) || !self.at(&path, method).is_empty(),
             Err(Unroutable::BadPath(reason)) => return Err(SecondResourceError::BadPath(header, reason)),
             // Routes for other methods are not compared, so the reading counts.
             Err(Unroutable::MethodNotAllowed(_)) => true,
@@ -428,19 +406,32 @@ impl<'a> SecondResourcePolicy<'a> {
         };
         match self.find(path, method) {
             Ok(RouteMatch::Route(route)) => {
-                let denied = self.extends_to(route, method).err();
-                denied.map_or(Ok(route), |denied| {
+                let on = |route: &Route, cause: &str| {
+                    forbidden(format!("{method} on the route {}: {cause}", route.label()))
+                };
+                if let Err(denied) = self.extends_to(route, method) {
                     let cause = denied.refusal.cause.unwrap_or_else(|| "it is for others".into());
-                    Err(forbidden(format!(
-                        "{method} on the route {}: {cause}",
-                        route.label()
-                    )))
-                })
+                    return Err(on(route, &cause));
+                }
+                // One that leads elsewhere is not what the request's own application is asked for.
+                let closed =
+                    (!self.leads_there(route)).then(|| self.closed(self.at(path, method), method).next());
+                closed
+                    .flatten()
+                    .map_or(Ok(route), |closed| Err(on(closed, "it is for others")))
             }
             Ok(RouteMatch::Page(_)) => Err(forbidden("it is a page of the gateway's own".to_owned())),
             Err(Unroutable::BadPath(reason)) => Err(SecondResourceError::BadPath(header, reason)),
             Err(reason) => Err(forbidden(format!("{method}: {reason}"))),
         }
+    }
+
+    /// Returns the routes at a path of which some lead to the request's own application.
+    fn at(&self, path: &ReadPath, method: &Method) -> Vec<PathRoutesFor<'a>> {
+        let gateway: &'a Gateway = self.gateway;
+        let mut there = gateway.routes.at_any_reading(self.head.host, path, method);
+        there.retain(|routes| routes.all.iter().any(|route| self.leads_there(route)));
+        there
     }
 
     /// Returns the target of a request like this one with another path and method, without a query.
@@ -586,28 +577,6 @@ impl SecondResources {
             // The pieces came from a valid field, so they make one again.
             headers.extend(HeaderValue::from_bytes(&value).map(|value| (name, value)));
         }
-    }
-}
-
-impl From<SecondResourceError> for Refusal {
-    fn from(error: SecondResourceError) -> Self {
-        let (problem, hint) = match &error {
-            SecondResourceError::Unreadable(header)
-            | SecondResourceError::TooLong(header)
-            | SecondResourceError::TooAmbiguous(header)
-            | SecondResourceError::BadPath(header, _) => {
-                (Problem::BadRequest, Hint::ReferenceUnreadable(header))
-            }
-            SecondResourceError::OtherHost(header) => (Problem::Forbidden, Hint::ReferenceElsewhere(header)),
-            SecondResourceError::Forbidden { header, .. } => {
-                (Problem::Forbidden, Hint::ReferenceForbidden(header))
-            }
-            SecondResourceError::Below { .. } => (Problem::Forbidden, Hint::BelowForbidden),
-            SecondResourceError::Shared(_) => {
-                return Self::because(Problem::Forbidden, error.to_string());
-            }
-        };
-        Self::because(problem, error.to_string()).hinting(hint)
     }
 }
 

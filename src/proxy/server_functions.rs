@@ -2,7 +2,8 @@
 
 use http::Method;
 
-use super::second_resource::{SecondResourceError, SecondResourcePolicy};
+use super::second_resource::SecondResourcePolicy;
+use super::second_resource_error::SecondResourceError;
 use super::source_readings::SourceReading;
 use crate::config::Allow;
 use crate::request::{Choice, PAGES};
@@ -25,9 +26,19 @@ impl SecondResourcePolicy<'_> {
     /// Requires that the principal may GET the pages that the request names.
     pub(super) fn require_pages(&self) -> Result<(), SecondResourceError> {
         for (name, shown) in &PAGES {
-            if let Some(url) = self.named_by(name, shown)? {
+            let Some(url) = self.named_by(name, shown)? else {
+                continue;
+            };
+            // An application that is served below a path names its pages without it: Next.js with `basePath`.
+            let bases = if url.starts_with('/') {
+                let bases = self.target_path().bases();
+                bases.ok_or(SecondResourceError::TooAmbiguous(shown))?
+            } else {
+                vec![""]
+            };
+            for base in bases {
                 let page = SourceReading {
-                    text: url.to_owned(),
+                    text: format!("{base}{url}"),
                     is_lenient: true,
                 };
                 self.require_part(&page, shown)?;

@@ -4,7 +4,7 @@ use std::iter;
 
 use percent_encoding::percent_decode_str;
 
-use super::second_resource::SecondResourceError;
+use super::second_resource_error::SecondResourceError;
 use crate::request::{CopySource, Host, SourceForm};
 use crate::route::MOST_READINGS;
 

@@ -10,7 +10,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderName, Method};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use super::second_resource::{SecondResourceError, SecondResourcePolicy, only};
+use super::second_resource::{SecondResourcePolicy, only};
+use super::second_resource_error::SecondResourceError;
 use super::source_readings::SourceReading;
 use crate::request::{is_plain, reads_as};
 use crate::route::{RouteMatch, Unroutable};

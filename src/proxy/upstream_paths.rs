@@ -9,8 +9,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::forward::with_path;
-use super::second_resource::{DESTINATION, SecondResourceError, SecondResourcePolicy, acts_on_destination};
-use crate::config::HostPattern;
+use super::second_resource::{DESTINATION, SecondResourcePolicy, acts_on_destination};
+use super::second_resource_error::SecondResourceError;
 use crate::request::{chooses_beside_path, names_second_resource};
 use crate::route::{Route, RouteTarget, Routes};
 use crate::upstream::Upstreams;
@@ -107,20 +107,15 @@ impl SecondResourcePolicy<'_> {
             let path = format!("{}{upstream_path}", String::from_utf8_lossy(prefix));
             let path = self.read(&path, "the path for the application")?;
             for pattern in routes.host_patterns() {
-                // Routes below a domain are those of any host there.
-                let host = match pattern {
-                    HostPattern::Exact(host) => Some(host.clone()),
-                    HostPattern::Below(domain) => format!("any.{domain}").parse().ok(),
-                };
-                let Some(host) = host else { continue };
-                for there in routes.at_any_reading(&host, &path, self.head.method) {
+                for there in routes.of_pattern_at_any_reading(pattern, &path, self.head.method) {
                     let is_meant = |route: &&Route| {
                         let strips_it = bytes(route.stripped_prefix()) == prefix;
                         self.leads_there(route) && (strips_it || route.answer().is_some())
                     };
                     let meant: Vec<&Route> = there.all.iter().filter(is_meant).collect();
                     let judged = match there.route {
-                        Some(route) if !meant.is_empty() => vec![route],
+                        // One for this method that leads elsewhere, or by another path, opens nothing here.
+                        Some(route) if is_meant(&route) => vec![route],
                         _ => meant,
                     };
                     let mut judged = judged.into_iter();

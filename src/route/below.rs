@@ -3,7 +3,9 @@
 use http::Method;
 
 use super::prefixes::Prefixes;
+use super::table::HostRoutes;
 use super::{ReadPath, Route, Routes};
+use crate::config::HostPattern;
 use crate::request::Host;
 
 /// The routes of one path.
@@ -25,17 +27,27 @@ impl Routes {
         path: &ReadPath,
         method: &Method,
     ) -> Vec<PathRoutesFor<'r>> {
-        self.among(host, path, method, |prefixes, reading| {
-            prefixes.taking(reading).collect()
-        })
+        let taking = |prefixes: &Prefixes, reading: &str| prefixes.taking(reading).collect();
+        among(self.host_routes(host), path, method, taking)
+    }
+
+    /// Returns the routes that any reading of a path takes, among those of a pattern of hosts alone, for a method.
+    pub fn of_pattern_at_any_reading<'r>(
+        &'r self,
+        pattern: &HostPattern,
+        path: &ReadPath,
+        method: &Method,
+    ) -> Vec<PathRoutesFor<'r>> {
+        let taking = |prefixes: &Prefixes, reading: &str| prefixes.taking(reading).collect();
+        among(self.pattern_routes(pattern), path, method, taking)
     }
 
     /// Returns the routes of all paths below this one, for a method. Compares without case and in every
     /// reading.
     pub fn below<'r>(&'r self, host: &Host, path: &ReadPath, method: &Method) -> Vec<PathRoutesFor<'r>> {
-        self.among(host, path, method, |prefixes, reading| {
-            prefixes.below(reading.trim_end_matches('/')).collect()
-        })
+        let below =
+            |prefixes: &Prefixes, reading: &str| prefixes.below(reading.trim_end_matches('/')).collect();
+        among(self.host_routes(host), path, method, below)
     }
 
     /// Returns the routes of all longer paths that begin with this text, at a segment border or not.
@@ -45,39 +57,38 @@ impl Routes {
         path: &ReadPath,
         method: &Method,
     ) -> Vec<PathRoutesFor<'r>> {
-        self.among(host, path, method, |prefixes, reading| {
-            prefixes.beginning_with(reading).collect()
-        })
+        let beginning = |prefixes: &Prefixes, reading: &str| prefixes.beginning_with(reading).collect();
+        among(self.host_routes(host), path, method, beginning)
     }
+}
 
-    /// A path in another encoding than UTF-8 may mean any path with characters beyond ASCII.
-    fn among<'r>(
-        &'r self,
-        host: &Host,
-        path: &ReadPath,
-        method: &Method,
-        find: impl Fn(&Prefixes, &str) -> Vec<usize>,
-    ) -> Vec<PathRoutesFor<'r>> {
-        let Some(host) = self.host_routes(host) else {
-            return Vec::new();
-        };
-        let mut places = Vec::new();
-        if path.is_in_other_encoding() {
-            places.extend_from_slice(host.prefixes().beyond_ascii());
-        }
-        for reading in path.folded() {
-            for place in find(host.prefixes(), reading) {
-                if !places.contains(&place) {
-                    places.push(place);
-                }
+/// Returns the routes of a host that are found by some reading of a path. One in another encoding than UTF-8 may mean any path
+/// with characters beyond ASCII.
+fn among<'r>(
+    host: Option<&'r HostRoutes>,
+    path: &ReadPath,
+    method: &Method,
+    find: impl Fn(&Prefixes, &str) -> Vec<usize>,
+) -> Vec<PathRoutesFor<'r>> {
+    let Some(host) = host else {
+        return Vec::new();
+    };
+    let mut places = Vec::new();
+    if path.is_in_other_encoding() {
+        places.extend_from_slice(host.prefixes().beyond_ascii());
+    }
+    for reading in path.folded() {
+        for place in find(host.prefixes(), reading) {
+            if !places.contains(&place) {
+                places.push(place);
             }
         }
-        let routes = places.into_iter().filter_map(|place| host.nth(place));
-        let below = routes.map(|routes| PathRoutesFor {
-            is_root: routes.is_root(),
-            route: routes.route_for(method),
-            all: routes.all(),
-        });
-        below.collect()
     }
+    let routes = places.into_iter().filter_map(|place| host.nth(place));
+    let below = routes.map(|routes| PathRoutesFor {
+        is_root: routes.is_root(),
+        route: routes.route_for(method),
+        all: routes.all(),
+    });
+    below.collect()
 }

@@ -137,13 +137,13 @@ impl Routes {
 fn require_one_host(stripped: &str) -> Result<(), BadPath> {
     let readings = Readings::of(stripped)?;
     let begins_with_host = |reading: &str| reading.starts_with("//");
-    match readings
+    if readings
         .each(stripped)
-        .find(|(reading, _)| begins_with_host(reading))
+        .any(|(reading, _)| begins_with_host(reading))
     {
-        Some((reading, _)) => Err(ambiguous(reading)),
-        None => Ok(()),
+        return Err(BadPath::HostAfterPrefix);
     }
+    Ok(())
 }
 
 fn own(page: Page, method: &Method) -> Result<RouteMatch<'static>, Unroutable> {

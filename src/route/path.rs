@@ -34,6 +34,9 @@ pub enum BadPath {
     /// Segments that tell an application of a virtual host (Zope's `VirtualHostMonster`), as only proxies do.
     #[error("the path names a virtual host")]
     VirtualHost,
+    /// What is left of it without the route's prefix could be read as a host.
+    #[error("the path begins with a host, without the prefix that is stripped")]
+    HostAfterPrefix,
     /// Percent-encoded more than three times.
     #[error("the path is percent-encoded more than three times over")]
     TooDeep,

@@ -199,6 +199,14 @@ impl Routes {
         self.each_of_host(host).next()
     }
 
+    /// Returns the routes of a pattern, and of no other one.
+    pub(super) fn pattern_routes(&self, pattern: &HostPattern) -> Option<&HostRoutes> {
+        match pattern {
+            HostPattern::Exact(host) => self.exact.get(host.as_str()),
+            HostPattern::Below(domain) => self.below.get(domain.as_str()),
+        }
+    }
+
     /// Whether a route matches this host.
     pub fn has_host(&self, host: &Host) -> bool {
         self.host_routes(host).is_some()

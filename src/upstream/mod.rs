@@ -14,6 +14,7 @@ mod http1_pool;
 mod http2_pool;
 mod idle_timeout;
 mod incoming_body;
+mod own_host;
 mod request_body;
 mod response_body;
 mod response_framing;

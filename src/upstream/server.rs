@@ -22,6 +22,7 @@ use super::health::Health;
 use super::health_check::HealthCheck;
 use super::http1_pool::{ConnectionLease, Http1Pool, KEPT_FOR};
 use super::http2_pool::{Http2Pool, StreamUse};
+use super::own_host;
 use super::slots::{ActiveRequest, UpstreamSlots};
 use super::{BodyProgress, RequestBody, ResponseBody, SendOptions, ServerStatus, UpstreamLimits};
 use crate::config;
@@ -270,7 +271,7 @@ impl Server {
     ) -> SendOutcome {
         let options = options_of(&request);
         if options.own_host {
-            request.headers_mut().insert(HOST, self.authority.clone());
+            own_host::address_to(&self.authority, request.headers_mut());
         }
         let limits = self.limits.for_request(options);
         match &self.transport {

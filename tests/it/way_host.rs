@@ -90,6 +90,40 @@ async fn each_of_several_servers_is_told_its_own_host() {
     }
 }
 
+/// What is not of the host that a server is told is elsewhere for it.
+#[tokio::test]
+async fn each_of_several_servers_is_told_urls_of_its_own_host() {
+    let (one, other) = (Application::start().await, Application::start().await);
+    let gateway = Running::start(|config| {
+        let app = UpstreamConfig {
+            servers: vec![one.url(), other.url()],
+            ..UpstreamConfig::default()
+        };
+        config.upstream.insert("app".to_owned(), app);
+        config.route = vec![own_host("/", "app")];
+    })
+    .await;
+    let base = format!("https://{}", gateway.authority());
+    for _ in 0..4 {
+        let copy = Method::from_bytes(b"COPY").unwrap();
+        let request = gateway.client().request(copy, gateway.url("/a"));
+        let request = request
+            .header("destination", format!("{base}/b"))
+            .header("if", format!("<{base}/a> (<urn:x>) <{base}/b> (Not <urn:x>)"));
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+    for app in [&one, &other] {
+        let received = app.received();
+        assert_eq!(received.len(), 2);
+        let own = format!("http://{}", app.address);
+        for request in received {
+            assert_eq!(request.header("destination"), Some(format!("{own}/b").as_str()));
+            let conditions = format!("<{own}/a> (<urn:x>) <{own}/b> (Not <urn:x>)");
+            assert_eq!(request.header("if"), Some(conditions.as_str()));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_to_the_applications_own_host_leads_to_the_clients() {
     let app = redirecting().await;

@@ -166,6 +166,57 @@ async fn s43_a_path_that_is_closed_by_methods_or_an_answer_is_not_open_by_a_pref
     }
 }
 
+/// A route that takes a method and leads elsewhere opens nothing of the application.
+#[tokio::test]
+async fn s43_a_route_to_another_application_opens_no_path_of_this_one() {
+    let (app, other) = (Application::start().await, Application::start().await);
+    let only = |route: RouteConfig, method: &str| RouteConfig {
+        methods: vec![method.to_owned()],
+        ..route
+    };
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            whole("/v1", "public", &app.url()),
+            whole("/v2", "public", &app.url()),
+            only(beginning("/v2/admin", "authenticated", &app.url(), "/v2"), "GET"),
+            only(route("/v2/admin", "public", &other.url()), "POST"),
+            only(beginning("/v2/keys", "authenticated", &app.url(), "/v2"), "GET"),
+            // By its whole path, which is not that of the prefix.
+            only(route("/v2/keys", "public", &app.url()), "POST"),
+        ];
+    })
+    .await;
+    for path in ["/v1/admin/users", "/v1/keys/x"] {
+        for method in ["GET", "POST"] {
+            assert_eq!(status(&gateway, method, path, &[]).await, 403, "{method} {path}");
+        }
+    }
+    assert_eq!(app.received().len(), 0);
+    assert_eq!(status(&gateway, "POST", "/v2/admin", &[]).await, 200);
+    assert_eq!(other.received().len(), 1);
+}
+
+/// The routes of a wildcard close their paths, whatever single hosts below it have.
+#[tokio::test]
+async fn s43_a_host_below_a_wildcard_hides_none_of_its_routes() {
+    let (app, other) = (Application::start().await, Application::start().await);
+    let on = |host: &str, route: RouteConfig| RouteConfig {
+        host: Some(host.to_owned()),
+        ..route
+    };
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            whole("/app", "public", &app.url()),
+            on("*.wild.example", route("/admin", "authenticated", &app.url())),
+            on("any.wild.example", route("/", "public", &other.url())),
+        ];
+    })
+    .await;
+    assert_eq!(status(&gateway, "GET", "/app/admin", &[]).await, 403);
+    assert_eq!(status(&gateway, "GET", "/app/x", &[]).await, 200);
+    assert_eq!(app.only().target, "/x");
+}
+
 #[tokio::test]
 async fn s75_tags_are_compared_and_written_by_the_routes_that_they_name() {
     let app = Application::start().await;

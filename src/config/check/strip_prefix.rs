@@ -40,7 +40,7 @@ pub(super) fn validate(config: &Config, findings: &mut Findings<'_, '_>) {
                 &path,
                 format!(
                     "route[{other}] leads to the same application by other paths: of what both lead to, each is for those alone \
-                     whom the other admits too"
+                     whom the other admits too, and a public one, which knows nobody, for none of what the other keeps for some"
                 ),
                 "route",
                 "strip the same of both, if one is not meant to open what the other closes",

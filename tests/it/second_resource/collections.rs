@@ -284,3 +284,64 @@ async fn s75_a_collection_in_session_form_is_checked_by_what_lies_below_it_for_t
         assert_eq!(received.header("destination"), told.as_deref(), "{what}");
     }
 }
+
+/// What an application has below, it deletes and moves, whatever other one a route for the method leads to.
+#[tokio::test]
+async fn s75_a_route_to_another_application_opens_nothing_below() {
+    let (app, other) = (Application::start().await, Application::start().await);
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &app.url()),
+            RouteConfig {
+                methods: vec!["GET".to_owned()],
+                allow: ops(),
+                ..route("/f/admin", "public", &app.url())
+            },
+            RouteConfig {
+                methods: vec!["DELETE".to_owned(), "PUT".to_owned()],
+                ..route("/f/admin", "public", &other.url())
+            },
+        ];
+    })
+    .await;
+    let url = |path: &str| gateway.url(path);
+    let (into, onto) = (url("/f/admin/x"), url("/f"));
+    for (method, path, headers) in [
+        ("DELETE", "/f", vec![]),
+        ("DELETE", "/", vec![]),
+        ("MOVE", "/f", vec![("destination", url("/g"))]),
+        ("COPY", "/f", vec![("destination", url("/g"))]),
+        ("MOVE", "/x", vec![("destination", onto.clone())]),
+        ("MOVE", "/x", vec![("destination", into.clone())]),
+        (
+            "COPY",
+            "/x",
+            vec![("destination", into), ("overwrite", "F".to_owned())],
+        ),
+        ("PUT", "/x", vec![("x-amz-copy-source", "/f/admin/x".to_owned())]),
+        (
+            "PUT",
+            "/x",
+            vec![("if", format!("<{}> (<urn:x>)", url("/f/admin/x")))],
+        ),
+    ] {
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let asked = ask(&gateway, &app, "", (method, path), &headers).await;
+        assert_eq!(
+            asked.status, 403,
+            "{method} {path} {headers:?}: {}",
+            asked.problem
+        );
+    }
+    assert_eq!(app.received().len(), 0);
+    // The other application's own.
+    assert_eq!(
+        ask(&gateway, &other, "", ("DELETE", "/f/admin/x"), &[])
+            .await
+            .status,
+        200
+    );
+}

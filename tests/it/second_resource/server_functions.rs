@@ -80,10 +80,51 @@ async fn s75_the_page_of_next_url_is_read_by_whoever_may() {
         ("/%63ad", 400),
         ("/x/../cad", 400),
     ] {
-        for name in ["next-url", "x-sveltekit-pathname", "x_twofold_path"] {
+        for name in ["next-url", "x-sveltekit-pathname", "x-twofold-path"] {
             let headers = [(name, url)];
             let asked = ask(&gateway, &app, &cookie, ("GET", "/pub"), &headers).await;
             assert_eq!(asked.status, status, "{name}: {url}: {}", asked.problem);
+        }
+    }
+}
+
+/// Next.js with a `basePath` names pages without it.
+#[tokio::test]
+async fn s75_a_page_is_compared_below_every_path_at_which_the_application_may_be() {
+    let (app, other) = (Application::start().await, Application::start().await);
+    let gateway = Running::start(|config| {
+        config.route = vec![
+            route("/", "public", &other.url()),
+            route("/shop", "public", &app.url()),
+            RouteConfig {
+                allow: ops(),
+                ..route("/shop/admin", "public", &app.url())
+            },
+        ];
+    })
+    .await;
+    for (url, status) in [
+        ("/", 200),
+        ("/photo", 200),
+        ("/shop/photo", 200),
+        ("/admin", 403),
+        ("/admin/", 403),
+        ("/admin/x", 403),
+        ("/ADMIN", 403),
+        ("/shop/admin", 403),
+    ] {
+        for name in ["next-url", "x-sveltekit-pathname"] {
+            let headers = [(name, url)];
+            for path in ["/shop", "/shop/photo/1"] {
+                let asked = ask(&gateway, &app, "", ("GET", path), &headers).await;
+                let is_refused = status == 403 && [400, 403].contains(&asked.status);
+                let is_as_told = asked.status == status || is_refused;
+                assert!(
+                    is_as_told,
+                    "{name}: {url} of {path}: {} {}",
+                    asked.status, asked.problem
+                );
+            }
         }
     }
 }
