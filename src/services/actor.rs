@@ -108,6 +108,7 @@ impl Precondition {
             account: session.account(),
             session: Some(session.digest()),
             password_changed_at,
+            password_counts_for: None,
             administrators: None,
             last_decision: LastDecision::Any,
         }

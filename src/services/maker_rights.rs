@@ -122,9 +122,9 @@ impl MakerRule {
     /// administrators, and not where many people wait with theirs.
     pub(super) fn of_invitation(&self, invitation: &Invitation) -> Option<Precondition> {
         let maker = invitation.maker?;
-        let gives_administration = invitation.groups.contains(&self.0.group());
         Some(Precondition {
-            password_changed_at: gives_administration.then_some(maker.password_changed_at),
+            password_changed_at: Some(maker.password_changed_at),
+            password_counts_for: Some(invitation.groups.clone()),
             ..self.right(maker)
         })
     }
@@ -134,6 +134,7 @@ impl MakerRule {
             account: maker.account,
             session: None,
             password_changed_at: None,
+            password_counts_for: None,
             administrators: Some(self.0.clone()),
             last_decision: LastDecision::At(maker.decided_at),
         }

@@ -1,5 +1,7 @@
 //! Preconditions of changes, checked within their transaction (S76, S77).
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::StoreError;
@@ -16,6 +18,9 @@ pub struct Precondition {
     pub session: Option<TokenDigest>,
     /// The version of the password that was proved: it must still be the account's. `None`: not required.
     pub password_changed_at: Option<Timestamp>,
+    /// If given, the password's version counts only where one of these groups administers, by the rule of the moment: what
+    /// gives no administration outlasts the password with which it was made.
+    pub password_counts_for: Option<BTreeSet<String>>,
     /// The account must administer, by the rule of the moment. `None`: not required.
     pub administrators: Option<Administrators>,
     /// Which decision of an administrator on the account's status must still be the last.
@@ -67,9 +72,15 @@ impl Precondition {
         if self.session.is_some() && session.is_none_or(|session| session.account != self.account) {
             return Err(PreconditionError::SessionEnded.into());
         }
-        if self
-            .password_changed_at
-            .is_some_and(|proved| proved != account.password_changed_at)
+        let administered = self.administrators.as_ref().map(Administrators::group);
+        let password_counts = match (&self.password_counts_for, administered) {
+            (Some(groups), Some(administered)) => groups.contains(&administered),
+            _ => true,
+        };
+        if password_counts
+            && self
+                .password_changed_at
+                .is_some_and(|proved| proved != account.password_changed_at)
         {
             return Err(PreconditionError::PasswordChanged.into());
         }

@@ -184,6 +184,7 @@ macro_rules! conformance {
                 s76_whoever_left_the_group_changes_nothing
                 s76_whoever_does_not_administer_any_more_by_a_reload_changes_nothing
                 s76_a_right_rests_on_an_account_that_is_as_it_was
+                s76_a_password_counts_where_what_is_given_administers_by_now
                 s77_a_new_password_ends_sessions_and_voids_what_the_old_one_proved
             }
             portable {

@@ -149,6 +149,7 @@ async fn s76_what_waits_within_a_transaction_is_judged_by_the_rule_at_its_end() 
         account: boss.id,
         session: None,
         password_changed_at: None,
+        password_counts_for: None,
         administrators: Some(administrators.clone()),
         last_decision: LastDecision::Any,
     });

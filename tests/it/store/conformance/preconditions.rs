@@ -44,6 +44,7 @@ impl<H: Harness> Scene<H> {
             account: admin.id,
             session: Some(this.digest),
             password_changed_at: Some(noon()),
+            password_counts_for: None,
             administrators: Some(Administrators::new(ADMINS, false)),
             last_decision: LastDecision::Any,
         };
@@ -286,6 +287,28 @@ pub(crate) async fn s76_a_right_rests_on_an_account_that_is_as_it_was<H: Harness
         };
         scene.assert_refused(because).await;
     }
+}
+
+/// An invitation makes administrators, or not, by the rule of the moment in which it is used.
+pub(crate) async fn s76_a_password_counts_where_what_is_given_administers_by_now<H: Harness>() {
+    let mut scene = Scene::<H>::new().await;
+    scene.precondition = Precondition {
+        session: None,
+        password_counts_for: Some(["ops".to_owned()].into()),
+        ..scene.precondition.clone()
+    };
+    let administrators = scene.precondition.administrators.clone().unwrap();
+    scene
+        .change_admin(|admin| {
+            admin.groups.insert("ops".to_owned());
+            admin.password_changed_at = later(noon(), Duration::from_secs(1));
+        })
+        .await;
+    let store = scene.store().with_precondition(scene.precondition.clone());
+    let made = store.create_account(account("zoe", scene.harness.random()), None, noon());
+    assert_eq!(made.await.unwrap(), CreateAccount::Created);
+    administrators.replace("ops", false);
+    scene.assert_refused(PreconditionError::PasswordChanged).await;
 }
 
 pub(crate) async fn s77_a_new_password_ends_sessions_and_voids_what_the_old_one_proved<H: Harness>() {
