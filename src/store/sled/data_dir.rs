@@ -22,6 +22,7 @@ use crate::system_user::SystemUser;
 const MARKER: &str = "vestibule-store.json";
 const UNFINISHED: &str = "unfinished";
 const IMPORTING: &str = "importing";
+const UPGRADED: &str = "upgraded";
 const LOCK: &str = "lock";
 const BLOBS: &str = "blobs";
 
@@ -29,8 +30,9 @@ const BLOBS: &str = "blobs";
 const MASTER_KEY: &str = "master-key.fingerprint";
 
 /// The files that have a name of their own.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     MARKER,
+    UPGRADED,
     UNFINISHED,
     IMPORTING,
     LOCK,
@@ -42,9 +44,13 @@ const FILES: [&str; 10] = [
     reserved_space::FILE,
 ];
 
-/// What new markers say.
+/// What new markers say. Schema 2 has usernames in rows of two kinds, of which programs for schema 1 know one: they would give
+/// a name that is taken to another account.
 const ENGINE: &str = "sled-0.34";
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+
+/// The oldest schema that is brought up to date.
+const OLDEST_SCHEMA: u32 = 1;
 
 /// A directory that this process has locked for as long as the value lives.
 #[derive(Debug)]
@@ -139,6 +145,22 @@ impl DataDir {
     /// Returns whether the engine's main file exists.
     pub(super) fn has_database(&self) -> bool {
         self.path.join("db").exists()
+    }
+
+    /// Has the marker name the program's schema before any row has its form, so that an older program refuses the store.
+    pub(super) fn upgrade_marker(&self) -> io::Result<()> {
+        if self.new {
+            return Ok(());
+        }
+        let marker = self.path.join(MARKER);
+        let Marker { schema, .. } = serde_json::from_slice(&regular_file::read(&marker)?)?;
+        if schema == SCHEMA {
+            return Ok(());
+        }
+        let draft = self.path.join(UPGRADED);
+        write_marker(&draft)?;
+        fs::rename(draft, marker)?;
+        File::open(&self.path)?.sync_all()
     }
 
     /// Makes the files and their directory entries durable, and then gives a new store its marker.
@@ -246,7 +268,9 @@ fn refuse_foreign(path: &Path, pending: &str) -> io::Result<Result<(), StoreErro
         Err(error) => return refusal_behind(error, path),
     };
     match serde_json::from_slice(&text) {
-        Ok(Marker { engine, schema }) if engine == ENGINE && schema == SCHEMA => Ok(Ok(())),
+        Ok(Marker { engine, schema }) if engine == ENGINE && (OLDEST_SCHEMA..=SCHEMA).contains(&schema) => {
+            Ok(Ok(()))
+        }
         Ok(Marker { engine, schema }) if engine == ENGINE && schema > SCHEMA => refuse(format!(
             "the store in {shown} was made by a newer version of Vestibule (schema {schema}, this one knows {SCHEMA}); run that version or a later one"
         )),
@@ -440,6 +464,14 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
 
 /// Writes the marker under its provisional name, and clears what an unfinished start left.
 fn begin(path: &Path, pending: &str) -> io::Result<()> {
+    write_marker(&path.join(pending))?;
+    File::open(path)?.sync_all()?;
+    clear(path, &[LOCK, pending])?;
+    File::open(path)?.sync_all()
+}
+
+/// Writes a marker of this program's, durable but for the name of the file.
+fn write_marker(path: &Path) -> io::Result<()> {
     let marker = serde_json::to_vec(&Marker {
         engine: ENGINE.to_owned(),
         schema: SCHEMA,
@@ -449,12 +481,9 @@ fn begin(path: &Path, pending: &str) -> io::Result<()> {
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(path.join(pending))?;
+        .open(path)?;
     file.write_all(&marker)?;
-    file.sync_all()?;
-    File::open(path)?.sync_all()?;
-    clear(path, &[LOCK, pending])?;
-    File::open(path)?.sync_all()
+    file.sync_all()
 }
 
 /// Removes everything but these.

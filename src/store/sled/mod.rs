@@ -125,6 +125,7 @@ impl SledStore {
             engine.open()?;
         }
         let meta = meta::load(&engine, &data_dir)?;
+        data_dir.upgrade_marker()?;
         admin_queries::build(&engine)?;
         data_dir.commit()?;
         if let Some(lost) = LostChanges::noticed(path) {

@@ -186,6 +186,12 @@ fn email(rows: &impl Rows, key: &[u8], id: AccountId) -> Result<(), StoreError> 
 }
 
 fn username(rows: &impl Rows, key: &[u8], id: Option<AccountId>) -> Result<(), StoreError> {
+    let mut others = usernames::KINDS.into_iter().map(|kind| kind.with(&key[1..]));
+    if let Some(other) = others.find(|other| other != key)
+        && rows.value(&other)?.is_some()
+    {
+        return wrong(key, "the same username has a row of the other kind");
+    }
     let Some(id) = id else {
         return Ok(());
     };

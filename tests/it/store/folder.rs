@@ -122,7 +122,7 @@ fn a_file_is_refused() {
 fn other_markers_are_refused() {
     let folder = Sled::new().close();
     let markers = [
-        (r#"{"engine":"sled-0.34","schema":2}"#, "newer version"),
+        (r#"{"engine":"sled-0.34","schema":3}"#, "newer version"),
         (
             r#"{"engine":"sled-1","schema":1}"#,
             "run the version that made it",
@@ -139,6 +139,22 @@ fn other_markers_are_refused() {
         let text = refusal(folder.path());
         assert!(text.contains(advice), "{marker}: {text}");
     }
+}
+
+/// A program that knows only the older schema refuses it from then on.
+#[test]
+fn a_store_of_the_older_schema_is_opened_and_marked_with_the_newer_one() {
+    let folder = Sled::new().close();
+    let marker = folder.path().join(MARKER);
+    let current = fs::read_to_string(&marker).unwrap();
+    fs::write(&marker, r#"{"engine":"sled-0.34","schema":1}"#).unwrap();
+    // A kill may leave one behind.
+    fs::write(folder.path().join("upgraded"), "{").unwrap();
+    open(folder.path()).unwrap();
+    assert_eq!(fs::read_to_string(&marker).unwrap(), current);
+    assert!(current.contains("\"schema\":2"), "{current}");
+    assert!(!folder.path().join("upgraded").exists());
+    open(folder.path()).unwrap();
 }
 
 #[test]
