@@ -23,7 +23,7 @@ use crate::descriptors::DescriptorBudget;
 use crate::listener::{ListenError, Listener, ListenerTls, TlsError};
 use crate::log_file::Reopening;
 use crate::metrics::{Counter, Metrics, ServerGauges};
-use crate::proxy::{Gateway, GatewayError, GatewayHandle, RequestHistory, SharedState};
+use crate::proxy::{CompressionBudget, Gateway, GatewayError, GatewayHandle, RequestHistory, SharedState};
 use crate::random::Random;
 use crate::route::{RouteError, Routes};
 use crate::services::{Actor, Services, ServicesError};
@@ -155,6 +155,7 @@ impl Application {
             metrics,
             history: Arc::new(RequestHistory::since(now)),
             tunnels: TaskTracker::new(),
+            compression: CompressionBudget::default(),
             upstream_connections: Arc::new(ConnectionLimit::new(shares.upstreams)),
             reopening: Reopening::default(),
             stop: stop.clone(),

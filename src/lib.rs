@@ -15,6 +15,7 @@ pub mod certified_key;
 pub mod cli;
 pub mod clock;
 mod colour;
+pub mod compression;
 pub mod config;
 pub mod control;
 mod csv;

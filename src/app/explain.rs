@@ -19,8 +19,8 @@ use crate::log_file::Reopening;
 use crate::metrics::Metrics;
 use crate::model::{AuditEvent, AuditOutcome, Email};
 use crate::proxy::{
-    ExplainError, ExplainRequest, Explanation, Gateway, RequestHistory, SharedState, find_past_request,
-    find_refusals, search_access_log,
+    CompressionBudget, ExplainError, ExplainRequest, Explanation, Gateway, RequestHistory, SharedState,
+    find_past_request, find_refusals, search_access_log,
 };
 use crate::random::Random;
 use crate::route::Routes;
@@ -136,6 +136,7 @@ fn at_rest(config: &Config, services: &Services) -> Result<Gateway, BuildError> 
         random: Random::system(),
         metrics: Metrics::default().into(),
         tunnels: TaskTracker::new(),
+        compression: CompressionBudget::default(),
         upstream_connections: Arc::default(),
         reopening: Reopening::default(),
         stop: CancellationToken::new(),

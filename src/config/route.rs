@@ -69,6 +69,9 @@ pub struct RouteConfig {
     /// Headers of the application's responses: each is set to a value, instead of the application's, or removed by an empty one.
     #[schemars(extend("examples" = [{"X-Frame-Options": "DENY", "Server": ""}]))]
     pub response_headers: BTreeMap<String, String>,
+    /// Responses are compressed (zstd, gzip or br) for clients that take it. Not where responses have secrets beside what others
+    /// can make clients send: see "Compression" in the manual.
+    pub compress: bool,
     /// Timeouts of its requests: `response` and `idle`, instead of those of the upstream or of `[timeouts]`.
     #[schemars(extend("examples" = [{"response": "5m"}]))]
     pub timeouts: RouteTimeouts,
@@ -119,6 +122,7 @@ impl Default for RouteConfig {
             presigned: true,
             maintenance: false,
             response_headers: BTreeMap::new(),
+            compress: false,
             timeouts: RouteTimeouts::default(),
             limits: RouteLimits::default(),
             compat: None,

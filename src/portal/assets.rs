@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{PortalError, security_headers};
 use crate::colour::Colour;
+use crate::compression::EncodedForms;
 use crate::config::BrandingConfig;
 use crate::regular_file;
 use crate::route::Page;
@@ -35,6 +36,7 @@ pub(super) struct Assets {
 struct Asset {
     kind: &'static str,
     body: Bytes,
+    forms: EncodedForms,
 }
 
 impl Assets {
@@ -53,6 +55,7 @@ impl Assets {
                 Asset {
                     kind,
                     body: body.into(),
+                    forms: EncodedForms::default(),
                 },
             );
             address
@@ -77,10 +80,12 @@ impl Assets {
         })
     }
 
-    /// Returns the asset at a path. Immutable to caches, since its name changes with its content.
+    /// Returns the asset at a path. Immutable to caches, since its name changes with its content;
+    /// so its encoded forms, an extension of the response, are made once.
     pub(super) fn at(&self, path: &str) -> Option<Response<Bytes>> {
         let asset = self.files.get(path.strip_prefix(PREFIX)?)?;
         let mut response = Response::new(asset.body.clone());
+        response.extensions_mut().insert(asset.forms.clone());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
         headers.insert(

@@ -169,6 +169,10 @@ impl Gateway {
                 self.refuse(&head, &refusal, None, has_body)
             })
         };
+        if matches!(pending.response.body(), BodySource::Own(Some(_))) {
+            // Boxed, because only the gateway's own answers need it.
+            Box::pin(self.compress_own(&head, parts.version, &mut pending)).await;
+        }
         unanswered.answered();
         // HTTP/1 closes after a head that was not inspected, or one with bytes after it that are not its
         // body.
@@ -227,9 +231,11 @@ impl Gateway {
                 Box::pin(self.page(page, head, inbound.upload, &admission.permit)).await
             }
             RouteMatch::Route(route) => {
+                let version = inbound.version;
                 let forwarded = self.forward(head, inbound, connection, route, &mut admission);
                 forwarded.await.map(|mut pending| {
                     route.change_response_headers(pending.response.headers_mut());
+                    self.compress(head, version, route, &mut pending);
                     pending
                 })
             }

@@ -8,6 +8,8 @@ mod access_log;
 mod admit;
 mod archive;
 mod body_buffer;
+mod compressed_body;
+mod compression;
 mod connection;
 mod connection_info;
 mod connection_state;
@@ -73,6 +75,7 @@ use upstream_paths::UpstreamPrefixes;
 use url_schemes::UrlSchemes;
 
 pub use access_log::find_refusals;
+pub use compression::CompressionBudget;
 pub use connection::HandshakeInfo;
 pub use explain::{
     Caller, ExplainError, ExplainRequest, ExplainedOutcome, Explanation, ForwardedRequest, ResponseSummary,
@@ -112,6 +115,7 @@ pub struct Gateway {
     request_head: usize,
     /// Fields of a request head.
     header_fields: usize,
+    compression: CompressionBudget,
     timeouts: Timeouts,
     request_rates: RequestRates,
     /// Limits the warnings about refused requests.
@@ -139,6 +143,8 @@ pub struct SharedState {
     pub tunnels: TaskTracker,
     /// The limit of upstream connections.
     pub upstream_connections: Arc<ConnectionLimit>,
+    /// The memory for compressing responses.
+    pub compression: CompressionBudget,
     /// Signals that the access log is to be reopened.
     pub reopening: Reopening,
     /// Ends connections once their requests are done, and tunnels after a closing handshake.
@@ -219,6 +225,7 @@ impl Gateway {
             signed_bodies: BodyBufferPool::new(bytes(config.limits.signed_body_buffer.0), "signed bodies"),
             request_head,
             header_fields: config.limits.header_fields,
+            compression: shared.compression,
             timeouts: Timeouts::from(&config.timeouts),
             request_rates: RequestRates::new(
                 config.limits.address_rate,

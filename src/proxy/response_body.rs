@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::access_log::PendingEntry;
+use super::compressed_body::CompressedBody;
 use super::connection_state::RequestGuard;
 use crate::authenticate::{Credentials, LOOKS_EVERY};
 use crate::upstream::{self, BodyError, BodyProgress};
@@ -28,6 +29,8 @@ pub(super) enum BodySource {
     Own(Option<Bytes>),
     /// The upstream's body.
     Upstream(upstream::ResponseBody),
+    /// The same, compressed.
+    Compressed(Box<CompressedBody>),
 }
 
 /// Ends a body that stalls, or whose credentials have lapsed.
@@ -74,6 +77,18 @@ impl SessionWatch {
             idle,
             sleep: None,
             quiet_since: None,
+        }
+    }
+
+    /// Passes on what came, or an error if the body has to end.
+    fn watch(
+        &mut self,
+        polled: Poll<Option<Result<Frame<Bytes>, BodyError>>>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match polled {
+            Poll::Pending => self.poll_quiet(context).map(|error| Some(Err(error))),
+            Poll::Ready(frame) => Poll::Ready(frame.map(|frame| self.came().and(frame))),
         }
     }
 
@@ -133,10 +148,14 @@ impl Body for DownstreamBody {
         let this = &mut *self;
         let polled = match &mut this.content {
             BodySource::Own(bytes) => Poll::Ready(next_of(bytes).map(|bytes| Ok(Frame::data(bytes)))),
-            BodySource::Upstream(body) => match Pin::new(body).poll_frame(context) {
-                Poll::Pending => this.watch.poll_quiet(context).map(|error| Some(Err(error))),
-                Poll::Ready(frame) => Poll::Ready(frame.map(|frame| this.watch.came().and(frame))),
-            },
+            BodySource::Upstream(body) => {
+                let polled = Pin::new(body).poll_frame(context);
+                this.watch.watch(polled, context)
+            }
+            BodySource::Compressed(body) => {
+                let polled = Pin::new(body).poll_frame(context);
+                this.watch.watch(polled, context)
+            }
         };
         if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&polled, &mut this.ending.record)
             && let Some(data) = frame.data_ref()
@@ -150,6 +169,7 @@ impl Body for DownstreamBody {
         match &self.content {
             BodySource::Own(bytes) => bytes.is_none(),
             BodySource::Upstream(body) => body.is_end_stream(),
+            BodySource::Compressed(body) => body.is_end_stream(),
         }
     }
 
@@ -159,6 +179,7 @@ impl Body for DownstreamBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             BodySource::Upstream(body) => body.size_hint(),
+            BodySource::Compressed(body) => body.size_hint(),
         }
     }
 }

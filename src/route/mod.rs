@@ -66,6 +66,7 @@ pub struct Route {
     pub(super) maintenance: bool,
     pub(super) response_headers: ResponseHeaders,
     pub(super) preserve_host: bool,
+    pub(super) compress: bool,
     strip_prefix: Option<StrippedPrefix>,
     pub(super) timeouts: RouteTimeouts,
     pub(super) limits: RouteLimits,
@@ -216,6 +217,11 @@ impl Route {
     /// Whether it serves administrators alone for the time being.
     pub fn is_in_maintenance(&self) -> bool {
         self.maintenance
+    }
+
+    /// Whether the responses of its upstream are compressed.
+    pub fn compresses(&self) -> bool {
+        self.compress
     }
 
     /// Sets and removes headers of a response of its upstream as the configuration says.

@@ -256,6 +256,7 @@ impl Routes {
             presigned: route.presigned,
             maintenance: route.maintenance,
             preserve_host: route.preserve_host,
+            compress: route.compress,
             timeouts: route.timeouts,
             limits: route.limits,
             strip_prefix: StrippedPrefix::of(route)

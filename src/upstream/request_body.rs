@@ -1,5 +1,6 @@
 //! The request body that hyper sends to an upstream.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -95,6 +96,9 @@ pub enum BodyError {
     /// The credentials lapsed.
     #[error(transparent)]
     Lapsed(#[from] Lapse),
+    /// It cannot be compressed.
+    #[error("it cannot be compressed: {0}")]
+    Compression(io::Error),
     /// It does not match its signature.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -200,7 +204,11 @@ impl BodyProgress {
             BodyError::Signature(error) => drop(self.signature_error.set(error.clone())),
             BodyError::Lapsed(lapse) => drop(self.lapse.set(*lapse)),
             BodyError::TooLarge => self.is_too_large.store(true, Ordering::Relaxed),
-            BodyError::Broken(_) | BodyError::Reset | BodyError::Stalled | BodyError::Unread => {}
+            BodyError::Broken(_)
+            | BodyError::Reset
+            | BodyError::Stalled
+            | BodyError::Unread
+            | BodyError::Compression(_) => {}
         }
         self.failed.store(true, Ordering::Relaxed);
         error

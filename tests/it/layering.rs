@@ -154,6 +154,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("refusal", "route::BadPath", "the hint why a path is refused"),
     ("portal", "api", "programs read of a page what a command prints"),
     ("portal", "colour", "the accent"),
+    (
+        "portal::assets",
+        "compression::EncodedForms",
+        "what never changes is compressed once",
+    ),
     ("portal", "config", "branding and switches"),
     ("portal", "model", "who is signed in"),
     ("portal", "refusal", "a page may refuse"),
@@ -395,6 +400,11 @@ const EDGES: &[(&str, &str, &str)] = &[
     ("proxy", "authenticate", "a stage"),
     ("proxy", "authorize", "a stage"),
     ("proxy", "clock", "the access log tells the time"),
+    (
+        "proxy",
+        "compression",
+        "responses are compressed as they are sent",
+    ),
     ("proxy", "config", "limits and deadlines"),
     ("proxy", "identity", "a stage"),
     (

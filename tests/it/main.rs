@@ -68,6 +68,7 @@ mod warnings;
 mod way_access_log;
 mod way_answer;
 mod way_balance;
+mod way_compression;
 mod way_forward;
 mod way_framing;
 mod way_h2c;

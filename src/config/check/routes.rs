@@ -188,6 +188,14 @@ fn check_answer(path: &KeyPath, route: &RouteConfig, config: &Config, findings: 
             findings.error(&path, "leads to this route again");
         }
     }
+    if route.compress && (route.redirect.is_some() || route.respond.is_some()) {
+        findings.warn(
+            &path.key("compress"),
+            "says nothing: the gateway compresses what it answers itself without it",
+            "route",
+            "remove it",
+        );
+    }
     let Some(respond) = &route.respond else {
         return;
     };

@@ -109,6 +109,20 @@ fn what_a_route_cannot_answer_itself_is_an_error_where_it_stands() {
 }
 
 #[test]
+fn compression_of_what_the_gateway_answers_itself_says_nothing() {
+    let warned = |route: &str| {
+        let text = format!("public_url = \"https://localhost:8443\"\n[[route]]\ncompress = true\n{route}\n");
+        let warnings = warnings(&text);
+        warnings
+            .iter()
+            .any(|warning| warning.contains("route[0].compress: says nothing"))
+    };
+    assert!(warned("respond = { text = \"x\" }"));
+    assert!(warned("redirect = \"https://a.example/\""));
+    assert!(!warned("upstream = \"demo:\""));
+}
+
+#[test]
 fn what_routes_and_upstreams_have_instead_is_checked_where_it_stands() {
     let text = r#"
         public_url = "https://localhost:8443"
