@@ -171,6 +171,8 @@ impl GatewayHandle {
             .timer(TokioTimer::new())
             .auto_date_header(false)
             .max_concurrent_streams(STREAMS)
+            // WebSockets (RFC 8441); any other CONNECT is refused.
+            .enable_connect_protocol()
             .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)

@@ -7,6 +7,9 @@ use super::head_inspector::HeadReport;
 use super::memory_budget::MemoryShare;
 use crate::listener::{Activity, TunnelSlot};
 
+/// Bytes that a tunnel has on their way to a client that does not read them, beside its buffers.
+const TUNNEL_BYTES: usize = 32 << 10;
+
 /// A request in progress, from its head to the end of the response body. Ends on drop, so also when the
 /// client aborts.
 #[derive(Debug)]
@@ -160,14 +163,26 @@ impl RequestGuard {
         self.connection.own_pending.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Marks the connection as upgraded: this is its last HTTP request.
-    pub(super) fn switch(&self) {
+    /// Marks the connection as upgraded: this is its last HTTP request. Returns the connection's slot, for the tunnel.
+    pub(super) fn switch(&self) -> Option<TunnelSlot> {
         self.connection.has_switched.store(true, Ordering::Relaxed);
+        self.connection.activity.keep_slot()
     }
 
-    /// Keeps the connection's slot for the tunnel.
-    pub(super) fn keep_slot(&self) -> Option<TunnelSlot> {
-        self.connection.activity.keep_slot()
+    /// Takes the memory of a tunnel that is the request's stream.
+    pub(super) fn carrying_tunnel(mut self) -> Self {
+        if let RequestMemory::Share(share) = &mut self.memory {
+            share.grow(TUNNEL_BYTES);
+        }
+        self
+    }
+
+    /// Ends the request, and returns the memory that what is not sent yet still takes.
+    pub(super) fn into_memory(mut self) -> Option<MemoryShare> {
+        match std::mem::replace(&mut self.memory, RequestMemory::Refused) {
+            RequestMemory::Share(share) => Some(share),
+            RequestMemory::Unlimited | RequestMemory::Refused => None,
+        }
     }
 
     /// Notes that the response is sent before the body was read.
@@ -185,5 +200,42 @@ impl Drop for RequestGuard {
             self.connection.own_pending.fetch_sub(1, Ordering::Relaxed);
         }
         self.connection.activity.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use http::Request;
+
+    use super::super::memory_budget::MemoryBudget;
+    use super::*;
+    use crate::request::ClientAddress;
+
+    #[test]
+    fn s48_websockets_over_http2_take_memory_until_their_clients_have_what_was_sent() {
+        let memory = Arc::<MemoryBudget>::default().connect(&ClientAddress {
+            address: IpAddr::from([192, 0, 2, 1]),
+            through_trusted_proxy: false,
+            is_known: true,
+        });
+        let state = Arc::<ConnectionState>::default();
+        let request = || state.begin(false).0.limited_to(memory.take(&Request::new(())));
+        let tunnels: Vec<_> = std::iter::repeat_with(request)
+            .take_while(|request| !request.lacks_memory())
+            .map(|mut request| {
+                request.release_head();
+                request.carrying_tunnel()
+            })
+            .collect();
+        // A quarter of 256 MiB, 48 KiB each.
+        assert!((1360..1370).contains(&tunnels.len()), "{}", tunnels.len());
+        assert_eq!(state.idle_since(), None);
+        let unread: Vec<_> = tunnels.into_iter().map(RequestGuard::into_memory).collect();
+        assert!(state.idle_since().is_some());
+        assert!(request().lacks_memory());
+        drop(unread);
+        assert!(!request().lacks_memory());
     }
 }

@@ -14,7 +14,8 @@ use super::connection_info::ConnectionInfo;
 use super::handle::{PendingResponse, Tunnel};
 use super::portal_call::visitor;
 use super::response_body::BodySource;
-use super::{Gateway, forwarded, hop_by_hop, websocket};
+use super::websocket::{Handshake, UpstreamHandshake};
+use super::{Gateway, forwarded, hop_by_hop};
 use crate::authenticate::SignedRequest;
 use crate::authorize::Permit;
 use crate::config::Allow;
@@ -33,6 +34,7 @@ pub(super) struct InboundRequest<'a> {
     pub(super) version: Version,
     /// The host of the TLS handshake, which must equal the request's.
     pub(super) sni: Option<&'a Host>,
+    pub(super) handshake: Option<Handshake>,
     pub(super) upgrade: Option<OnUpgrade>,
 }
 
@@ -50,7 +52,8 @@ struct UpstreamRequest {
     request: Request<RequestBody>,
     /// The client's connection, if it may become a tunnel.
     upgrade: Option<OnUpgrade>,
-    is_websocket: bool,
+    /// The WebSocket handshake that it is, if it is one.
+    handshake: Option<UpstreamHandshake>,
     /// The scheme that the client used.
     scheme: &'static str,
     /// The host and port that the client asked for.
@@ -87,8 +90,7 @@ impl Gateway {
             }
             return Ok(answer);
         }
-        let is_websocket = websocket::is_asked_for(head.method, inbound.version, head.headers);
-        if is_websocket && *route.allow() != Allow::Public {
+        if inbound.handshake.is_some() && *route.allow() != Allow::Public {
             require_same_origin(head)
                 .map_err(|error| Refusal::because(Problem::CrossOrigin, error.to_string()))?;
         }
@@ -104,9 +106,8 @@ impl Gateway {
         self.tell_host(&mut headers, route);
         let scheme = self.url_schemes.of(route.target());
         admission.second.write(&mut headers, scheme);
-        if is_websocket {
-            websocket::set_upgrade_headers(&mut headers);
-        }
+        let handshake = inbound.handshake;
+        let handshake = handshake.map(|handshake| handshake.write(&mut headers, &self.random));
         // After the last field was written.
         if headers.len() > FIELDS_KEPT {
             headers = self.decisive_first(&headers, signed.is_some())?;
@@ -156,7 +157,7 @@ impl Gateway {
         let outbound = UpstreamRequest {
             request,
             upgrade: inbound.upgrade,
-            is_websocket,
+            handshake,
             scheme: head.scheme,
             asked_for,
             preserves_host: route.preserves_host(),
@@ -335,14 +336,15 @@ impl Gateway {
         };
         let credentials = permit.credentials().cloned();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let begun = outbound.is_websocket && websocket::is_begun(response.headers());
-            let (true, Some(client)) = (begun, outbound.upgrade) else {
+            let handshake = outbound.handshake;
+            let begun = handshake.filter(|handshake| handshake.is_completed_by(response.headers()));
+            let (Some(handshake), Some(client)) = (begun, outbound.upgrade) else {
                 let cause = "the application switched to a protocol that nobody asked for";
                 return Err(Refusal::because(Problem::UpstreamUnreachable, cause));
             };
             let upstream = hyper::upgrade::on(&mut response);
             self.clean_response(&mut response);
-            websocket::set_upgrade_headers(response.headers_mut());
+            handshake.complete(&mut response);
             let mut pending = PendingResponse::from(response.map(|_| BodySource::Own(None)));
             pending.tunnel = Some(Tunnel {
                 client,
@@ -352,6 +354,16 @@ impl Gateway {
             pending.credentials = credentials;
             pending.upstream = Some(server);
             return Ok(pending);
+        }
+        if outbound
+            .handshake
+            .is_some_and(|handshake| handshake.is_feigned_by(response.status()))
+        {
+            let cause = format!(
+                "the application answered {} to a WebSocket's handshake",
+                response.status().as_u16()
+            );
+            return Err(Refusal::because(Problem::UpstreamUnreachable, cause));
         }
         self.clean_response(&mut response);
         if let (Some(asked_for), "https") = (&outbound.asked_for, outbound.scheme) {

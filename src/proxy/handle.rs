@@ -24,7 +24,8 @@ use super::head_inspector::HeadReport;
 use super::request_history::RefusalReason;
 use super::response_body::{BodySource, DownstreamBody, OnComplete, SessionWatch};
 use super::target_host::{TargetError, TargetHost, from_parts};
-use super::{Gateway, hsts, websocket};
+use super::websocket::{self, Handshake};
+use super::{Gateway, hsts};
 use crate::authenticate::Credentials;
 use crate::model::Principal;
 use crate::refusal::{Problem, Refusal};
@@ -117,6 +118,7 @@ impl Gateway {
         let begun = RequestTimer::now(&self.clock);
         let (mut parts, incoming) = request.into_parts();
         let upgrade = parts.extensions.remove::<OnUpgrade>();
+        let handshake = websocket::take_handshake(&mut parts);
         let upload = Upload::new(incoming, parts.version);
         let has_body = !upload.is_end_stream();
         let client = self.client(&connection, &parts.headers);
@@ -160,6 +162,7 @@ impl Gateway {
                 target: parts.uri.path_and_query(),
                 version: parts.version,
                 sni: connection.sni.as_ref().filter(|_| !target.is_by_proxy),
+                handshake,
                 upgrade,
             };
             let pending =
@@ -169,6 +172,12 @@ impl Gateway {
                 self.refuse(&head, &refusal, None, has_body)
             })
         };
+        if handshake == Some(Handshake::ExtendedConnect)
+            && pending.tunnel.is_none()
+            && pending.response.status().is_success()
+        {
+            pending = self.refuse_websocket(&head, pending);
+        }
         if matches!(pending.response.body(), BodySource::Own(Some(_))) {
             // Boxed, because only the gateway's own answers need it.
             Box::pin(self.compress_own(&head, parts.version, &mut pending)).await;
@@ -200,6 +209,19 @@ impl Gateway {
         let mut pending = bare(StatusCode::SERVICE_UNAVAILABLE, retry_after);
         pending.response.extensions_mut().insert(Problem::Unavailable);
         pending
+    }
+
+    /// Refuses a WebSocket over HTTP/2 where a page or another answer of the gateway's own is: its success would tell the client
+    /// that the WebSocket has begun.
+    fn refuse_websocket(&self, head: &RequestHead<'_>, instead: PendingResponse) -> PendingResponse {
+        let refusal = Refusal::because(Problem::BadRequest, "no application is there for a WebSocket");
+        let refused = self.refuse(head, &refusal, instead.user.as_deref(), instead.leaves_unread);
+        PendingResponse {
+            route: instead.route,
+            user: instead.user,
+            clears_cookie: instead.clears_cookie,
+            ..refused
+        }
     }
 
     /// Placeholder for refusing a request without a valid host.
@@ -387,27 +409,36 @@ impl Gateway {
             .access_log
             .as_ref()
             .and_then(|log| log.record(head, transport, begun, status, handled));
+        let mut guard = Some(guard);
         if let Some(Tunnel {
             client,
             upstream,
             permit,
         }) = response.tunnel
         {
-            guard.switch();
             let end = websocket::TunnelEnd {
                 credentials: response.credentials.clone(),
                 stop: self.stop.clone(),
                 drain: self.timeouts.drain,
+                idle: self.timeouts.idle,
             };
             let tunnel = websocket::tunnel(client, upstream, end);
             let record = record.take();
-            let own_slot = guard.keep_slot();
+            // A stream's connection goes on with other requests, and the stream counts among them for as long as it is open.
+            let (own_slot, stream) = if transport.protocol == Version::HTTP_2 {
+                (None, guard.take().map(RequestGuard::carrying_tunnel))
+            } else {
+                (guard.as_ref().and_then(RequestGuard::switch), None)
+            };
             self.tunnels.spawn(async move {
-                let carried = tunnel.await;
+                let (carried, client) = tunnel.await;
                 drop((permit, own_slot));
                 if let Some(mut record) = record {
                     record.count(usize::try_from(carried).unwrap_or(usize::MAX));
                     record.write();
+                }
+                if let (Some(stream), Some(client)) = (stream, client) {
+                    websocket::close_stream(client, stream);
                 }
             });
         }

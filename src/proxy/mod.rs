@@ -101,6 +101,7 @@ pub struct Gateway {
     history: Arc<RequestHistory>,
     clock: Clock,
     ids: RequestIds,
+    random: Random,
     trusted: Vec<IpNet>,
     public_port: u16,
     /// `admin.group`
@@ -133,7 +134,7 @@ pub struct Gateway {
 pub struct SharedState {
     /// The clock.
     pub clock: Clock,
-    /// Randomness, for request ids.
+    /// Randomness, for request ids and the keys of handshakes.
     pub random: Random,
     /// The metrics.
     pub metrics: Arc<Metrics>,
@@ -217,6 +218,7 @@ impl Gateway {
             access_log: access_log
                 .map_err(|error| GatewayError::AccessLog(config.log.access_file.clone(), error))?,
             ids: RequestIds::new(&shared.random),
+            random: shared.random,
             trusted: config.listen.trusted_proxies.clone(),
             public_port: config.public_url.port_or_known_default().unwrap_or(443),
             administrators: config.admin.group.clone(),

@@ -46,7 +46,8 @@ pub(super) struct SessionWatch {
 /// Releases the request and writes its access-log line on drop, whether the body was complete or not.
 #[derive(Debug)]
 pub(super) struct OnComplete {
-    pub(super) guard: RequestGuard,
+    /// The request; `None` where a tunnel has it.
+    pub(super) guard: Option<RequestGuard>,
     /// Progress of the request body.
     pub(super) request: Option<Arc<BodyProgress>>,
     pub(super) record: Option<PendingEntry>,
@@ -186,12 +187,13 @@ impl Body for DownstreamBody {
 
 impl Drop for OnComplete {
     fn drop(&mut self) {
-        if self
-            .request
-            .as_ref()
-            .is_some_and(|request| request.finished().is_none())
+        if let Some(guard) = &self.guard
+            && self
+                .request
+                .as_ref()
+                .is_some_and(|request| request.finished().is_none())
         {
-            self.guard.leave_unread();
+            guard.leave_unread();
         }
         if let Some(record) = self.record.take() {
             record.write();

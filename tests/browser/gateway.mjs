@@ -28,12 +28,12 @@ export function newcomer(prefix = "mina") {
 export const HASH = "$2b$10$abcdefghijklmnopqrstuugYrEDIDFuxdh2Ib2XsqUcLq1hVK8KkS";
 
 export class Gateway {
-  // `change` is laid over the configuration, section by section.
-  static async start(change = {}) {
+  // `change` is laid over the configuration, section by section; `routes` come after its routes, as they are.
+  static async start(change = {}, routes = "") {
     const folder = await mkdtemp(path.join(tmpdir(), "vestibule-browser-"));
     const port = await freePort();
     const closed = await freePort();
-    await writeFile(path.join(folder, "vestibule.toml"), configuration(port, closed, change));
+    await writeFile(path.join(folder, "vestibule.toml"), `${configuration(port, closed, change)}\n${routes}`);
     const child = spawn(program, ["serve", "--config", "vestibule.toml"], {
       cwd: folder,
       stdio: ["ignore", "pipe", "pipe"],

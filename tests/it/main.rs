@@ -86,3 +86,4 @@ mod way_smuggling;
 mod way_strip_prefix;
 mod way_tls;
 mod way_websocket;
+mod way_websocket_http2;

@@ -5,33 +5,43 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{CONNECTION, UPGRADE};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key as accept_of;
 use vestibule::config::{Compat, HumanDuration, RouteConfig};
 use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Raw, Running, head_of, route, soon, upstream};
 
 /// A server's close frame with status 1001 (RFC 6455, section 7.4.1).
-const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
+pub(crate) const GOING_AWAY: [u8; 4] = [0x88, 0x02, 0x03, 0xE9];
 
 /// Accepts the upstream's end of the next WebSocket.
-async fn begun(listener: &TcpListener) -> TcpStream {
+pub(crate) async fn begun(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = soon(listener.accept()).await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(soon(stream.read_u8()).await.unwrap());
     }
-    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let head = String::from_utf8(head).unwrap();
+    let key = head.lines().find_map(|line| {
+        let (name, key) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("sec-websocket-key").then_some(key)
+    });
+    let accept = accept_of(key.unwrap().as_bytes());
+    let switched = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    );
     stream.write_all(switched.as_bytes()).await.unwrap();
     stream
 }
 
 /// A frame with 300 bytes; masked, as clients send it, if `mask` is given.
-fn long_frame(mask: Option<[u8; 4]>) -> Vec<u8> {
+pub(crate) fn long_frame(mask: Option<[u8; 4]>) -> Vec<u8> {
     let masked = if mask.is_some() { 0x80 } else { 0 };
     let mut frame = vec![0x82, masked | 0x7E, 1, 44];
     frame.extend(mask.into_iter().flatten());
@@ -39,18 +49,22 @@ fn long_frame(mask: Option<[u8; 4]>) -> Vec<u8> {
     frame
 }
 
-async fn received(stream: &mut TcpStream, count: usize) -> Vec<u8> {
+pub(crate) async fn received(stream: &mut TcpStream, count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     soon(stream.read_exact(&mut bytes)).await.unwrap();
     bytes
 }
 
-/// Switches protocols on request, and echoes bytes.
-async fn echo() -> Application {
+/// Switches protocols on request, to the first subprotocol if there are some, and echoes bytes.
+pub(crate) async fn echo() -> Application {
     Application::serving(|mut parts, _, received| {
         received.lock().unwrap().push(head_of(&parts));
         let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
         let is_asked = parts.headers.contains_key(UPGRADE);
+        let key = parts.headers.get(SEC_WEBSOCKET_KEY);
+        let accept = key.map(|key| accept_of(key.as_bytes()));
+        let named = parts.headers.get(SEC_WEBSOCKET_PROTOCOL);
+        let subprotocol = named.map(|named| named.to_str().unwrap().split(", ").next().unwrap().to_owned());
         async move {
             let body = Full::new(Bytes::new()).boxed_unsync();
             let (true, Some(upgrade)) = (is_asked, upgrade) else {
@@ -66,7 +80,16 @@ async fn echo() -> Application {
                 }
             });
             let switched = Response::builder().status(101).header(CONNECTION, "upgrade");
-            switched.header(UPGRADE, "websocket").body(body).unwrap()
+            let mut switched = switched.header(UPGRADE, "websocket");
+            for (name, value) in [
+                (SEC_WEBSOCKET_ACCEPT, accept),
+                (SEC_WEBSOCKET_PROTOCOL, subprotocol),
+            ] {
+                if let Some(value) = value {
+                    switched = switched.header(name, value);
+                }
+            }
+            switched.body(body).unwrap()
         }
     })
     .await

@@ -6,14 +6,15 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::frames::FrameTracker;
-use crate::authenticate::Credentials;
+use crate::authenticate::{Credentials, LOOKS_EVERY};
+use crate::proxy::connection_state::RequestGuard;
 
 /// Size of the read buffer, in bytes.
 const BUFFER: usize = 8 << 10;
@@ -34,39 +35,69 @@ pub(in crate::proxy) struct TunnelEnd {
     pub(in crate::proxy) stop: CancellationToken,
     /// How long the tunnel may last after that.
     pub(in crate::proxy) drain: Duration,
+    /// How long the client may take nothing of what is sent. On HTTP/1.1 the connection has the same limit; a stream of HTTP/2
+    /// may stand while others go on.
+    pub(in crate::proxy) idle: Duration,
+}
+
+/// What the client has done to its side.
+#[derive(Debug, Default)]
+struct ClientSide {
+    /// Cancelled when its close frame came.
+    closed: CancellationToken,
+    /// Cancelled when it sends nothing more.
+    ended: CancellationToken,
 }
 
 /// Copies bytes in both directions until the tunnel ends. When the gateway stops, the client gets a close
 /// frame between two frames, and its reply closes the upstream; without a reply after half of `drain`, the
 /// upstream gets a close frame too.
 ///
-/// Returns the number of bytes sent from the upstream to the client.
-pub(in crate::proxy) async fn tunnel(client: OnUpgrade, application: OnUpgrade, end: TunnelEnd) -> u64 {
+/// Returns the number of bytes sent from the upstream to the client, and the client's side unless it broke before.
+pub(in crate::proxy) async fn tunnel(
+    client: OnUpgrade,
+    application: OnUpgrade,
+    end: TunnelEnd,
+) -> (u64, Option<TokioIo<Upgraded>>) {
     let carried = AtomicU64::new(0);
+    let mut upgraded = None;
     let ended = tokio::select! {
-        ended = tie(client, application, &end, &carried) => ended,
+        ended = tie(client, application, &mut upgraded, &end, &carried) => ended,
         () = end.credentials_lapsed() => Err(io::Error::other("who began it may not go on")),
         () = end.stopped_for(end.drain) => Err(io::Error::other("the gateway stops")),
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a tunnel broke off");
     }
-    carried.into_inner()
+    (carried.into_inner(), upgraded)
+}
+
+/// Ends a stream of HTTP/2 whose tunnel has ended. What the client has not taken stays in memory until it does or the
+/// connection ends, and is counted for as long; the request is over.
+pub(in crate::proxy) fn close_stream(mut client: TokioIo<Upgraded>, stream: RequestGuard) {
+    let memory = stream.into_memory();
+    tokio::spawn(async move {
+        if let Err(error) = client.shutdown().await {
+            tracing::debug!(%error, "a client's stream broke off");
+        }
+        drop(memory);
+    });
 }
 
 async fn tie(
     client: OnUpgrade,
     application: OnUpgrade,
+    upgraded: &mut Option<TokioIo<Upgraded>>,
     end: &TunnelEnd,
     carried: &AtomicU64,
 ) -> io::Result<()> {
     let (client, application) = tokio::try_join!(client, application).map_err(io::Error::other)?;
-    let (from_client, to_client) = split(TokioIo::new(client));
+    let (from_client, to_client) = split(upgraded.insert(TokioIo::new(client)));
     let (from_application, to_application) = split(TokioIo::new(application));
-    let client_closed = CancellationToken::new();
+    let client = ClientSide::default();
     tokio::try_join!(
-        pass_to_client(from_application, to_client, end, &client_closed, carried),
-        pass_to_application(from_client, to_application, end, &client_closed),
+        pass_to_client(from_application, to_client, end, &client, carried),
+        pass_to_application(from_client, to_application, end, &client),
     )?;
     Ok(())
 }
@@ -75,7 +106,7 @@ async fn pass_to_client(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     end: &TunnelEnd,
-    client_closed: &CancellationToken,
+    client: &ClientSide,
     carried: &AtomicU64,
 ) -> io::Result<()> {
     let mut frames = FrameTracker::default();
@@ -89,13 +120,17 @@ async fn pass_to_client(
             biased;
             () = end.stop.cancelled(), if !stops => continue,
             count = from.read(&mut buffer) => count?,
+            gone = reset(&mut to, &client.ended) => return Err(gone),
         };
         if count == 0 {
-            return to.shutdown().await;
+            return timeout(end.idle, to.shutdown()).await?;
         }
         let passed = pass(&mut frames, &buffer[..count], stops);
-        to.write_all(&buffer[..passed]).await?;
-        to.flush().await?;
+        let sent = async {
+            to.write_all(&buffer[..passed]).await?;
+            to.flush().await
+        };
+        timeout(end.idle, sent).await??;
         carried.fetch_add(passed as u64, Ordering::Relaxed);
     }
     to.write_all(&TO_CLIENT).await?;
@@ -103,7 +138,7 @@ async fn pass_to_client(
     // After both close frames the server closes the connection first (RFC 6455, section 7.1.1).
     tokio::select! {
         discarded = discard(&mut from, &mut buffer) => discarded?,
-        () = client_closed.cancelled() => {}
+        () = client.closed.cancelled() => {}
     }
     to.shutdown().await?;
     discard(&mut from, &mut buffer).await
@@ -113,7 +148,7 @@ async fn pass_to_application(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     end: &TunnelEnd,
-    client_closed: &CancellationToken,
+    client: &ClientSide,
 ) -> io::Result<()> {
     let mut frames = FrameTracker::default();
     let mut buffer = vec![0; BUFFER];
@@ -132,6 +167,7 @@ async fn pass_to_application(
             count = from.read(&mut buffer) => count?,
         };
         if count == 0 {
+            client.ended.cancel();
             if end.stop.is_cancelled() && frames.may_insert() {
                 break;
             }
@@ -141,7 +177,7 @@ async fn pass_to_application(
         to.write_all(&buffer[..passed]).await?;
         to.flush().await?;
         if frames.has_closed() {
-            client_closed.cancel();
+            client.closed.cancel();
             if end.stop.is_cancelled() {
                 return to.shutdown().await;
             }
@@ -161,6 +197,18 @@ fn pass(frames: &mut FrameTracker, bytes: &[u8], only_this_frame: bool) -> usize
         }
     }
     passed
+}
+
+/// Waits for the error of a client that has reset its stream, which its end may have been the first sign of: to one who reads,
+/// a stream that is cancelled looks like one that is closed. Nothing wakes a writer that has nothing to send.
+async fn reset(to: &mut (impl AsyncWrite + Unpin), ended: &CancellationToken) -> io::Error {
+    ended.cancelled().await;
+    loop {
+        sleep(LOOKS_EVERY).await;
+        if let Err(error) = to.flush().await {
+            return error;
+        }
+    }
 }
 
 async fn discard(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::Result<()> {
