@@ -20,6 +20,9 @@ const INTEGRITY_FIELDS: [HeaderName; 6] = [
     HeaderName::from_static("signature-input"),
 ];
 
+/// Beginnings of such fields of stores and clouds.
+const INTEGRITY_BEGINNINGS: [&str; 3] = ["x-amz-checksum-", "x-goog-hash", "oc-checksum"];
+
 /// Media types that are worth it, beside `text/…` and those that end in `+json`, `+xml`, `+text` and `+yaml`.
 const TYPES: [&str; 26] = [
     "application/ecmascript",
@@ -85,6 +88,10 @@ fn is_fixed(headers: &HeaderMap) -> bool {
             .iter()
             .chain(&INTEGRITY_FIELDS)
             .any(|name| headers.contains_key(name))
+        || headers.keys().any(|name| {
+            let mut known = INTEGRITY_BEGINNINGS.iter();
+            known.any(|known| name.as_str().starts_with(known))
+        })
 }
 
 /// Whether `Cache-Control`, of a request or a response, lets the content be transformed.
@@ -218,6 +225,9 @@ mod tests {
             ("digest", "sha-256="),
             ("content-md5", "x"),
             ("signature", "a=::"),
+            ("x-amz-checksum-crc32", "AAAAAA=="),
+            ("x-goog-hash", "crc32c=AAAAAA=="),
+            ("oc-checksum", "SHA1:x"),
         ] {
             assert!(!of(&[(name, value)]), "{name}");
         }
