@@ -374,6 +374,7 @@ impl Upstream {
         let is_patient = server::options_of(&request)
             .response
             .is_none_or(|limit| limit >= self.limits.response);
+        let progress = request.body().progress();
         let taken = self.slots.take(client).await;
         let (connection, turn) = taken.map_err(|_| UpstreamError::Busy(self.name.clone()))?;
         let mut connection = Some(connection);
@@ -425,7 +426,10 @@ impl Upstream {
                 }
                 SendOutcome::BodyFailed => return Err(UpstreamError::RequestBody),
                 SendOutcome::Broken(source) => {
-                    self.suspect(server, "broken answer");
+                    // A server may hang up on a client that does not send its whole body.
+                    if progress.is_none_or(|progress| progress.finished().is_some()) {
+                        self.suspect(server, "broken answer");
+                    }
                     return Err(UpstreamError::Broken {
                         name: self.name.clone(),
                         source,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 use tokio::time::sleep;
 use vestibule::config::{Config, UpstreamConfig};
 use vestibule::control::Command;
@@ -238,4 +240,40 @@ async fn a_check_carries_nothing_of_a_client() {
     );
     let host = app.address.to_string();
     assert_eq!(check.headers, [("host".to_owned(), host)]);
+}
+
+/// A server hangs up on whoever keeps it waiting, and is sound.
+#[tokio::test]
+async fn a_client_that_keeps_back_its_body_has_no_server_left_out() {
+    let mut servers = Vec::new();
+    for _ in 0..2 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        servers.push(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    sleep(Duration::from_millis(200)).await;
+                });
+            }
+        });
+    }
+    let app: UpstreamConfig = serde_json::from_value(json!({ "servers": servers })).unwrap();
+    let gateway = Running::start(|config: &mut Config| {
+        config.upstream.insert("app".to_owned(), app);
+        config.route = vec![route("/", "public", "app")];
+    })
+    .await;
+    for (length, left_out) in [(1000, 0), (1000, 0), (3, 1)] {
+        let mut raw = gateway.raw().await;
+        let authority = gateway.authority();
+        raw.send(format!(
+            "PUT / HTTP/1.1\r\nHost: {authority}\r\nContent-Length: {length}\r\n\r\nabc"
+        ))
+        .await;
+        assert_eq!(raw.answer().await.0, 502, "{length}");
+        let states = states(&gateway).await;
+        let suspects = states.iter().filter(|state| *state == "suspect").count();
+        assert_eq!(suspects, left_out, "{length}: {states:?}");
+    }
 }
