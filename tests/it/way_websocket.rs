@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key as accept_of;
 use vestibule::config::{Compat, HumanDuration, RouteConfig};
+use vestibule::control::Command;
 use vestibule::services::AccountChange;
 
 use crate::harness::{Application, Raw, Running, head_of, route, soon, upstream};
@@ -402,4 +403,32 @@ async fn a_websocket_keeps_the_place_of_its_connection() {
     assert!(early.is_err(), "there is no place");
     held.pop();
     assert_eq!(soon(further).await.1, 101);
+}
+
+/// While an application takes nothing, nothing tells that its client is gone.
+#[tokio::test]
+async fn a_websocket_whose_application_takes_nothing_ends_with_the_idle_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let gateway = Running::start(|config| {
+        config.timeouts.idle = HumanDuration(Duration::from_secs(1));
+        config.route = vec![route("/", "public", &format!("http://{address}"))];
+    })
+    .await;
+    let opened = ask(&gateway, "/", "");
+    let ((mut raw, status), application) = tokio::join!(opened, begun(&listener));
+    assert_eq!(status, 101);
+    let flood = vec![0; 64 << 10];
+    let patience = Duration::from_millis(300);
+    while let Ok(Ok(())) = tokio::time::timeout(patience, raw.stream.write_all(&flood)).await {}
+    drop(raw);
+    for _ in 0..100 {
+        let list = gateway.command(Command::ListUpstreams).await;
+        if list["upstreams"][0]["servers"][0]["active_request_count"] == 0 {
+            drop(application);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the tunnel is still there");
 }

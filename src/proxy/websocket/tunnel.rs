@@ -35,8 +35,8 @@ pub(in crate::proxy) struct TunnelEnd {
     pub(in crate::proxy) stop: CancellationToken,
     /// How long the tunnel may last after that.
     pub(in crate::proxy) drain: Duration,
-    /// How long the client may take nothing of what is sent. On HTTP/1.1 the connection has the same limit; a stream of HTTP/2
-    /// may stand while others go on.
+    /// How long either side may take nothing of what is sent. A client's connection of HTTP/1.1 has the same limit; a stream of
+    /// HTTP/2 may stand while others go on.
     pub(in crate::proxy) idle: Duration,
 }
 
@@ -171,11 +171,15 @@ async fn pass_to_application(
             if end.stop.is_cancelled() && frames.may_insert() {
                 break;
             }
-            return to.shutdown().await;
+            return timeout(end.idle, to.shutdown()).await?;
         }
         let passed = pass(&mut frames, &buffer[..count], is_late);
-        to.write_all(&buffer[..passed]).await?;
-        to.flush().await?;
+        let sent = async {
+            to.write_all(&buffer[..passed]).await?;
+            to.flush().await
+        };
+        // Meanwhile nothing is read of the client, not even that it is gone.
+        timeout(end.idle, sent).await??;
         if frames.has_closed() {
             client.closed.cancel();
             if end.stop.is_cancelled() {
