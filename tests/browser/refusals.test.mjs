@@ -113,7 +113,12 @@ for (const lang of LANGUAGES) {
 
     it("the first field has the focus, unless something is to be read first", () =>
       browser.visit({ origin, lang }, async (page) => {
-        const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute("role"));
+        // A browser gives `autofocus` the focus when it renders, which may be after `load`, and before this callback.
+        const focused = () =>
+          page.evaluate(async () => {
+            await new Promise(requestAnimationFrame);
+            return document.activeElement.id || document.activeElement.getAttribute("role");
+          });
         for (const [address, first] of [
           ["/.auth/login", "login"],
           ["/.auth/login/iam", "access_key"],
