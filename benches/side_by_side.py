@@ -1,8 +1,9 @@
-"""Vestibule with a signed-in session beside nginx as a plain TLS proxy that authenticates nothing.
+"""Vestibule beside the proxies that people run, in one run on one machine.
 
-Both stand before the same upstream, with the same certificate, on the same cores; the load and the upstream have
-the other cores. The two take turns within every round, and every figure is the median of the rounds. CPU is what
-the kernel charged to the proxy's processes. All traffic stays on loopback.
+All stand before the same upstream, with the same certificate, on the same cores; the load and the upstream have the
+other cores. They take turns within every round. CPU is what the kernel charged to a proxy's processes, and not to the
+service that it asks about each request; every figure is the median of the rounds, and a ratio is that of two proxies in
+the same round. All traffic stays on loopback.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import http.client
 import json
 import os
 import re
-import socket
 import ssl
 import statistics
 import subprocess
@@ -21,14 +21,22 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import peers
+from plot import plot
+
 CONNECTIONS = 64
 STREAMS = 10
 HANDSHAKERS = 4
 # Approximate requests per second of one core, by size.
 H2_REQUESTS_A_SECOND = {1 << 10: 6000, 100 << 10: 1000}
 WARM_UP_SECONDS = 1
-TICKS = os.sysconf("SC_CLK_TCK")
 PASSWORD = "slate-Harbour_42"
+
+
+SESSION, PUBLIC, NGINX = "Vestibule (session)", "Vestibule (public route)", "nginx"
+AUTH_REQUEST, HAPROXY = "nginx + auth_request", "HAProxy"
+CADDY, FORWARD_AUTH = "Caddy", "Caddy + forward_auth"
+PEERS = [SESSION, PUBLIC, NGINX, AUTH_REQUEST, HAPROXY, CADDY, FORWARD_AUTH]
 
 
 @dataclass(frozen=True)
@@ -37,16 +45,16 @@ class Case:
     title: str
     load: str
     size: int
-    target: float
-    """The most CPU per request that Vestibule may take, as a multiple of nginx's."""
+    targets: dict[str, float]
+    """The most CPU per request that Vestibule with a session may take, as a multiple of each of these proxies'."""
 
 
 CASES = [
-    Case("h1-1k", "HTTP/1.1, 1 KiB", "h1", 1 << 10, 1.25),
-    Case("h1-100k", "HTTP/1.1, 100 KiB", "h1", 100 << 10, 1.00),
-    Case("h2-1k", "HTTP/2, 1 KiB", "h2", 1 << 10, 1.25),
-    Case("h2-100k", "HTTP/2, 100 KiB", "h2", 100 << 10, 1.00),
-    Case("handshake", "full TLS handshakes", "handshake", 0, 0.70),
+    Case("h1-1k", "HTTP/1.1, 1 KiB", "h1", 1 << 10, {NGINX: 1.00, AUTH_REQUEST: 0.70, HAPROXY: 1.00}),
+    Case("h1-100k", "HTTP/1.1, 100 KiB", "h1", 100 << 10, {NGINX: 0.68, HAPROXY: 1.00}),
+    Case("h2-1k", "HTTP/2, 1 KiB", "h2", 1 << 10, {NGINX: 1.00}),
+    Case("h2-100k", "HTTP/2, 100 KiB", "h2", 100 << 10, {NGINX: 0.70, HAPROXY: 1.00}),
+    Case("handshake", "full TLS handshakes", "handshake", 0, {NGINX: 0.50, HAPROXY: 1.00}),
 ]
 
 
@@ -61,67 +69,6 @@ class Sample:
     """The highest resident memory during the run."""
 
 
-class Server:
-    """A process that listens, and all processes below it."""
-
-    def __init__(self, command, folder, cores, port):
-        self.port = port
-        self.log = folder / f"{Path(command[0]).name}-{port}.log"
-        with self.log.open("wb") as log:
-            self.child = subprocess.Popen(
-                ["taskset", "-c", cores, *map(str, command)],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + 30
-        while not self.listens():
-            if self.child.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"{command[0]} did not start:\n{self.log.read_text(errors='replace')}")
-            time.sleep(0.05)
-
-    def listens(self):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def pids(self):
-        found = [self.child.pid]
-        for pid in found:
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        return found
-
-    def cpu_seconds(self):
-        total = 0
-        for pid in self.pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
-
-    def forget_peak(self):
-        for pid in self.pids():
-            Path(f"/proc/{pid}/clear_refs").write_text("5")
-
-    def peak_mib(self):
-        peaks = (re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()) for pid in self.pids())
-        return sum(int(peak[1]) for peak in peaks) / 1024
-
-    def stop(self):
-        self.child.terminate()
-        try:
-            self.child.wait(30)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def make_certificate(folder):
     """One ECDSA P-256 certificate for both proxies."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
@@ -129,102 +76,6 @@ def make_certificate(folder):
     files = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
     subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
     (folder / "key.pem").chmod(0o600)
-
-
-def nginx(folder, cores, port, server, events=4096):
-    workers = len(cores.split(","))
-    user = "user root;" if os.geteuid() == 0 else ""
-    temporary = "\n".join(
-        f"    {kind}_temp_path {folder}/nginx-{port}-{kind};"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    configuration = folder / f"nginx-{port}.conf"
-    configuration.write_text(
-        f"""
-{user}
-daemon off;
-worker_processes {workers};
-pid {folder}/nginx-{port}.pid;
-error_log stderr error;
-events {{ worker_connections {events}; }}
-http {{
-{temporary}
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    tcp_nodelay on;
-    keepalive_requests 100000000;
-    keepalive_timeout 75s;
-{server}
-}}
-"""
-    )
-    return Server(["/usr/sbin/nginx", "-e", "stderr", "-c", configuration], folder, cores, port)
-
-
-def upstream(folder, cores, paths=("",)):
-    files = folder / "files"
-    for below in paths:
-        (files / below).mkdir(parents=True, exist_ok=True)
-        for case in CASES:
-            (files / below / str(case.size)).write_bytes(b"x" * case.size)
-    port = free_port()
-    server = f"    server {{ listen 127.0.0.1:{port}; root {files}; open_file_cache max=16; }}"
-    return nginx(folder, cores, port, server)
-
-
-def plain_proxy(folder, cores, behind):
-    port = free_port()
-    server = f"""
-    upstream application {{ server 127.0.0.1:{behind}; keepalive 128; keepalive_requests 100000000; }}
-    server {{
-        listen 127.0.0.1:{port} ssl http2;
-        ssl_certificate {folder}/cert.pem;
-        ssl_certificate_key {folder}/key.pem;
-        ssl_protocols TLSv1.2 TLSv1.3;
-        http2_max_concurrent_streams 128;
-        location / {{
-            proxy_pass http://application;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto https;
-        }}
-    }}"""
-    return nginx(folder, cores, port, server)
-
-
-def vestibule(program, folder, cores, behind, allow=(("/", "authenticated"),), settings=""):
-    port = free_port()
-    routes = "".join(
-        f'[[route]]\npath = "{path}"\nallow = "{who}"\nupstream = "application"\n' for path, who in allow
-    )
-    (folder / "vestibule.toml").write_text(
-        f"""
-public_url = "https://localhost:{port}"
-
-[listen]
-https = ["127.0.0.1:{port}"]
-ops = ""
-
-[tls]
-certificates = [{{ cert = "cert.pem", key = "key.pem" }}]
-
-[signup]
-mode = "open"
-
-[log]
-access = false
-
-[upstream.application]
-servers = ["http://127.0.0.1:{behind}"]
-
-{settings}
-{routes}
-"""
-    )
-    return Server([program, "serve", "--config", "vestibule.toml"], folder, cores, port)
 
 
 def session_cookie(folder, port):
@@ -352,40 +203,57 @@ def halves():
     return [",".join(map(str, part)) for part in (cores[:half], cores[half:])]
 
 
+def running_peers(folder, arguments, cores, load_cores, running):
+    """Starts the proxies that were asked for; answers with each one's server and the load that it gets."""
+
+    def run(server):
+        running.callback(server.stop)
+        return server
+
+    sizes = [case.size for case in CASES]
+    behind = run(peers.upstream(folder, load_cores, sizes, ("", "public", "known"))).port
+    wanted = arguments.peer or PEERS
+    asks = AUTH_REQUEST in wanted or FORWARD_AUTH in wanted
+    asked = run(peers.authority(folder, load_cores)).port if asks else None
+    start = {
+        NGINX: lambda: peers.plain_nginx(folder, cores, behind),
+        AUTH_REQUEST: lambda: peers.plain_nginx(folder, cores, behind, asked),
+        HAPROXY: lambda: peers.haproxy(folder, cores, behind),
+        CADDY: lambda: peers.caddy(folder, cores, behind),
+        FORWARD_AUTH: lambda: peers.caddy(folder, cores, behind, asked),
+    }
+    allow = (("/public", "public"), ("/known", "authenticated"))
+    gateway = run(peers.vestibule(arguments.program.resolve(), folder, cores, behind, allow))
+    headers = [f"cookie: {session_cookie(folder, gateway.port)}"]
+    started = {}
+    for peer in PEERS:
+        if peer not in wanted:
+            continue
+        below = {SESSION: "/known", PUBLIC: "/public"}.get(peer, "")
+        server = run(start[peer]()) if peer in start else gateway
+        started[peer] = server, Load(folder, load_cores, headers, below)
+    return started
+
+
 def compare(folder, arguments, say):
+    """Answers with the ciphers of the proxies, and all samples by case and proxy."""
     proxy_cores, load_cores = halves()
     make_certificate(folder)
     with contextlib.ExitStack() as running:
-
-        def run(server):
-            running.callback(server.stop)
-            return server
-
-        behind = run(upstream(folder, load_cores)).port
-        servers = {
-            "nginx": run(plain_proxy(folder, proxy_cores, behind)),
-            "vestibule": run(vestibule(arguments.program.resolve(), folder, proxy_cores, behind)),
-        }
-        cookie = session_cookie(folder, servers["vestibule"].port)
-        ciphers = {name: cipher_of(server.port) for name, server in servers.items()}
-        if len(set(ciphers.values())) != 1:
-            say(f"the two speak differently: {ciphers}")
-        load = Load(folder, load_cores, [f"cookie: {cookie}"])
-        cases = chosen(arguments)
-        samples = {(case.name, name): [] for case in cases for name in servers}
+        started = running_peers(folder, arguments, proxy_cores, load_cores, running)
+        ciphers = {peer: cipher_of(server.port) for peer, (server, _) in started.items()}
+        samples = {case.name: {peer: [] for peer in started} for case in chosen(arguments)}
         for turn in range(arguments.rounds):
-            for case in cases:
-                order = list(servers) if turn % 2 == 0 else list(reversed(servers))
-                for name in order:
-                    sample = measure(case, servers[name], load, arguments.seconds)
-                    samples[case.name, name].append(sample)
+            for case in chosen(arguments):
+                for peer in list(started)[:: 1 if turn % 2 == 0 else -1]:
+                    server, load = started[peer]
+                    sample = measure(case, server, load, arguments.seconds)
+                    samples[case.name][peer].append(sample)
                     say(
-                        f"round {turn + 1}/{arguments.rounds}, {case.title}, {name}: {sample.cpu_us:.1f} µs, "
+                        f"round {turn + 1}/{arguments.rounds}, {case.title}, {peer}: {sample.cpu_us:.1f} µs, "
                         f"{sample.per_second:.0f}/s"
                     )
-        return ciphers, {
-            case.name: {name: median(samples[case.name, name]) for name in servers} for case in cases
-        }
+        return ciphers, samples
 
 
 def chosen(arguments):
@@ -397,58 +265,94 @@ def version(command):
     return (done.stdout + done.stderr).strip().splitlines()[0]
 
 
+def ratio(samples, peer, base):
+    """The CPU of one proxy as a multiple of another's, round by round."""
+    pairs = zip(samples[peer], samples[base], strict=True)
+    return statistics.median(one.cpu_us / other.cpu_us for one, other in pairs)
+
+
+def judged(case, samples):
+    """The targets of a case whose proxies ran: what Vestibule is compared with, the ratio, and the most that it may be."""
+    if SESSION not in samples:
+        return []
+    compared = [(base, most) for base, most in case.targets.items() if base in samples]
+    return [(base, ratio(samples, SESSION, base), most) for base, most in compared]
+
+
 def report(arguments, ciphers, results):
+    versions = [version([command, option]) for command, option in (("/usr/sbin/nginx", "-v"), ("/usr/sbin/haproxy", "-v"))]
     print(
-        f"{arguments.rounds} rounds of {arguments.seconds} s, medians; {CONNECTIONS} connections, HTTP/2 with {STREAMS} "
-        f"streams each; {version(['/usr/sbin/nginx', '-v'])}; {' / '.join(sorted(set(ciphers.values())))}.\n"
+        f"{arguments.rounds} rounds of {arguments.seconds} s; {CONNECTIONS} connections, HTTP/2 with {STREAMS} streams each; "
+        f"{'; '.join(versions)}; Caddy {version(['/usr/bin/caddy', 'version'])}.\n"
     )
-    print("| case | proxy | CPU a request | ratio | target | requests/s | p50 | p99 | memory |")
+    for cipher in sorted(set(ciphers.values())):
+        print(f"{', '.join(peer for peer in ciphers if ciphers[peer] == cipher)}: {cipher}.")
+    print("\n| case | proxy | CPU a request | least to most | × nginx | requests/s | p50 | p99 | memory |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
 
     def time_of(value):
         return "–" if value is None else f"{value:.2f} ms"
 
     for case in chosen(arguments):
-        base = results[case.name]["nginx"].cpu_us
-        for name, sample in results[case.name].items():
-            ratio = sample.cpu_us / base
-            verdict = "" if name == "nginx" else f"≤ {case.target:.2f}, {'met' if ratio <= case.target else 'missed'}"
+        for peer, samples in results[case.name].items():
+            sample, spread = median(samples), [sample.cpu_us for sample in samples]
+            times = f"{ratio(results[case.name], peer, NGINX):.2f}" if NGINX in results[case.name] else "–"
             print(
-                f"| {case.title} | {name} | {sample.cpu_us:.1f} µs | {ratio:.2f} | {verdict} | {sample.per_second:.0f} "
-                f"| {time_of(sample.p50_ms)} | {time_of(sample.p99_ms)} | {sample.memory_mib:.0f} MiB |"
+                f"| {case.title} | {peer} | {sample.cpu_us:.1f} µs | {min(spread):.1f} – {max(spread):.1f} | {times} "
+                f"| {sample.per_second:.0f} | {time_of(sample.p50_ms)} | {time_of(sample.p99_ms)} "
+                f"| {sample.memory_mib:.0f} MiB |"
             )
+    print("\n| with a session | compared with | ratio | target | |")
+    print("|---|---|---:|---:|---|")
+    for case in chosen(arguments):
+        for base, found, most in judged(case, results[case.name]):
+            print(f"| {case.title} | {base} | {found:.2f} | ≤ {most:.2f} | {'met' if found <= most else 'missed'} |")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="benches/side-by-side", description=__doc__)
-    parser.add_argument("--rounds", type=int, choices=range(1, 51), metavar="1-50", default=5)
-    parser.add_argument("--seconds", type=int, choices=range(1, 61), metavar="1-60", default=5, help="of every run")
+    parser.add_argument("--rounds", type=int, choices=range(1, 51), metavar="1-50", help="7, or 3 with --quick")
+    parser.add_argument(
+        "--seconds", type=int, choices=range(1, 61), metavar="1-60", help="of every run; 5, or 2 with --quick"
+    )
     parser.add_argument(
         "--case", action="append", choices=[case.name for case in CASES], help="this one alone; may be repeated"
     )
-    parser.add_argument("--json", action="store_true", help="print the medians as one JSON document")
+    parser.add_argument("--peer", action="append", choices=PEERS, help="this one alone; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="three minutes: Vestibule and plain nginx, all cases")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the ratios to nginx there, as SVG")
+    parser.add_argument("--json", action="store_true", help="print all samples as one JSON document")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--program", type=Path, default=Path("target/release/vestibule"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 7)
+    arguments.seconds = arguments.seconds or (2 if arguments.quick else 5)
+    if arguments.quick and not arguments.peer:
+        arguments.peer = [SESSION, PUBLIC, NGINX]
 
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
         ciphers, results = compare(Path(folder), arguments, lambda text: print(text, file=sys.stderr, flush=True))
-    ratios = {case.name: results[case.name]["vestibule"].cpu_us / results[case.name]["nginx"].cpu_us for case in chosen(arguments)}
     if arguments.json:
-        document = {
-            case.name: {
-                **{name: vars(sample) for name, sample in results[case.name].items()},
-                "ratio": ratios[case.name],
-                "target": case.target,
-            }
-            for case in chosen(arguments)
-        }
-        print(json.dumps(document, indent=2))
+        print(json.dumps({
+            case: {peer: [vars(sample) for sample in samples] for peer, samples in by_peer.items()}
+            for case, by_peer in results.items()
+        }, indent=2))
     else:
         report(arguments, ciphers, results)
-    missed = [case.title for case in chosen(arguments) if ratios[case.name] > case.target]
+    if arguments.plot:
+        arguments.plot.write_text(plot([(case.title, ratios_of(results[case.name])) for case in chosen(arguments)]))
+    missed = [
+        f"{case.title} beside {base}"
+        for case in chosen(arguments)
+        for base, found, most in judged(case, results[case.name])
+        if found > most
+    ]
     if arguments.check and missed:
         sys.exit(f"missed: {', '.join(missed)}")
+
+
+def ratios_of(samples):
+    return {peer: ratio(samples, peer, NGINX) for peer in samples} if NGINX in samples else {}
 
 
 if __name__ == "__main__":

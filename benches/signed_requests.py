@@ -18,11 +18,12 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import peers
 import side_by_side as bench
 
 SIZE = 1 << 10
 TARGET_US = 10.0
-CASE = bench.Case("signed", "HTTP/1.1, 1 KiB", "h1", SIZE, 0)
+CASE = bench.Case("signed", "HTTP/1.1, 1 KiB", "h1", SIZE, {})
 EMAIL = "bench@example.com"
 
 
@@ -93,10 +94,10 @@ def compare(folder, arguments, say):
             return server
 
         program = arguments.program.resolve()
-        behind = run(bench.upstream(folder, load_cores, ("public", "known"))).port
+        behind = run(peers.upstream(folder, load_cores, [SIZE], ("public", "known"))).port
         allow = (("/public", "public"), ("/known", "authenticated"))
         settings = "[login]\niam = true\n\n[store]\nmaster_key = { file = \"master.key\" }\n"
-        gateway = run(bench.vestibule(program, folder, gateway_cores, behind, allow, settings))
+        gateway = run(peers.vestibule(program, folder, gateway_cores, behind, allow, settings))
         cookie = bench.session_cookie(folder, gateway.port)
         pair = make_key(program, folder)
         ways = ["public route", "session", *SCHEMES]
