@@ -7,7 +7,7 @@ import os
 from server import Server, free_port
 
 
-def nginx(folder, cores, port, server, events=4096):
+def nginx(folder, cores, port, server):
     workers = len(cores.split(","))
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "\n".join(
@@ -22,7 +22,7 @@ daemon off;
 worker_processes {workers};
 pid {folder}/nginx-{port}.pid;
 error_log stderr error;
-events {{ worker_connections {events}; }}
+events {{ worker_connections 4096; }}
 http {{
 {temporary}
     access_log off;
@@ -38,7 +38,7 @@ http {{
     return Server(["/usr/sbin/nginx", "-e", "stderr", "-c", configuration], folder, cores, port)
 
 
-def upstream(folder, cores, sizes, paths=("",)):
+def upstream(folder, cores, sizes, paths):
     """Serves files of these sizes, whose names are their sizes, below each of these paths."""
     files = folder / "files"
     for below in paths:
@@ -154,9 +154,11 @@ https://localhost:{port} {{
     return Server(command, folder, cores, port)
 
 
-def vestibule(program, folder, cores, behind, allow=(("/", "authenticated"),), settings=""):
-    """One gateway with these routes. All load is one client's to it, which would have half of the usual connections."""
+def vestibule(program, folder, cores, behind, allow, settings=""):
+    """A gateway with a route for each path and policy of `allow`."""
     port = free_port()
+    # All load comes from one address, which may use half of an upstream's connections and no more.
+    connections = 2048
     routes = "".join(
         f'[[route]]\npath = "{path}"\nallow = "{who}"\nupstream = "application"\n' for path, who in allow
     )
@@ -179,7 +181,7 @@ access = false
 
 [upstream.application]
 servers = ["http://127.0.0.1:{behind}"]
-max_connections = 2048
+max_connections = {connections}
 
 {settings}
 {routes}

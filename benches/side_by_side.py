@@ -271,6 +271,11 @@ def ratio(samples, peer, base):
     return statistics.median(one.cpu_us / other.cpu_us for one, other in pairs)
 
 
+def ratios(samples):
+    """Each proxy's CPU as a multiple of nginx's."""
+    return {peer: ratio(samples, peer, NGINX) for peer in samples}
+
+
 def judged(case, samples):
     """The targets of a case whose proxies ran: what Vestibule is compared with, the ratio, and the most that it may be."""
     if SESSION not in samples:
@@ -329,18 +334,24 @@ def main():
     arguments.seconds = arguments.seconds or (2 if arguments.quick else 5)
     if arguments.quick and not arguments.peer:
         arguments.peer = [SESSION, PUBLIC, NGINX]
+    wanted = arguments.peer or PEERS
+    if arguments.plot and NGINX not in wanted:
+        parser.error(f"--plot draws multiples of {NGINX}: add --peer {NGINX}")
+    if arguments.check and (SESSION not in wanted or not any(case.targets.keys() & set(wanted) for case in chosen(arguments))):
+        parser.error(f"--check compares {SESSION!r} with a proxy that the cases have a target for: add --peer for both")
 
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
         ciphers, results = compare(Path(folder), arguments, lambda text: print(text, file=sys.stderr, flush=True))
     if arguments.json:
-        print(json.dumps({
+        document = {
             case: {peer: [vars(sample) for sample in samples] for peer, samples in by_peer.items()}
             for case, by_peer in results.items()
-        }, indent=2))
+        }
+        print(json.dumps(document, indent=2))
     else:
         report(arguments, ciphers, results)
     if arguments.plot:
-        arguments.plot.write_text(plot([(case.title, ratios_of(results[case.name])) for case in chosen(arguments)]))
+        arguments.plot.write_text(plot([(case.title, ratios(results[case.name])) for case in chosen(arguments)]))
     missed = [
         f"{case.title} beside {base}"
         for case in chosen(arguments)
@@ -349,10 +360,6 @@ def main():
     ]
     if arguments.check and missed:
         sys.exit(f"missed: {', '.join(missed)}")
-
-
-def ratios_of(samples):
-    return {peer: ratio(samples, peer, NGINX) for peer in samples} if NGINX in samples else {}
 
 
 if __name__ == "__main__":
